@@ -1,0 +1,93 @@
+# Needs Python 3.11 or newer and make, nothing else. `make` alone says what there is to do.
+#
+#   make reproduce ARGS='--seeds 3 --out elsewhere'    ARGS goes to the command line, or to pytest for `make test`
+#   make PYTHON=python3.12 test                        another Python
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+CORE := $(VENV)/.installed-core
+TEST := $(VENV)/.installed-test
+# Stands while an installation is under way. One that still stands was interrupted: the environment is made anew.
+# It lies beside the environment, so that an interrupted removal cannot take it first.
+UNFINISHED := .venv.unfinished
+
+RECENT := import sys; sys.exit(sys.version_info < (3, 11))
+VERSION := import platform; print(platform.python_version())
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.NOTPARALLEL: # two installations must not write one environment
+.PHONY: help reproduce test lint types install constraints clean force
+
+help: ## say what there is to do
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+reproduce: $(CORE) ## redraw the figures of Li et al. 2024 and judge its claims (minutes on two cores)
+	@$(BIN)/iclscope reproduce li2024 --preset quick $(ARGS) || exit $$?; \
+	out=results/li2024; \
+	set -- $(ARGS); \
+	while [ $$# -gt 0 ]; do case "$$1" in --out) out=$$2 ;; --out=*) out=$${1#--out=} ;; esac; shift; done; \
+	echo "The report is in $$out/report.html"
+
+test: lint types ## check format, style and types, then run all tests
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
+
+lint: $(TEST) ## check format and style
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(TEST) ## check types
+	$(BIN)/mypy
+
+install: $(TEST) ## make .venv with the package, editable, and all that the tests need
+
+clean: ## remove .venv, caches and build outputs; results/ stays
+	rm -rf $(VENV) $(UNFINISHED) .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks build dist *.egg-info
+	find iclscope tests benchmarks examples -type d -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+constraints: ## pin the newest versions that pyproject.toml allows in constraints.txt
+	@$(call check_python)
+	@set -e; fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; trap 'exit 130' INT TERM; \
+	$(PYTHON) -m venv "$$fresh/venv"; \
+	"$$fresh/venv/bin/python" -m pip install --quiet --quiet --editable '.[test]'; \
+	"$$fresh/venv/bin/python" -m pip freeze --exclude-editable > "$$fresh/frozen"; \
+	{ sed -n '/^#/p' constraints.txt; \
+	  sed 's/+.*$$//' "$$fresh/frozen" | grep -Eiv '^(iclscope|nvidia|cuda|triton)'; } > "$$fresh/constraints.txt"; \
+	cp "$$fresh/constraints.txt" constraints.txt
+
+define check_python
+command -v $(PYTHON) > /dev/null || { echo "iclscope needs Python 3.11 or newer, and there is no '$(PYTHON)'; name one: make PYTHON=python3.12" >&2; exit 1; }; \
+$(PYTHON) -c '$(RECENT)' || { echo "iclscope needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) -c '$(VERSION)'); name another: make PYTHON=python3.12" >&2; exit 1; }
+endef
+
+# $(call installed,WHAT,STAMPS): an environment that holds WHAT, and stamps that say so. An environment that was left
+# half-made, or whose Python has gone, is removed first; any other is kept and added to.
+define installed
+@$(call check_python)
+@if [ -e $(UNFINISHED) ] || ! $(BIN)/python -c '$(RECENT)' 2> /dev/null; then rm -rf $(VENV); fi
+@touch $(UNFINISHED)
+@[ -x $(BIN)/pip ] || $(PYTHON) -m venv $(VENV)
+@echo "Installing $(1) into $(VENV); the first time takes some minutes"
+@$(BIN)/python -m pip install --quiet --quiet --constraint constraints.txt --editable '$(1)'
+@touch $(2)
+@rm -f $(UNFINISHED)
+endef
+
+$(CORE): pyproject.toml constraints.txt
+	$(call installed,.,$(CORE))
+
+$(TEST): pyproject.toml constraints.txt
+	$(call installed,.[test],$(CORE) $(TEST))
+
+# The stamps mean nothing if the environment is unfinished or its Python has gone.
+ifneq ($(wildcard $(UNFINISHED)),)
+$(CORE) $(TEST): force
+else ifneq ($(shell $(BIN)/python -c 'print("runs")' 2> /dev/null),runs)
+$(CORE) $(TEST): force
+endif
+force:

@@ -1,0 +1,51 @@
+"""Shapes and types are checked at run time in all tests; every test is deterministic and on one thread."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, Self, get_args
+
+import typer
+from beartype import BeartypeConf, beartype
+from jaxtyping import install_import_hook
+from numpy.typing import ArrayLike
+
+# An int is a float to every type checker (PEP 484), so it is one here.
+_beartype = beartype(conf=BeartypeConf(is_pep484_tower=True))
+
+
+def _checkable(annotation: object) -> bool:
+    """Whether beartype can check an annotation: not a protocol that is not runtime-checkable, and not Self."""
+    # beartype refuses tuples for ArrayLike, which NumPy takes; typer.Context stands for the class typer passes.
+    if annotation in (ArrayLike, typer.Context):
+        return False
+    if not all(_checkable(part) for part in get_args(annotation)):
+        return False
+    bound = getattr(annotation, "__bound__", None) or annotation
+    is_protocol = getattr(bound, "_is_protocol", False) and not getattr(bound, "_is_runtime_protocol", False)
+    return not is_protocol and annotation is not Self
+
+
+def checked(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`beartype`, with annotations that it cannot check taken as anything."""
+    for name, annotation in function.__annotations__.items():
+        if not _checkable(annotation):
+            function.__annotations__[name] = object
+    return _beartype(function)
+
+
+# The import hook names its checker as module.function, and every folder's conftest is called "conftest".
+_module = ModuleType("iclscope_shape_checks")
+_module.checked = checked  # type: ignore[attr-defined]
+sys.modules[_module.__name__] = _module
+# Before anything imports the package, so that every annotated function and dataclass of it is checked.
+install_import_hook("iclscope", "iclscope_shape_checks.checked")
+
+import torch  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+torch.set_num_threads(1)
+settings.register_profile("iclscope", deadline=None, derandomize=True, max_examples=25)
+settings.load_profile("iclscope")

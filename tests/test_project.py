@@ -1,0 +1,209 @@
+"""The project's own rules: pins, versions, the order of the rooms, file sizes, and no pickle."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+import iclscope
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "iclscope"
+LONGEST_FILE = 320
+
+# A room imports itself and the rooms above it. Those of the last line see everything.
+ROOMS = (
+    ("errors", "random_streams", "threads"),
+    ("tasks",),
+    ("models",),
+    ("training",),
+    ("theory",),
+    ("mechanism",),
+    ("pruning",),
+    ("baselines",),
+    ("evaluation",),
+    ("experiments",),
+    ("sweeps", "report", "reproduction", "cli"),
+)
+LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
+SEE_EVERYTHING = {*ROOMS[-1], "__init__", "__main__", "api"}
+# Experiments say which trials to run and draw what came of them.
+MAY_ALSO_IMPORT = {"experiments": ("sweeps", "report.style")}
+
+
+def read_project() -> dict[str, Any]:
+    project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return project
+
+
+def read_pins() -> dict[str, Version]:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pairs = [line.split("==") for line in lines if line and not line.startswith("#")]
+    assert all(len(pair) == 2 for pair in pairs), "every line of constraints.txt is name==version"
+    return {canonicalize_name(name): Version(version) for name, version in pairs}
+
+
+def sources() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def imports(source: str, inside: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+    """Line and full name of everything that is imported; ``inside`` is the package that the source belongs to."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = inside[: len(inside) + 1 - node.level] if node.level else ()
+            module = ".".join((*base, *([node.module] if node.module else [])))
+            yield from ((node.lineno, f"{module}.{alias.name}") for alias in node.names)
+
+
+def is_in_any(name: str, modules: tuple[str, ...]) -> bool:
+    return any(name == module or name.startswith(module + ".") for module in modules)
+
+
+def room_violations(path: str, source: str) -> list[str]:
+    """Imports of rooms that are not above; ``path`` is relative to the folder that holds the package."""
+    parts = Path(path).with_suffix("").parts
+    room = parts[1]
+    if room in SEE_EVERYTHING:
+        return []
+    if room not in LEVEL:
+        return [f"{path}: no room {room}; give it a place in ROOMS"]
+    found = []
+    for line, name in imports(source, parts[:-1]):
+        if not is_in_any(name, ("iclscope",)) or name == "iclscope.__version__":
+            continue
+        inner = name.partition(".")[2]
+        above = LEVEL.get(inner.partition(".")[0], len(ROOMS)) < LEVEL[room]
+        allowed = (room, *MAY_ALSO_IMPORT.get(room, ()))
+        if not above and not is_in_any(inner, allowed):
+            found.append(f"{path}:{line}: {room} imports {name}, which is not above it")
+    return found
+
+
+def pickle_violations(path: str, source: str) -> list[str]:
+    """Uses of pickle, and of the functions of PyTorch that go through it."""
+    pickles = ("pickle", "cloudpickle", "dill", "torch.load", "torch.save")
+    imported = [(line, name) for line, name in imports(source, ("iclscope",)) if is_in_any(name, pickles)]
+    attributes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)]
+    used = [(node.lineno, ast.unparse(node)) for node in attributes if ast.unparse(node) in pickles]
+    return [f"{path}:{line}: {name}" for line, name in imported + used]
+
+
+def dependencies() -> list[str]:
+    project = read_project()
+    return [*project["dependencies"], *project["optional-dependencies"]["test"]]
+
+
+@pytest.mark.parametrize("dependency", dependencies())
+def test_every_dependency_is_pinned_inside_its_range(dependency: str) -> None:
+    requirement = Requirement(dependency)
+    pins = read_pins()
+    name = canonicalize_name(requirement.name)
+    assert name in pins, f"{name} has no line in constraints.txt"
+    assert pins[name] in requirement.specifier
+
+
+def test_pins_name_no_special_build() -> None:
+    assert [name for name, version in read_pins().items() if version.local] == []
+
+
+def test_all_versions_are_the_same() -> None:
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    found = re.search(r"^version: (\S+)$", citation, flags=re.MULTILINE)
+    assert found is not None
+    assert read_project()["version"] == iclscope.__version__ == found[1]
+
+
+def test_the_changelog_has_the_version() -> None:
+    assert f"## [{iclscope.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_rooms_import_only_rooms_above() -> None:
+    found = [
+        violation
+        for path in sources()
+        for violation in room_violations(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
+    ]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("iclscope/tasks/prompts.py", "from iclscope.models import SoftmaxReLUTransformer"),
+        ("iclscope/tasks/prompts.py", "from iclscope import models"),
+        ("iclscope/tasks/prompts.py", "import iclscope.models.softmax_relu"),
+        ("iclscope/tasks/prompts.py", "import iclscope as icl"),
+        ("iclscope/tasks/prompts.py", "from ..models import softmax_relu"),
+        ("iclscope/tasks/patterns/__init__.py", "from ...models import softmax_relu"),
+        ("iclscope/tasks/prompts.py", "def late():\n    from iclscope.training import loop"),
+        ("iclscope/errors.py", "from iclscope.tasks import prompts"),
+        ("iclscope/evaluation/risks.py", "from iclscope.report import style"),
+        ("iclscope/experiments/claims.py", "from iclscope.report import page"),
+        ("iclscope/experiments/claims.py", "from iclscope.cli.main import run"),
+        ("iclscope/attic/old.py", ""),
+    ],
+)
+def test_a_forbidden_import_is_seen(path: str, source: str) -> None:
+    assert room_violations(path, source)
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("iclscope/training/state.py", "from iclscope.models.pretrained import write_safetensors"),
+        ("iclscope/training/state.py", "from iclscope import __version__"),
+        ("iclscope/training/state.py", "from . import loop"),
+        ("iclscope/experiments/li2024/attention.py", "from iclscope.report.style import figure"),
+        ("iclscope/experiments/li2024/attention.py", "from iclscope.report import style"),
+        ("iclscope/experiments/li2024/attention.py", "from iclscope.sweeps.store import RunStore"),
+        ("iclscope/cli/main.py", "from iclscope.report import page"),
+        ("iclscope/__init__.py", "from iclscope import experiments, tasks"),
+        ("iclscope/tasks/prompts.py", "import torch"),
+    ],
+)
+def test_an_allowed_import_passes(path: str, source: str) -> None:
+    assert room_violations(path, source) == []
+
+
+def test_files_are_short() -> None:
+    lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in sources()}
+    assert {path.name: count for path, count in lines.items() if count > LONGEST_FILE} == {}
+
+
+def test_no_module_is_a_drawer_for_everything() -> None:
+    assert [path for path in sources() if {path.stem, path.parent.name} & {"utils", "helpers"}] == []
+
+
+def test_nothing_is_pickled() -> None:
+    found = [
+        violation
+        for path in sources()
+        for violation in pickle_violations(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
+    ]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import pickle",
+        "from pickle import loads",
+        "from torch import load",
+        "import torch\ntorch.load('x')",
+        "import torch\nread = torch.load",
+    ],
+)
+def test_a_pickle_is_seen(source: str) -> None:
+    assert pickle_violations("iclscope/x.py", source)
