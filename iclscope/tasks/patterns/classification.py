@@ -1,0 +1,254 @@
+"""The pattern classification task of Li 2024: its settings, and the sampler of prompts for many runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from iclscope.errors import BadRequest, require, require_finite
+from iclscope.random_streams import RandomStream
+from iclscope.tasks.patterns import task_sets
+from iclscope.tasks.patterns.basis import PatternBasis, pattern_basis
+from iclscope.tasks.patterns.prompts import PatternPrompts
+from iclscope.tasks.patterns.sampling import (
+    draw,
+    exact_context,
+    independent_context,
+    irrelevant_part,
+    length_mask,
+    queries,
+)
+from iclscope.tasks.patterns.shift import PatternShift, shifted_basis
+
+
+class PatternClassification(BaseModel):
+    """Binary classification in context with orthogonal patterns (Li 2024, Section 2).
+
+    An input is x = μ_j + κ ν_k, κ ~ Uniform(−K, K); a task (a, b) labels μ_a as +1 and μ_b as −1. The defaults
+    are the paper's where it states them; β, ‖q‖ and K are ours (docs/experiment_log.md says why).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    M1: int = Field(6, ge=3, description="number of relevant (IDR) patterns μ")
+    M2: int = Field(24, ge=1, description="number of irrelevant (IDI) patterns ν")
+    d_X: int = Field(30, ge=1, description="input dimension, at least M1 + M2")
+    d_Y: int = Field(30, ge=1, description="label dimension")
+    beta: float = Field(2.0, gt=0, description="norm β of every pattern")
+    q_norm: float = Field(0.5, gt=0, description="norm of the label embedding q")
+    K: float = Field(0.5, ge=0, description="range of κ ~ Uniform(−K, K); the theory asks for at most 1/2")
+    alpha: float = Field(0.8, ge=0, le=1, description="share α (training) or α' (testing) of task-relevant columns")
+    length: int | tuple[int, int] = Field(
+        20, description="context length l, or (shortest, longest) drawn uniformly per prompt"
+    )
+    context: Literal["independent", "exact"] = Field(
+        "independent", description="columns drawn independently, or exactly ⌈α'l/2⌉ with the query's pattern"
+    )
+    training_tasks: Literal["cycle", "all"] | float | tuple[tuple[int, int], ...] = Field(
+        "cycle", description="training tasks: the cycle, all, a share k/(M1−1) of all, or pairs (a, b)"
+    )
+    check_condition: bool = Field(
+        True, description="refuse training tasks that break Condition 3.2; False allows them, for experiments"
+    )
+    tasks: Literal["training", "unseen", "all"] = Field("training", description="the tasks that prompts are drawn from")
+    shift: PatternShift | None = Field(None, description="out-of-domain patterns; None: in domain")
+
+    @model_validator(mode="after")
+    def _check(self) -> PatternClassification:
+        require_finite([("beta", self.beta), ("q_norm", self.q_norm), ("K", self.K), ("alpha", self.alpha)])
+        require(self.d_X >= self.M1 + self.M2, "M1 + M2", self.M1 + self.M2, f"at most d_X = {self.d_X}")
+        shortest, longest = self.length_range
+        require(
+            1 <= shortest <= longest,
+            "length",
+            self.length,
+            "at least 1, and (shortest, longest) in this order",
+        )
+        training = self.training_task_set()
+        if self.check_condition:
+            task_sets.check_condition_3_2(training, self.M1)
+        if self.shift is not None:
+            self.shift.check_room(self.M1, self.M2, self.d_X)
+        require(len(self.task_set()) > 0, "tasks", self.tasks, "'training' or 'all': no task is left unseen")
+        patterns = len(self.shift.rows(self.M1)) if self.shift is not None else self.M1
+        require(patterns > 2 or self.alpha == 1, "alpha", self.alpha, "1: with two patterns there is no other one")
+        return self
+
+    @property
+    def d(self) -> int:
+        """Dimension of a column, d_X + d_Y."""
+        return self.d_X + self.d_Y
+
+    @property
+    def length_range(self) -> tuple[int, int]:
+        """The shortest and the longest context."""
+        return (self.length, self.length) if isinstance(self.length, int) else self.length
+
+    def replace(self, **changes: Any) -> PatternClassification:
+        """The same task with some settings changed, checked like a new one."""
+        return PatternClassification(**{**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
+
+    def training_task_set(self) -> tuple[task_sets.Task, ...]:
+        """The training tasks as pairs (a, b).
+
+        Raises:
+            BadRequest: if the share has no set that meets Condition 3.2, or a pair is not one.
+        """
+        if self.training_tasks == "cycle":
+            return task_sets.cycle_tasks(self.M1)
+        if self.training_tasks == "all":
+            return task_sets.all_tasks(self.M1)
+        if isinstance(self.training_tasks, tuple):
+            task_sets.check_tasks(self.training_tasks, self.M1)
+            return self.training_tasks
+        if isinstance(self.training_tasks, float):
+            return task_sets.tasks_of_share(self.M1, self.training_tasks)
+        raise BadRequest(f"training_tasks = {self.training_tasks!r} is not allowed: 'cycle', 'all', a share or pairs")
+
+    def task_set(self) -> tuple[task_sets.Task, ...]:
+        """The tasks that prompts are drawn from, as pairs; with a shift, all pairs of ODR patterns."""
+        if self.shift is not None:
+            return task_sets.all_tasks(len(self.shift.rows(self.M1)))
+        if self.tasks == "training":
+            return self.training_task_set()
+        if self.tasks == "unseen":
+            return task_sets.unseen_tasks(self.training_task_set(), self.M1)
+        return task_sets.all_tasks(self.M1)
+
+    def sampler(
+        self, seeds: Sequence[int], *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+    ) -> PatternSampler:
+        """A sampler of this task's prompts with one run per seed."""
+        return PatternSampler([self] * len(seeds), seeds, dtype=dtype, device=device)
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """What must agree for tasks to be sampled in one batch; everything else may differ per run."""
+        patterns = (self.M1, self.M2) if self.shift is None else (len(self.shift.rows(self.M1)), self.shift.M2)
+        where = None if self.shift is None else self.shift.irrelevant
+        return (self.M1, self.M2, self.d_X, self.d_Y, self.length_range, self.context, patterns, where)
+
+
+class PatternSampler:
+    """Prompts of one pattern task per run.
+
+    A batch is a pure function of the run's seed, the purpose and the step. Patterns depend on the seed alone, so
+    training and evaluation of a run share them; prompts of different purposes are unrelated.
+
+    Attributes:
+        basis: the patterns that prompts are made of, out-of-domain ones if the task is shifted.
+        in_domain: the in-domain patterns.
+    """
+
+    basis: PatternBasis
+    in_domain: PatternBasis
+
+    def __init__(
+        self,
+        tasks: Sequence[PatternClassification],
+        seeds: Sequence[int],
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Set up the patterns of every run.
+
+        Args:
+            tasks: one task per run, of equal ``shape``.
+            seeds: one seed per run.
+            dtype: precision of the prompts; which patterns are drawn does not depend on it.
+            device: where prompts are made.
+
+        Raises:
+            BadRequest: if tasks of different shapes are to be sampled together.
+        """
+        require(len(tasks) == len(seeds) > 0, "number of tasks", len(tasks), f"one per seed, {len(seeds)}")
+        require(len({task.shape for task in tasks}) == 1, "tasks", len(tasks), "tasks of equal shapes and lengths")
+        self._task_of_run = tuple(tasks)
+        self._task = task = tasks[0]
+        self._seeds = tuple(seeds)
+        self._dtype = dtype
+        self._device = torch.device(device)
+        self._streams: dict[str, RandomStream] = {}
+
+        def per_run(values: Sequence[float]) -> torch.Tensor:
+            return torch.tensor(values, dtype=torch.float64, device=self._device)
+
+        patterns = RandomStream.from_seeds(seeds, "patterns", device)
+        in_domain = pattern_basis(
+            patterns,
+            M1=task.M1,
+            M2=task.M2,
+            d_X=task.d_X,
+            d_Y=task.d_Y,
+            beta=per_run([task.beta for task in tasks]),
+            q_norm=per_run([task.q_norm for task in tasks]),
+        )
+        basis = in_domain
+        if task.shift is not None:
+            rows = [task.shift.rows(task.M1) for task in tasks if task.shift is not None]
+            coefficients = torch.tensor(rows, dtype=torch.float64, device=self._device)
+            M2 = task.M2 if task.shift.M2 is None else task.shift.M2
+            basis = shifted_basis(in_domain, coefficients, task.shift.irrelevant, M2, patterns.at(2))
+        self.in_domain = in_domain
+        self.basis = basis
+        self._dictionary = basis.dictionary().to(dtype)
+        self._alpha = per_run([task.alpha for task in tasks])
+        self._K = per_run([_kappa_range(task) for task in tasks])
+        task_sets_per_run = [task.task_set() for task in tasks]
+        most = max(len(pairs) for pairs in task_sets_per_run)
+        padded = [pairs + pairs[:1] * (most - len(pairs)) for pairs in task_sets_per_run]
+        self._tasks = torch.tensor(padded, dtype=torch.int64, device=self._device)
+        self._task_counts = torch.tensor([len(pairs) for pairs in task_sets_per_run], device=self._device)
+
+    def runs(self, indices: Sequence[int]) -> PatternSampler:
+        """The sampler of some of the runs, in the given order."""
+        tasks, seeds = [self._task_of_run[i] for i in indices], [self._seeds[i] for i in indices]
+        return PatternSampler(tasks, seeds, dtype=self._dtype, device=self._device)
+
+    def _stream(self, purpose: str) -> RandomStream:
+        """The runs' streams for a purpose; kept, since every step asks for them."""
+        if purpose not in self._streams:
+            self._streams[purpose] = RandomStream.from_seeds(self._seeds, f"{purpose} prompts", self._device)
+        return self._streams[purpose]
+
+    def prompts(self, batch: int, *, purpose: str, step: int = 0) -> PatternPrompts:
+        """Draw a batch of prompts for every run.
+
+        Args:
+            batch: prompts per run.
+            purpose: "training", "evaluation", … Prompts of different purposes are independent.
+            step: which batch; equal steps give equal prompts.
+        """
+        M1, M2 = self.basis.relevant.shape[1], self.basis.irrelevant.shape[1]
+        shortest, length = self._task.length_range
+        exact = self._task.context == "exact"
+        drawn = draw(self._stream(purpose).at(step), batch, length, exact=exact)
+        query = queries(drawn.task, self._tasks, self._task_counts)
+        mask = None if shortest == length else length_mask(drawn.length, shortest, length)
+        if exact:
+            context = exact_context(drawn.places, drawn.relevant, query, self._alpha, M1, mask)
+        else:
+            context = independent_context(drawn.relevant, query, self._alpha, M1)
+        irrelevant, kappa = irrelevant_part(drawn.irrelevant, M1, M2, self._K)
+        query_irrelevant, query_kappa = irrelevant_part(drawn.query, M1, M2, self._K)
+        return PatternPrompts(
+            dictionary=self._dictionary,
+            relevant=context.relevant,
+            irrelevant=irrelevant,
+            kappa=kappa.to(self._dtype),
+            signs=context.signs.to(self._dtype),
+            query_relevant=query.relevant,
+            query_irrelevant=query_irrelevant,
+            query_kappa=query_kappa.to(self._dtype),
+            labels=query.labels.to(self._dtype),
+            mask=mask,
+        )
+
+
+def _kappa_range(task: PatternClassification) -> float:
+    """K', or K if the task is not shifted or its shift keeps K."""
+    return task.K if task.shift is None or task.shift.K is None else task.shift.K
