@@ -1,0 +1,241 @@
+"""The one-layer transformer of Li 2024: softmax attention, then a ReLU MLP (Section 2, equation 2).
+
+    F(Ψ; P) = Σ_i a_i ReLU( W_O(i,·) Σ_s W_V p_s attn(Ψ; P, s) )
+    attn(Ψ; P, s) = softmax_s( (W_K p_s)ᵀ W_Q p_query )        s = 1 … l, the query is not attended to
+
+No bias, no 1/√d. Every tensor has a leading run axis: many models, of different seeds and initial scales, are one
+object, and a single model is the case of one run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Tensor, nn
+
+from iclscope.errors import BadRequest, require, require_finite
+from iclscope.models.pretrained import load_pretrained, write_pretrained
+from iclscope.random_streams import RandomStream
+from iclscope.tasks.prompts import Prompts
+
+TRAINED = ("W_Q", "W_K", "W_V", "W_O")
+
+
+class SoftmaxReLUConfig(BaseModel):
+    """Sizes and initial scales of one run (Li 2024, Section 3.1, "Initialization")."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    d_X: int = Field(30, ge=1, description="input dimension")
+    d_Y: int = Field(30, ge=1, description="label dimension")
+    width: int = Field(40, ge=1, description="number m of MLP neurons (rows of W_O)")
+    m_a: int | None = Field(None, ge=1, description="rows of W_Q and W_K; None: d_X + d_Y")
+    m_b: int | None = Field(None, ge=1, description="rows of W_V; None: d_X + d_Y")
+    delta: float = Field(0.175, description="initial diagonal δ of W_Q, W_K, W_V; the theory asks for (0, 0.2]")
+    xi: float = Field(0.02, ge=0, description="standard deviation ξ of W_O's initial entries")
+
+    @model_validator(mode="after")
+    def _check(self) -> SoftmaxReLUConfig:
+        require_finite([("delta", self.delta), ("xi", self.xi)])
+        return self
+
+    @property
+    def d(self) -> int:
+        """Dimension of a column, d_X + d_Y."""
+        return self.d_X + self.d_Y
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """What must agree for models to be stacked along the run axis."""
+        return (self.d_X, self.d_Y, self.width, self.m_a or self.d, self.m_b or self.d)
+
+
+class Prediction(NamedTuple):
+    """What the model says of a batch of prompts.
+
+    Attributes:
+        output: F(Ψ; P); its sign is the predicted label.
+        attention: softmax weights over the context columns, summing to 1 (0 on columns that do not exist).
+        hidden: ReLU activations of the MLP neurons.
+    """
+
+    output: Float[Tensor, "run batch"]
+    attention: Float[Tensor, "run batch length"]
+    hidden: Float[Tensor, "run batch width"]
+
+
+class SoftmaxReLUTransformer(nn.Module):
+    """Many one-layer transformers, one per run.
+
+    Attributes:
+        configs: sizes and initial scales of each run.
+        seeds: the seed of each run's initial weights.
+        W_Q: query matrices, [run, m_a, d].
+        W_K: key matrices, [run, m_a, d].
+        W_V: value matrices, [run, m_b, d].
+        W_O: MLP weights, one row per neuron, [run, m, m_b].
+        a: output signs ±1/√m, [run, m]; never trained.
+    """
+
+    W_Q: Tensor
+    W_K: Tensor
+    W_V: Tensor
+    W_O: Tensor
+    a: Tensor
+
+    def __init__(
+        self,
+        *,
+        seeds: int | Sequence[int] = 1,
+        configs: Sequence[SoftmaxReLUConfig] | None = None,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+        **settings: Any,
+    ) -> None:
+        """Set the initial values of Li 2024.
+
+        W_Q and W_K are δ on their first d_X diagonal entries and 0 elsewhere, W_V is δ on its whole diagonal,
+        W_O's entries are N(0, ξ²), a's are uniform on ±1/√m.
+
+        Args:
+            seeds: one per run, or a number of runs (seeds 0, 1, …).
+            configs: one config per run, of equal sizes; leave out to give ``settings`` instead.
+            dtype: precision of the weights.
+            device: where the weights live.
+            settings: fields of `SoftmaxReLUConfig`, the same for all runs.
+
+        Raises:
+            BadRequest: if configs of different sizes are stacked, or their number is not that of the seeds.
+        """
+        super().__init__()
+        self.seeds = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+        require(len(self.seeds) > 0, "seeds", seeds, "at least one run")
+        self.configs = tuple(configs) if configs else (SoftmaxReLUConfig(**settings),) * len(self.seeds)
+        require(not (configs and settings), "settings", sorted(settings), "either configs or settings")
+        require(
+            len(self.configs) == len(self.seeds),
+            "configs",
+            len(self.configs),
+            f"one per seed, {len(self.seeds)}",
+        )
+        require(len({config.shape for config in self.configs}) == 1, "configs", len(self.configs), "equal sizes")
+
+        config = self.configs[0]
+        d, d_X, m = config.d, config.d_X, config.width
+        m_a, m_b = config.m_a or d, config.m_b or d
+        stream = RandomStream.from_seeds(self.seeds, "initial weights", device)
+        delta = torch.tensor([c.delta for c in self.configs], dtype=torch.float64, device=device)[:, None, None]
+        xi = torch.tensor([c.xi for c in self.configs], dtype=torch.float64, device=device)[:, None, None]
+        on_inputs = (torch.arange(d, device=device) < d_X).double()
+        identity_a = torch.eye(m_a, d, dtype=torch.float64, device=device)
+        identity_b = torch.eye(m_b, d, dtype=torch.float64, device=device)
+        signs = torch.where(stream.at(1).uniform(m) < 0.5, 1.0, -1.0)
+
+        self.W_Q = nn.Parameter((delta * identity_a * on_inputs).to(dtype))
+        self.W_K = nn.Parameter((delta * identity_a * on_inputs).to(dtype))
+        self.W_V = nn.Parameter((delta * identity_b).to(dtype))
+        self.W_O = nn.Parameter((xi * stream.at(0).normal(m, m_b)).to(dtype))
+        self.register_buffer("a", (signs / m**0.5).to(dtype))
+
+    @property
+    def run_count(self) -> int:
+        """The number of runs."""
+        return len(self.seeds)
+
+    def check_dimensions(self, d_X: int, d_Y: int) -> None:
+        """Refuse a task whose columns the model cannot read.
+
+        Raises:
+            BadRequest: naming both dimensions.
+        """
+        config = self.configs[0]
+        require(
+            (d_X, d_Y) == (config.d_X, config.d_Y),
+            "(d_X, d_Y) of the task",
+            (d_X, d_Y),
+            f"({config.d_X}, {config.d_Y}), the model's",
+        )
+
+    def predict(self, prompts: Prompts, *, neurons: Bool[Tensor, "run width"] | None = None) -> Prediction:
+        """Read prompts; differentiable in the weights.
+
+        The products of weights come first: with A = W_Kᵀ W_Q every column is scored as p_sᵀ A p_query, and columns
+        are mixed before W_O W_V. A prompt then costs O(d² + l·d + m·d) if it is dense, never O(l·d·m_a), and only
+        O(l + m·patterns) if it is sparse.
+
+        Args:
+            prompts: a batch per run.
+            neurons: which MLP neurons to keep (pruning); None keeps all.
+        """
+        scores = prompts.scores(self.W_K.transpose(1, 2) @ self.W_Q)
+        if prompts.mask is not None:
+            scores = scores.masked_fill(~prompts.mask, -torch.inf)
+        attention = scores.softmax(dim=2)
+        hidden = torch.relu(prompts.weighted_sum(attention, self.W_O @ self.W_V))
+        a = self.a if neurons is None else self.a * neurons
+        return Prediction((hidden @ a[..., None])[..., 0], attention, hidden)
+
+    forward = predict
+
+    def runs(self, indices: Sequence[int]) -> SoftmaxReLUTransformer:
+        """A copy that holds some of the runs, in the given order."""
+        chosen = list(indices)
+        copy = SoftmaxReLUTransformer(
+            seeds=[self.seeds[i] for i in chosen],
+            configs=[self.configs[i] for i in chosen],
+            dtype=self.W_O.dtype,
+            device=self.W_O.device,
+        )
+        copy.load_state_dict({name: tensor[chosen] for name, tensor in self.state_dict().items()})
+        return copy
+
+    def run(self, index: int) -> SoftmaxReLUTransformer:
+        """A copy that holds one run."""
+        return self.runs([index])
+
+    def untrained(self) -> SoftmaxReLUTransformer:
+        """The same runs at their initial values."""
+        return SoftmaxReLUTransformer(
+            seeds=self.seeds, configs=self.configs, dtype=self.W_O.dtype, device=self.W_O.device
+        )
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write ``config.json`` and ``model.safetensors`` into a folder, atomically.
+
+        Args:
+            folder: made if it does not exist; an older checkpoint in it is replaced only once the new one is whole.
+        """
+        config = {
+            "model": type(self).__name__,
+            "seeds": list(self.seeds),
+            "runs": [config.model_dump() for config in self.configs],
+        }
+        write_pretrained(Path(folder), config, dict(self.state_dict()))
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, device: torch.device | str = "cpu") -> SoftmaxReLUTransformer:
+        """Load what `save_pretrained` wrote.
+
+        Raises:
+            BadRequest: if the folder holds no checkpoint, a broken one, or one of another model.
+        """
+        config, weights = load_pretrained(Path(folder), cls.__name__, device)
+        try:
+            model = cls(
+                seeds=config["seeds"],
+                configs=[SoftmaxReLUConfig(**run) for run in config["runs"]],
+                dtype=weights["W_O"].dtype,
+                device=device,
+            )
+            model.load_state_dict(weights)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
+            raise BadRequest(
+                f"checkpoint = {str(folder)!r} is not allowed: it does not fit the model ({reason})"
+            ) from error
+        return model

@@ -1,0 +1,6 @@
+"""How weights are found."""
+
+from iclscope.training.loop import Checkpointing, Probe, train_runs
+from iclscope.training.train import TrainingResult, train
+
+__all__ = ["Checkpointing", "Probe", "TrainingResult", "train", "train_runs"]
