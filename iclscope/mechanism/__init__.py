@@ -1,0 +1,14 @@
+"""What trained weights do."""
+
+from iclscope.mechanism.attention import attention_concentration
+from iclscope.mechanism.neurons import NeuronAlignment, large_neurons, neuron_alignment
+from iclscope.mechanism.projections import Projections, projections
+
+__all__ = [
+    "NeuronAlignment",
+    "Projections",
+    "attention_concentration",
+    "large_neurons",
+    "neuron_alignment",
+    "projections",
+]

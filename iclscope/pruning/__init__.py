@@ -1,0 +1,6 @@
+"""Which neurons go."""
+
+from iclscope.pruning.masks import METHODS, Method, kept_neurons, kept_of_group
+from iclscope.pruning.scores import magnitude
+
+__all__ = ["METHODS", "Method", "kept_neurons", "kept_of_group", "magnitude"]
