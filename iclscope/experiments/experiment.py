@@ -1,0 +1,153 @@
+"""What an experiment is, and where the experiments of a paper are found."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+from matplotlib.figure import Figure
+
+from iclscope.errors import BadRequest, require
+from iclscope.experiments.claims import Claim
+from iclscope.experiments.trained import TrainedGroup
+from iclscope.experiments.trial import Trial
+
+PRESETS = ("quick", "paper")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How much an experiment may cost.
+
+    Attributes:
+        name: "quick" (two cores, minutes) or "paper" (finer grids, more seeds and prompts).
+        seeds: the seeds of every point.
+        prompts: test prompts per seed and point.
+    """
+
+    name: str
+    seeds: tuple[int, ...]
+    prompts: int
+
+    @classmethod
+    def named(cls, name: str, seeds: int | None = None) -> Preset:
+        """The preset of that name, with another number of seeds if one is given.
+
+        Raises:
+            BadRequest: if there is no such preset, or fewer than two seeds are asked for (no interval is possible).
+        """
+        require(name in PRESETS, "preset", name, " or ".join(PRESETS))
+        count = seeds if seeds is not None else {"quick": 5, "paper": 20}[name]
+        require(count >= 2, "seeds", count, "at least 2, or there is no interval")
+        return cls(name, tuple(range(count)), {"quick": 4096, "paper": 32768}[name])
+
+    @property
+    def is_paper(self) -> bool:
+        """Whether this is the paper preset."""
+        return self.name == "paper"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One figure of a paper: what is trained, how it is measured, what is claimed, how it is drawn.
+
+    Attributes:
+        name: the figure's name on the command line and on disk.
+        title: its heading.
+        caption: what it shows and how to read it.
+        position: where it stands in the report.
+        trials: what to train for a preset.
+        measure: trained models → rows; called once per group of equal shape.
+        claims: what the paper says of it.
+        draw: rows → figure. Never trains, never measures.
+        finding: rows → one sentence with the figure's main numbers.
+        size: width and height in inches.
+        controls: all measured rows → the rows of controls that need no model; None if there are none.
+    """
+
+    name: str
+    title: str
+    caption: str
+    position: int
+    trials: Callable[[Preset], Sequence[Trial]]
+    measure: Callable[[TrainedGroup, Preset], pl.DataFrame]
+    claims: tuple[Claim, ...]
+    draw: Callable[[Figure, pl.DataFrame], None]
+    finding: Callable[[pl.DataFrame], str]
+    size: tuple[float, float] = (6.4, 3.6)
+    controls: Callable[[pl.DataFrame], pl.DataFrame] | None = None
+
+    def rows(self, groups: Iterable[TrainedGroup], preset: Preset) -> pl.DataFrame:
+        """Measure trained models into the figure's table, controls included."""
+        measured = pl.concat([self.measure(group, preset) for group in groups], how="diagonal")
+        return measured if self.controls is None else pl.concat([measured, self.controls(measured)], how="diagonal")
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A paper whose figures are redrawn.
+
+    Attributes:
+        name: short name on the command line.
+        title: the paper's title.
+        citation: authors, venue, year.
+        summary: one line for lists.
+    """
+
+    name: str
+    title: str
+    citation: str
+    summary: str
+
+
+PAPERS = {
+    paper.name: paper
+    for paper in (
+        Paper(
+            "li2024",
+            "How Do Nonlinear Transformers Learn and Generalize in In-Context Learning?",
+            "Li, Wang, Lu, Cui and Chen, ICML 2024, arXiv:2402.15607",
+            "one layer of softmax attention and a ReLU MLP, trained on prompts of orthogonal patterns",
+        ),
+    )
+}
+
+
+def paper_named(name: str) -> Paper:
+    """A paper by its short name.
+
+    Raises:
+        BadRequest: listing the papers there are.
+    """
+    if name not in PAPERS:
+        raise BadRequest(f"PAPER = {name!r} is not allowed: {', '.join(PAPERS)} or all")
+    return PAPERS[name]
+
+
+def experiments_of(paper: str) -> list[Experiment]:
+    """All experiments of a paper, in the order of the report.
+
+    Every module in the paper's folder that defines ``EXPERIMENT`` is one, so adding a figure touches one file.
+    """
+    package = importlib.import_module(f"iclscope.experiments.{paper_named(paper).name}")
+    modules = [
+        importlib.import_module(f"{package.__name__}.{info.name}") for info in pkgutil.iter_modules(package.__path__)
+    ]
+    found: list[Experiment] = [module.EXPERIMENT for module in modules if hasattr(module, "EXPERIMENT")]
+    return sorted(found, key=lambda experiment: experiment.position)
+
+
+def experiments_named(paper: str, figures: Sequence[str] = ()) -> list[Experiment]:
+    """The named experiments of a paper, or all if none is named.
+
+    Raises:
+        BadRequest: listing the figures there are.
+    """
+    experiments = experiments_of(paper)
+    names = [experiment.name for experiment in experiments]
+    for figure in figures:
+        require(figure in names, "figure", figure, ", ".join(names))
+    return [experiment for experiment in experiments if not figures or experiment.name in figures]

@@ -1,0 +1,80 @@
+"""What can be recorded while a trial trains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from iclscope.evaluation.risks import EVALUATION_PURPOSE, risks_of
+from iclscope.experiments.trial import ProbeName, Trial
+from iclscope.mechanism import attention_concentration, neuron_alignment, projections
+from iclscope.models.softmax_relu import SoftmaxReLUTransformer
+from iclscope.tasks.patterns import PatternPrompts, PatternSampler
+from iclscope.training.loop import Probe, Records
+
+
+def _measure(
+    name: ProbeName, model: SoftmaxReLUTransformer, prompts: PatternPrompts, sampler: PatternSampler
+) -> dict[str, Tensor]:
+    """One probe on one batch of prompts."""
+    if name == "risk":
+        return risks_of(model.predict(prompts).output, prompts.labels)._asdict()
+    if name == "attention":
+        return {"attention_concentration": attention_concentration(model, prompts)}
+    if name == "projections":
+        return projections(model, prompts)._asdict()
+    return neuron_alignment(model, sampler.in_domain)._asdict()
+
+
+class TrialProbe:
+    """Measures the probes of a group of trials on their evaluation tasks.
+
+    Records are named ``TASK/QUANTITY``. The evaluation prompts are the same at every record.
+    """
+
+    def __init__(self, trials: Sequence[Trial], device: torch.device | str) -> None:
+        self._trials = tuple(trials)
+        self._device = device
+        self._live: tuple[int, ...] = ()
+        self._on: dict[str, tuple[PatternSampler, PatternPrompts]] = {}
+
+    def _prepare(self, live: Sequence[int]) -> None:
+        """Draw the evaluation prompts of the runs that are still trained; kept until runs leave."""
+        if tuple(live) == self._live:
+            return
+        trials = [self._trials[i] for i in live]
+        evaluation = trials[0].evaluation
+        for name in evaluation.on:
+            tasks = [trial.evaluation.on[name] for trial in trials]
+            sampler = PatternSampler(tasks, [trial.seed for trial in trials], device=self._device)
+            self._on[name] = (sampler, sampler.prompts(evaluation.prompts, purpose=EVALUATION_PURPOSE))
+        self._live = tuple(live)
+
+    def measure(self, model: SoftmaxReLUTransformer, live: Sequence[int]) -> Records:
+        """All probes on all evaluation tasks."""
+        self._prepare(live)
+        return {
+            f"{task}/{quantity}": values
+            for task, (sampler, prompts) in self._on.items()
+            for probe in self._trials[0].evaluation.probes
+            for quantity, values in _measure(probe, model, prompts, sampler).items()
+        }
+
+    def reached(self, records: Records, live: Sequence[int]) -> Tensor:
+        """Which runs have met their target risk on the first evaluation task."""
+        first = next(iter(self._trials[0].evaluation.on))
+        risk = records[f"{first}/hinge_risk"].cpu()
+        targets = [self._trials[i].training.target_risk for i in live]
+        return risk <= torch.tensor([-torch.inf if target is None else target for target in targets])
+
+
+def trial_probe(trials: Sequence[Trial], device: torch.device | str) -> Probe | None:
+    """The probe of a group of trials of one shape; None if they record nothing."""
+    steps = trials[0].record_steps()
+    if not steps:
+        return None
+    probe = TrialProbe(trials, device)
+    has_target = any(trial.training.target_risk is not None for trial in trials)
+    return Probe(probe.measure, steps, probe.reached if has_target else None)

@@ -1,0 +1,82 @@
+"""What training leaves behind: trained models of equal shape, with what was recorded on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from iclscope.experiments.trial import Trial
+from iclscope.models.softmax_relu import SoftmaxReLUTransformer
+from iclscope.training.state import RUNNING
+
+
+@dataclass(frozen=True)
+class TrainedGroup:
+    """Trained trials of one shape, one per run of ``model``.
+
+    Attributes:
+        trials: the trials.
+        model: their trained weights.
+        recorded_at: the steps at which probes were taken.
+        trajectory: what they measured, ``TASK/QUANTITY`` → [run, record, …]; NaN after a run had ended.
+        stopped_at: the step at which a run met its target risk, −1 if it has none or never did.
+        diverged_at: the step at which a run's loss stopped being finite, −1 if it stayed finite.
+    """
+
+    trials: Sequence[Trial]
+    model: SoftmaxReLUTransformer
+    recorded_at: Sequence[int]
+    trajectory: Mapping[str, Tensor]
+    stopped_at: Sequence[int]
+    diverged_at: Sequence[int]
+
+    def rows(self, *, arm: str, **columns: Float[Tensor, " run"] | Sequence[object] | float | str) -> pl.DataFrame:
+        """One row per run: seed, arm, whether it diverged, and the given columns.
+
+        Args:
+            arm: "trained", or the name of a control.
+            columns: a value per run, or one for all.
+        """
+        data: dict[str, object] = {
+            "arm": [arm] * len(self.trials),
+            "seed": [trial.seed for trial in self.trials],
+            "diverged_at": [None if step == RUNNING else step for step in self.diverged_at],
+        }
+        for name, values in columns.items():
+            if isinstance(values, Tensor):
+                data[name] = values.detach().double().cpu().tolist()
+            elif isinstance(values, (str, int, float)):
+                data[name] = [values] * len(self.trials)
+            else:
+                data[name] = list(values)
+        return pl.DataFrame(data, schema_overrides={"diverged_at": pl.Int64})
+
+    def trajectory_rows(self, *, arm: str, prefix: str, quantities: Mapping[str, Tensor] | None = None) -> pl.DataFrame:
+        """One row per run and recorded step.
+
+        Args:
+            arm: "trained", or the name of a control.
+            prefix: the evaluation task whose records are wanted; it becomes the column ``domain``.
+            quantities: [run, record] per column; None takes all records of that shape.
+        """
+        chosen = quantities or {
+            name.removeprefix(f"{prefix}/"): values
+            for name, values in self.trajectory.items()
+            if name.startswith(f"{prefix}/") and values.ndim == 2
+        }
+        return pl.concat(
+            self.rows(arm=arm, domain=prefix, step=step, **{name: values[:, i] for name, values in chosen.items()})
+            for i, step in enumerate(self.recorded_at)
+        )
+
+
+def stack_models(trials: Sequence[Trial], device: torch.device | str = "cpu") -> SoftmaxReLUTransformer:
+    """The untrained models of trials of one shape, along one run axis."""
+    return SoftmaxReLUTransformer(
+        seeds=[trial.seed for trial in trials], configs=[trial.model for trial in trials], device=device
+    )

@@ -1,0 +1,115 @@
+"""The report: one self-contained HTML page about one paper."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from iclscope.report.formats import format_duration, format_interval, format_number, format_region
+from iclscope.report.strip import strip_svg
+
+if TYPE_CHECKING:
+    # Types only: experiments draw with this room, so it must not import them when it is loaded.
+    from iclscope.experiments.claims import JudgedClaim
+
+
+@dataclass(frozen=True)
+class FigureSection:
+    """One figure of the report with all that belongs to it.
+
+    Attributes:
+        name: the figure's short name, unique in the report.
+        title: heading.
+        caption: what the figure shows and how to read it.
+        finding: one sentence computed from the rows; may be empty.
+        settings: name → value of what the figure was made with, in the order to be shown.
+        svg: what ``save_figure`` returned; put into the page as it is.
+        claims: the claims judged on this figure's rows.
+        seconds: how long training and measuring took.
+        notes: what a reader must know, such as "1 run of 40 diverged at step 12".
+    """
+
+    name: str
+    title: str
+    caption: str
+    finding: str
+    settings: Mapping[str, str]
+    svg: str
+    claims: Sequence[JudgedClaim]
+    seconds: float
+    notes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that the page tells about one paper.
+
+    Attributes:
+        paper: short name, as on the command line.
+        title: the paper's title.
+        citation: full reference; addresses in it become links.
+        preset: the preset that was run.
+        seeds: how many seeds per setting.
+        figures: the finished figures, in the paper's order.
+        missing: names of the figures that are not finished.
+        environment: name → value: versions, device, seconds.
+    """
+
+    paper: str
+    title: str
+    citation: str
+    preset: str
+    seeds: int
+    figures: Sequence[FigureSection]
+    missing: Sequence[str]
+    environment: Mapping[str, str]
+
+
+def render_page(report: Report) -> str:
+    """Make the report's page.
+
+    It needs no network and no script, follows the reader's light or dark scheme, fits a phone and prints.
+
+    Args:
+        report: what to show. All texts are escaped; only the figures' SVG is taken as it is.
+
+    Returns:
+        The text of an HTML file (UTF-8).
+    """
+    claims = [(section, claim) for section in report.figures for claim in section.claims]
+    counts = Counter(claim.verdict for _, claim in claims)
+    return (
+        _environment()
+        .get_template("page.html.jinja")
+        .render(
+            report=report,
+            claims=claims,
+            counts=[(verdict, counts[verdict]) for verdict in ("holds", "fails", "inconclusive")],
+            unproven=[claim.claim.id for _, claim in claims if claim.control_verdict != "fails"],
+        )
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("iclscope", "report"),
+        autoescape=True,  # always: the template's ending is not one that select_autoescape would know
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        anchor=_anchor, duration=format_duration, interval=format_interval, number=format_number, region=format_region
+    )
+    environment.globals["strip"] = strip_svg
+    return environment
+
+
+def _anchor(name: str, kind: str) -> str:
+    """The id of a figure or a claim on the page."""
+    return f"{kind}-{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)}"

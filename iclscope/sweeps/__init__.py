@@ -1,0 +1,1 @@
+"""Many trials: where they are kept and how they are run."""
