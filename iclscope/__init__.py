@@ -1,3 +1,25 @@
 """iclscope: theories of in-context learning next to trained transformers."""
 
 __version__ = "0.1.0"
+
+from iclscope import baselines, evaluation, mechanism, models, pruning, tasks, theory, training
+from iclscope.errors import BadRequest
+from iclscope.evaluation import evaluate
+from iclscope.reproduction import reproduce
+from iclscope.training import train
+
+__all__ = [
+    "BadRequest",
+    "__version__",
+    "baselines",
+    "evaluate",
+    "evaluation",
+    "mechanism",
+    "models",
+    "pruning",
+    "reproduce",
+    "tasks",
+    "theory",
+    "train",
+    "training",
+]

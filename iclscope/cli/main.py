@@ -1,0 +1,116 @@
+"""The command ``iclscope``: one thin file per command, and one place where refusals become one line."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Sequence
+from typing import cast
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from iclscope import __version__
+from iclscope.cli.list import list_command
+from iclscope.cli.predict import predict_app
+from iclscope.cli.reproduce import reproduce_command
+from iclscope.errors import BadRequest
+
+BAD_REQUEST, INTERRUPTED = 2, 130
+
+app = typer.Typer(
+    name="iclscope",
+    help="Theories of in-context learning next to trained transformers.",
+    invoke_without_command=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+app.command("reproduce")(reproduce_command)
+app.add_typer(predict_app, name="predict")
+app.command("list")(list_command)
+
+
+def _print_version(wanted: bool) -> bool:
+    if wanted:
+        typer.echo(f"iclscope {__version__}")
+        raise typer.Exit
+    return wanted
+
+
+@app.callback()
+def _options(
+    context: typer.Context,
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    """Theories of in-context learning next to trained transformers."""
+    if context.invoked_subcommand is None and not version:
+        typer.echo(context.get_help())
+
+
+# Typer's own usage errors; it exports the classes below this one only.
+_CommandLineError = cast("type[Exception]", typer.BadParameter.__mro__[2])
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit.
+
+    Exit status 0 when the work was done, whatever the verdicts; 2 for a bad request, with one line; 130 on Ctrl-C.
+
+    Args:
+        arguments: the words after ``iclscope``; None: those of this process.
+    """
+    sys.exit(main(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command line; returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(
+            stream, io.TextIOWrapper
+        ):  # a terminal without Greek letters gets question marks, not a traceback
+            stream.reconfigure(errors="replace")
+    errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    try:
+        status = app(arguments, prog_name="iclscope", standalone_mode=False)
+    except BadRequest as refusal:
+        errors.print(f"iclscope: {_one_line(str(refusal))}")
+        return BAD_REQUEST
+    except ValidationError as refusal:
+        errors.print(f"iclscope: {_first_error(refusal)}")
+        return BAD_REQUEST
+    except _CommandLineError as refusal:
+        message = getattr(refusal, "format_message", lambda: str(refusal))()
+        errors.print(f"iclscope: {_one_line(message)} {_hint(refusal)}")
+        return BAD_REQUEST
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    return status if isinstance(status, int) else 0
+
+
+def _hint(refusal: Exception) -> str:
+    """The commands there are if an unknown one was asked for, else where to look."""
+    command = getattr(getattr(refusal, "ctx", None), "command", None)
+    names = ", ".join(getattr(command, "commands", {}))
+    unknown = str(getattr(refusal, "message", "")).startswith("No such command")
+    return f"Allowed: {names}" if unknown and names else "(see iclscope --help)"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _first_error(refusal: ValidationError) -> str:
+    """The first of pydantic's errors as one line that names the option."""
+    first = refusal.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    message = _one_line(first["msg"].removeprefix("Value error, "))
+    # Our own refusals name option and value already.
+    said = not where or " is not allowed: " in message
+    return message if said else f"{where} = {first['input']!r} is not allowed: {message}"
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,61 @@
+"""``iclscope reproduce``: a paper's figures and verdicts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from iclscope.experiments.experiment import PRESETS
+from iclscope.report import print_claims
+from iclscope.reproduction.environment import DEVICES
+from iclscope.reproduction.progress import progress_bars
+from iclscope.reproduction.reproduce import InterruptedReproduction, Reproduction, papers_asked_for, planned, reproduce
+
+
+def reproduce_command(
+    papers: Annotated[list[str], typer.Argument(metavar="PAPER...", help="Short names (see iclscope list), or all.")],
+    figure: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this figure; may be repeated.")] = None,
+    preset: Annotated[str, typer.Option(metavar="|".join(PRESETS), help="How much it may cost.")] = "quick",
+    seeds: Annotated[int | None, typer.Option(metavar="N", help="Seeds per point; at least 2.")] = None,
+    device: Annotated[str, typer.Option(metavar="|".join(DEVICES), help="Where to train.")] = "auto",
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default: results/PAPER.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Make everything anew, also over other settings.")] = False,
+) -> None:
+    """Train a paper's models, redraw its figures and judge every claim.
+
+    What DIR already holds is kept: an interrupted command, run again, does only what is missing.
+    """
+    console = Console()
+    names = papers_asked_for(papers)
+    folders = {name: (out / name if out is not None and len(names) > 1 else out) for name in names}
+    for name in names:  # all of them, before the first one computes anything
+        planned(name, figures=figure or (), preset=preset, seeds=seeds, device=device, out=folders[name], force=force)
+    for name in names:
+        try:
+            with progress_bars(console) as progress:
+                done = reproduce(
+                    name,
+                    figures=figure or (),
+                    preset=preset,
+                    seeds=seeds,
+                    device=device,
+                    out=folders[name],
+                    force=force,
+                    progress=progress,
+                )
+        except InterruptedReproduction as interrupted:
+            _tell(console, interrupted.reproduction)
+            console.print("Interrupted. What is finished is kept; the same command goes on from there.")
+            raise
+        _tell(console, done)
+
+
+def _tell(console: Console, done: Reproduction) -> None:
+    """Print the verdicts and where the report is."""
+    print_claims(done.claims, console)
+    if done.missing:
+        console.print(f"Not made yet: {', '.join(done.missing)}", soft_wrap=True)
+    console.print(f"Report: {done.report}", soft_wrap=True, highlight=False)

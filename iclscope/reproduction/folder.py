@@ -1,0 +1,184 @@
+"""The folder that a reproduction writes: who may write there, and what in it is finished."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from matplotlib.figure import Figure
+
+import iclscope
+from iclscope.errors import BadRequest, require
+from iclscope.experiments.claims import JudgedClaim
+from iclscope.experiments.experiment import Experiment, Preset
+from iclscope.experiments.trial import Trial
+from iclscope.models.pretrained import write_text
+from iclscope.report import save_figure
+from iclscope.sweeps.store import TrialStore
+
+RUN = "run.json"
+MARK = "iclscope reproduction"
+KINDS = ("png", "pdf", "svg", "parquet")
+
+
+class ResultFolder:
+    """A folder of results of one paper, preset and number of seeds.
+
+    It holds ``report.html``, ``claims.json``, ``run.json``, for each figure NAME.png, NAME.pdf, NAME.svg and
+    NAME.parquet, and the trained models in ``trained/``.
+
+    Attributes:
+        path: the folder.
+        store: its trained models.
+    """
+
+    path: Path
+    store: TrialStore
+
+    def __init__(self, path: Path, paper: str, preset: Preset, *, force: bool = False) -> None:
+        """Check that the folder may be written to; nothing is written yet.
+
+        Args:
+            path: made when first written to.
+            paper: short name of the paper.
+            preset: the preset.
+            force: allow a folder with results of other settings.
+
+        Raises:
+            BadRequest: if the folder holds other files, results of other settings (and not ``force``), or cannot be
+                written to.
+        """
+        self.path = path
+        self.store = TrialStore(path / "trained")
+        self._settings = {
+            "paper": paper,
+            "preset": preset.name,
+            "seeds": len(preset.seeds),
+            "iclscope": iclscope.__version__,
+        }
+        self._run = self._read_run()
+        if self._run is not None and self._run["settings"] != self._settings and not force:
+            held = ", ".join(f"{name} {value}" for name, value in self._run["settings"].items())
+            raise BadRequest(
+                f"out = {str(path)!r} is not allowed: it holds results of other settings ({held}); "
+                "choose another folder, or --force to replace them"
+            )
+        self._check_writable()
+
+    def _read_run(self) -> dict[str, Any] | None:
+        """What ``run.json`` says; None if the folder is new or empty."""
+        require(not self.path.exists() or self.path.is_dir(), "out", str(self.path), "a folder, this is a file")
+        try:
+            names = sorted(entry.name for entry in self.path.iterdir()) if self.path.exists() else []
+        except PermissionError:
+            names = []
+        if not names:
+            return None
+        refusal = f"a new or empty folder, or one with results of iclscope; it holds {names[0]!r} and is left as it is"
+        require(RUN in names, "out", str(self.path), refusal)
+        try:
+            run = json.loads((self.path / RUN).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            run = None
+        ours = isinstance(run, dict) and run.get("made by") == MARK and isinstance(run.get("settings"), dict)
+        require(ours, "out", str(self.path), refusal)
+        assert isinstance(run, dict)
+        return run
+
+    def _check_writable(self) -> None:
+        """Refuse a folder that cannot be made or written to, before anything is computed."""
+        existing = next(parent for parent in (self.path, *self.path.absolute().parents) if parent.exists())
+        usable = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+        require(usable, "out", str(self.path), f"a folder that can be written to; {str(existing)!r} cannot")
+
+    def start(self, environment: Mapping[str, str], anew: Collection[str] = ()) -> None:
+        """Make the folder and note which settings it is for.
+
+        Results of other settings, which only ``force`` lets pass, are removed: they would stand beside new ones.
+
+        Args:
+            environment: what will be noted of versions and device.
+            anew: names of figures to make anew.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            figures = self._run["figures"] if self._run else {}
+            if self._run and self._run["settings"] != self._settings:
+                anew = tuple(figures)
+            for name in anew:
+                figures.pop(name, None)
+                for kind in KINDS:
+                    (self.path / f"{name}.{kind}").unlink(missing_ok=True)
+            self._run = {
+                "made by": MARK,
+                "settings": self._settings,
+                "environment": dict(environment),
+                "figures": figures,
+            }
+            self._write_run()
+        except OSError as error:
+            raise BadRequest(f"out = {str(self.path)!r} is not allowed: it cannot be written to ({error})") from error
+
+    def _write_run(self) -> None:
+        write_text(self.path / RUN, json.dumps(self._run, indent=1) + "\n")
+
+    @property
+    def figures(self) -> dict[str, dict[str, Any]]:
+        """What ``run.json`` notes of each finished figure: fingerprint, trials, seconds."""
+        return self._run["figures"] if self._run else {}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the last run was made with, and how long all figures took."""
+        noted: dict[str, str] = dict(self._run["environment"]) if self._run else {}
+        return noted | {"seconds": f"{sum(figure['seconds'] for figure in self.figures.values()):.0f}"}
+
+    def is_finished(self, experiment: Experiment, trials: Sequence[Trial]) -> bool:
+        """Whether the figure is there, made from just these trials."""
+        noted = self.figures.get(experiment.name)
+        files = (self.path / f"{experiment.name}.{kind}" for kind in KINDS)
+        return noted is not None and noted["fingerprint"] == _fingerprint(trials) and all(f.is_file() for f in files)
+
+    def finish(
+        self, experiment: Experiment, trials: Sequence[Trial], rows: pl.DataFrame, figure: Figure, seconds: float
+    ) -> None:
+        """Write a figure's rows and pictures, then note that it is finished."""
+        temporary = self.path / f".{experiment.name}.parquet"
+        rows.write_parquet(temporary)
+        temporary.replace(self.path / f"{experiment.name}.parquet")
+        svg = save_figure(figure, self.path, experiment.name, label=experiment.title)
+        write_text(self.path / f"{experiment.name}.svg", svg)
+        self.figures[experiment.name] = {
+            "fingerprint": _fingerprint(trials),
+            "seconds": round(seconds, 2),
+            "trials": [trial.hash for trial in trials],
+        }
+        self._write_run()
+
+    def rows(self, experiment: Experiment) -> pl.DataFrame:
+        """A finished figure's rows."""
+        return pl.read_parquet(self.path / f"{experiment.name}.parquet")
+
+    def svg(self, experiment: Experiment) -> str:
+        """A finished figure as inline SVG."""
+        return (self.path / f"{experiment.name}.svg").read_text(encoding="utf-8")
+
+    def write_claims(self, claims: Sequence[JudgedClaim]) -> None:
+        """Write ``claims.json``."""
+        text = json.dumps([claim.to_json() for claim in claims], indent=1, ensure_ascii=False)
+        write_text(self.path / "claims.json", text + "\n")
+
+    def write_report(self, html: str) -> Path:
+        """Write ``report.html``; returns where it is."""
+        path = self.path / "report.html"
+        write_text(path, html)
+        return path
+
+
+def _fingerprint(trials: Sequence[Trial]) -> str:
+    return hashlib.sha256("".join(sorted(trial.hash for trial in trials)).encode()).hexdigest()[:24]

@@ -1,0 +1,268 @@
+"""Train every model of a paper, redraw its figures, judge its claims."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+import torch
+
+from iclscope.errors import BadRequest
+from iclscope.experiments.claims import JudgedClaim
+from iclscope.experiments.experiment import PAPERS, Experiment, Preset, experiments_named, experiments_of, paper_named
+from iclscope.experiments.trial import Trial
+from iclscope.report import FigureSection, Report, render_page
+from iclscope.report.style import new_figure
+from iclscope.reproduction.environment import chosen_device, environment
+from iclscope.reproduction.folder import ResultFolder
+from iclscope.reproduction.progress import ProgressReport, Silence
+from iclscope.sweeps.local import load_groups, run_trials
+from iclscope.threads import one_thread_per_operation
+
+
+class Reproduction(NamedTuple):
+    """What a reproduction made.
+
+    Attributes:
+        folder: where everything is.
+        report: the page to open.
+        claims: the claims of all finished figures in the folder, judged.
+        missing: the paper's figures that are not in the folder yet.
+    """
+
+    folder: Path
+    report: Path
+    claims: Sequence[JudgedClaim]
+    missing: Sequence[str]
+
+
+class InterruptedReproduction(KeyboardInterrupt):
+    """Ctrl-C; what was finished by then is in ``reproduction``."""
+
+    def __init__(self, reproduction: Reproduction) -> None:
+        super().__init__()
+        self.reproduction = reproduction
+
+
+class Plan(NamedTuple):
+    """A request that can be honoured."""
+
+    experiments: Sequence[Experiment]
+    preset: Preset
+    device: torch.device
+    folder: ResultFolder
+
+
+def planned(
+    paper: str,
+    *,
+    figures: Sequence[str] = (),
+    preset: str = "quick",
+    seeds: int | None = None,
+    device: str = "auto",
+    out: str | Path | None = None,
+    force: bool = False,
+) -> Plan:
+    """Check a request for `reproduce`, whose arguments these are; nothing is computed or written.
+
+    Raises:
+        BadRequest: if a setting is not allowed.
+    """
+    experiments = experiments_named(paper_named(paper).name, figures)
+    settings = Preset.named(preset, seeds)
+    where = chosen_device(device)
+    path = Path(out) if out is not None else Path("results") / paper
+    return Plan(experiments, settings, where, ResultFolder(path, paper, settings, force=force))
+
+
+def reproduce(
+    paper: str,
+    *,
+    figures: Sequence[str] = (),
+    preset: str = "quick",
+    seeds: int | None = None,
+    device: str = "auto",
+    out: str | Path | None = None,
+    force: bool = False,
+    progress: ProgressReport | None = None,
+) -> Reproduction:
+    """Train a paper's models, redraw its figures and judge every claim.
+
+    What the folder already holds is kept; only what is missing is trained, measured and drawn.
+
+    Args:
+        paper: short name, for instance "li2024".
+        figures: names of figures; none means all.
+        preset: "quick" (minutes on two cores) or "paper".
+        seeds: seeds per point; None: the preset's own number.
+        device: "auto", "cpu" or "cuda".
+        out: the folder to write; None: ``results/PAPER``.
+        force: make everything anew, also over results of other settings.
+        progress: who is told how far it is.
+
+    Raises:
+        BadRequest: before anything is computed or written, if a setting is not allowed.
+        InterruptedReproduction: on Ctrl-C, after the finished figures have been reported.
+    """
+    plan = planned(paper, figures=figures, preset=preset, seeds=seeds, device=device, out=out, force=force)
+    chosen, settings, where, folder = plan
+    told = progress or Silence()
+
+    trials_of = {experiment.name: _unique(experiment.trials(settings)) for experiment in chosen}
+    described = environment(where)
+    folder.start(described, anew=list(trials_of) if force else ())
+    if force:
+        folder.store.discard([trial for trials in trials_of.values() for trial in trials])
+        folder.store.discard_unfinished()
+    to_do = [experiment for experiment in chosen if not folder.is_finished(experiment, trials_of[experiment.name])]
+    needed = folder.store.missing([trial for experiment in to_do for trial in trials_of[experiment.name]])
+    told.expect(len(to_do), sum(trial.training.steps for trial in needed))
+    try:
+        for experiment in to_do:
+            _make(experiment, trials_of[experiment.name], settings, folder, where, told, described)
+    except KeyboardInterrupt:
+        raise InterruptedReproduction(_report(paper, settings, folder)) from None
+    return _report(paper, settings, folder)
+
+
+def _unique(trials: Sequence[Trial]) -> list[Trial]:
+    """Each trial once, in order."""
+    return list({trial.hash: trial for trial in trials}.values())
+
+
+def _make(
+    experiment: Experiment,
+    trials: Sequence[Trial],
+    preset: Preset,
+    folder: ResultFolder,
+    device: torch.device,
+    told: ProgressReport,
+    described: dict[str, str],
+) -> None:
+    """Train, measure and draw one figure."""
+    started = time.monotonic()
+    missing = folder.store.missing(trials)
+    expected = sum(trial.training.steps for trial in missing)
+    made = 0
+    counting = threading.Lock()
+
+    def count(run_steps: int) -> None:
+        nonlocal made
+        with counting:
+            made += run_steps
+        told.steps(run_steps)
+
+    told.stage(experiment.name, "training")
+    run_trials(missing, folder.store, device=device, metadata={"iclscope": described["iclscope"]}, on_step=count)
+    told.skip(expected - made)
+    told.stage(experiment.name, "measuring")
+    with one_thread_per_operation():
+        rows = experiment.rows(load_groups(trials, folder.store, device), preset)
+    told.stage(experiment.name, "drawing")
+    figure = new_figure(*experiment.size)
+    experiment.draw(figure, rows)
+    folder.finish(experiment, trials, rows, figure, time.monotonic() - started)
+    told.figure_done()
+
+
+def _report(paper: str, preset: Preset, folder: ResultFolder) -> Reproduction:
+    """Judge and report every finished figure of the folder."""
+    sections, claims, missing = [], [], []
+    for experiment in experiments_of(paper):
+        trials = _unique(experiment.trials(preset))
+        if not folder.is_finished(experiment, trials):
+            missing.append(experiment.name)
+            continue
+        rows = folder.rows(experiment)
+        judged = [claim.judged(paper, experiment.name, rows) for claim in experiment.claims]
+        claims += judged
+        sections.append(
+            FigureSection(
+                name=experiment.name,
+                title=experiment.title,
+                caption=experiment.caption,
+                finding=experiment.finding(rows),
+                settings=_settings(trials, preset),
+                svg=folder.svg(experiment),
+                claims=judged,
+                seconds=folder.figures[experiment.name]["seconds"],
+                notes=_notes(rows),
+            )
+        )
+    folder.write_claims(claims)
+    about = paper_named(paper)
+    html = render_page(
+        Report(
+            paper=paper,
+            title=about.title,
+            citation=about.citation,
+            preset=preset.name,
+            seeds=len(preset.seeds),
+            figures=sections,
+            missing=missing,
+            environment=folder.environment,
+        )
+    )
+    return Reproduction(folder.path, folder.write_report(html), claims, missing)
+
+
+def _settings(trials: Sequence[Trial], preset: Preset) -> dict[str, str]:
+    """What the trials of a figure have in common, and which settings vary."""
+    read: dict[str, Callable[[Trial], float]] = {
+        "M1": lambda t: t.task.M1,
+        "M2": lambda t: t.task.M2,
+        "d_X": lambda t: t.task.d_X,
+        "d_Y": lambda t: t.task.d_Y,
+        "β": lambda t: t.task.beta,
+        "‖q‖": lambda t: t.task.q_norm,
+        "K": lambda t: t.task.K,
+        "α": lambda t: t.task.alpha,
+        "l": lambda t: t.task.length_range[1],
+        "m": lambda t: t.model.width,
+        "δ": lambda t: t.model.delta,
+        "ξ": lambda t: t.model.xi,
+        "η": lambda t: t.training.learning_rate,
+        "B": lambda t: t.training.batch_size,
+        "steps": lambda t: t.training.steps,
+    }
+    values = {name: sorted({value(trial) for trial in trials}) for name, value in read.items()}
+    texts = {name: ", ".join(f"{value:g}" for value in found) for name, found in values.items()}
+    return texts | {
+        "training tasks": ", ".join(sorted({_task_text(trial) for trial in trials})),
+        "seeds": str(len(preset.seeds)),
+        "test prompts per seed and point": str(preset.prompts),
+        "trainings": str(len(trials)),
+    }
+
+
+def _task_text(trial: Trial) -> str:
+    """The training tasks in words."""
+    chosen = trial.task.training_tasks
+    if isinstance(chosen, tuple):
+        return f"{len(chosen)} chosen"
+    return chosen if isinstance(chosen, str) else f"share {chosen:.2f}"
+
+
+def _notes(rows: pl.DataFrame) -> list[str]:
+    """What a reader must know: runs that diverged."""
+    diverged = rows.filter(pl.col("diverged_at").is_not_null()).select("seed", "diverged_at").unique()
+    if diverged.is_empty():
+        return []
+    steps = ", ".join(str(step) for step in sorted(set(diverged["diverged_at"].to_list())))
+    return [f"Diverged runs (loss no longer finite) are left out of the intervals; they ended at steps {steps}."]
+
+
+def papers_asked_for(names: Sequence[str]) -> list[str]:
+    """Short names of the papers, "all" spelled out, each once.
+
+    Raises:
+        BadRequest: if none is named, or one does not exist.
+    """
+    if not names:
+        raise BadRequest(f"PAPER is missing: {', '.join(PAPERS)} or all")
+    spelled = [paper for name in names for paper in (PAPERS if name == "all" else (paper_named(name).name,))]
+    return list(dict.fromkeys(spelled))
