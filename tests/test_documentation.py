@@ -1,0 +1,88 @@
+"""What the documentation says can be done is done: every README command and Python block, every example, every link."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+
+def blocks(language: str, page: str = README) -> list[str]:
+    """The fenced blocks of one language."""
+    return re.findall(rf"```{language}\n(.*?)```", page, flags=re.DOTALL)
+
+
+def commands() -> list[list[str]]:
+    """Every command of the README's shell blocks, without its comment."""
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+def run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=240, check=False)
+
+
+def test_the_readme_has_the_two_commands_and_some_of_ours() -> None:
+    found = commands()
+    assert ["make", "reproduce"] in found
+    assert ["make", "test"] in found
+    assert sum(words[0] == "iclscope" for words in found) >= 3
+
+
+@pytest.mark.parametrize("words", [w for w in commands() if w[0] == "make"], ids=" ".join)
+def test_make_knows_the_target(words: list[str]) -> None:
+    found = run("make", "--dry-run", *words[1:], cwd=ROOT)
+    assert found.returncode == 0, found.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [w for w in commands() if w[0] == "iclscope"], ids=" ".join)
+def test_commands_of_the_readme_work(words: list[str], tmp_path: Path) -> None:
+    found = run(sys.executable, "-m", "iclscope.cli.main", *words[1:], cwd=tmp_path)
+    assert found.returncode == 0, found.stderr
+    assert found.stderr == ""
+    if "reproduce" in words:
+        assert (tmp_path / "results" / "li2024" / "report.html").is_file()
+
+
+def test_every_command_of_the_readme_is_one_of_these() -> None:
+    """Nothing in a shell block goes untested."""
+    assert {words[0] for words in commands()} <= {"make", "iclscope"}
+
+
+@pytest.mark.slow
+def test_the_readme_question_prints_what_the_readme_shows(tmp_path: Path) -> None:
+    (block,) = blocks("python")
+    found = run(sys.executable, "-c", block, cwd=tmp_path)
+    assert found.returncode == 0, found.stderr
+    shown = [line.split(":")[0] for text in blocks("text") for line in text.splitlines()]
+    assert [line.split(":")[0] for line in found.stdout.splitlines()] == shown
+    errors = [float(line.split("error ")[1].split(" ")[0]) for line in found.stdout.splitlines()]
+    printed = [float(line.split("error ")[1].split(" ")[0]) for t in blocks("text") for line in t.splitlines()]
+    # Other machines round differently: the numbers shown are those of one.
+    assert errors == pytest.approx(printed, abs=0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_examples_run(example: Path, tmp_path: Path) -> None:
+    found = run(sys.executable, str(example), "2", cwd=tmp_path)
+    assert found.returncode == 0, found.stderr
+    assert len(found.stdout.splitlines()) > 3
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    for target in targets:
+        if not target.startswith(("http://", "https://")):
+            assert (page.parent / target).exists(), target
