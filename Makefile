@@ -28,11 +28,7 @@ help: ## say what there is to do
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 reproduce: $(CORE) ## redraw the figures of Li et al. 2024 and judge its claims (minutes on two cores)
-	@$(BIN)/iclscope reproduce li2024 --preset quick $(ARGS) || exit $$?; \
-	out=results/li2024; \
-	set -- $(ARGS); \
-	while [ $$# -gt 0 ]; do case "$$1" in --out) out=$$2 ;; --out=*) out=$${1#--out=} ;; esac; shift; done; \
-	echo "The report is in $$out/report.html"
+	@$(BIN)/iclscope reproduce li2024 --preset quick $(ARGS)
 
 test: lint types ## check format, style and types, then run all tests
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)

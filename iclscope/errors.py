@@ -27,7 +27,7 @@ def require(condition: bool, option: str, value: object, allowed: str) -> None:
         BadRequest: if ``condition`` is false.
     """
     if not condition:
-        raise BadRequest(f"{option} = {value!r} is not allowed: {allowed}")
+        raise BadRequest(f"{option} = {value!r} is not allowed; allowed: {allowed}")
 
 
 def require_finite(values: Iterable[tuple[str, float | None]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from iclscope.experiments.experiment import PAPERS, experiments_of
+from iclscope.report import format_region
 
 
 def list_command() -> None:
@@ -15,4 +16,4 @@ def list_command() -> None:
         for experiment in experiments_of(paper.name):
             console.print(f"  {experiment.name}  {experiment.title}")
             for claim in experiment.claims:
-                console.print(f"    {claim.id}  {claim.statement} [expected {claim.expected}]")
+                console.print(f"    {claim.id}  {claim.statement} [expected {format_region(claim.expected)}]")

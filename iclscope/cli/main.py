@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import cast
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 
 from iclscope import __version__
@@ -78,9 +77,6 @@ def main(arguments: list[str]) -> int:
     except BadRequest as refusal:
         errors.print(f"iclscope: {_one_line(str(refusal))}")
         return BAD_REQUEST
-    except ValidationError as refusal:
-        errors.print(f"iclscope: {_first_error(refusal)}")
-        return BAD_REQUEST
     except _CommandLineError as refusal:
         message = getattr(refusal, "format_message", lambda: str(refusal))()
         errors.print(f"iclscope: {_one_line(message)} {_hint(refusal)}")
@@ -100,16 +96,6 @@ def _hint(refusal: Exception) -> str:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
-
-
-def _first_error(refusal: ValidationError) -> str:
-    """The first of pydantic's errors as one line that names the option."""
-    first = refusal.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    message = _one_line(first["msg"].removeprefix("Value error, "))
-    # Our own refusals name option and value already.
-    said = not where or " is not allowed: " in message
-    return message if said else f"{where} = {first['input']!r} is not allowed: {message}"
 
 
 if __name__ == "__main__":

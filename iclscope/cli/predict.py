@@ -71,7 +71,7 @@ def predict_li2024(
             f"{needed.smallest_task_share:.4g}",
             f"{len(task.training_task_set())} of {m1 * (m1 - 1)} tasks",
         ),
-        ("attention", "1 − η^C, C = 1", f"{promised.attention:.4g}", ""),
+        ("attention", "1 − η^C, C = 1", f"{promised.attention:.4g}" if eta < 1 else "no statement at η = 1", ""),
         ("norm of small neurons", "1/√M2", f"{promised.small_neuron_norm:.4g}", ""),
         ("cost, small pruned", "ε + M1^(−1/2)", f"{promised.cost_of_small:.4g}", ""),
         ("cost, half the large", "R", f"{promised.cost_of_half_the_large:.4g}", ""),

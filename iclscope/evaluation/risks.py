@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from iclscope.errors import require
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
 from iclscope.tasks.patterns import PatternClassification, PatternSampler
 from iclscope.tasks.prompts import Prompts
@@ -34,7 +35,8 @@ class Risks(NamedTuple):
 def risks_of(output: Float[Tensor, "run batch"], labels: Float[Tensor, "run batch"]) -> Risks:
     """Both risks of given outputs."""
     hinge = hinge_loss(output, labels).double().mean(dim=1)
-    error = (0.5 * (1 - torch.sign(output * labels))).double().mean(dim=1)
+    # The sign of NaN is 0 to PyTorch, which would look like chance.
+    error = (0.5 * (1 - torch.sign(output * labels))).masked_fill(output.isnan(), torch.nan).double().mean(dim=1)
     return Risks(hinge, error)
 
 
@@ -71,9 +73,17 @@ def evaluate(
         neurons: which MLP neurons to keep; None keeps all.
 
     Raises:
-        BadRequest: if the task's dimensions are not the model's.
+        BadRequest: if the task's dimensions are not the model's, or its patterns not those trained on.
     """
     tasks = [task] * model.run_count if isinstance(task, PatternClassification) else list(task)
+    require(prompts >= 1, "prompts", prompts, "at least 1")
+    known = model.patterns
+    require(
+        known in (None, (tasks[0].M1, tasks[0].M2)),
+        "(M1, M2) of the task",
+        (tasks[0].M1, tasks[0].M2),
+        f"{known}, those trained on: another number of patterns means other patterns",
+    )
     model.check_dimensions(tasks[0].d_X, tasks[0].d_Y)
     sampler = PatternSampler(tasks, seeds or model.seeds, dtype=model.W_O.dtype, device=model.W_O.device)
     # In parts, so that memory stays small for long contexts; the parts do not depend on the number of runs.

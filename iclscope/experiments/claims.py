@@ -20,14 +20,6 @@ class Region(NamedTuple):
     low: float = -math.inf
     high: float = math.inf
 
-    def __str__(self) -> str:
-        """The region as a reader would write it."""
-        if self.low == -math.inf:
-            return f"≤ {self.high:.3g}"
-        if self.high == math.inf:
-            return f"≥ {self.low:.3g}"
-        return f"{self.low:.3g} … {self.high:.3g}"
-
 
 def judge(estimate: Interval, expected: Region) -> Verdict:
     """Hold, fail or stay open.

@@ -67,7 +67,7 @@ class TrialProbe:
         first = next(iter(self._trials[0].evaluation.on))
         risk = records[f"{first}/hinge_risk"].cpu()
         targets = [self._trials[i].training.target_risk for i in live]
-        return risk <= torch.tensor([-torch.inf if target is None else target for target in targets])
+        return risk <= torch.tensor([-torch.inf if target is None else target for target in targets], dtype=risk.dtype)
 
 
 def trial_probe(trials: Sequence[Trial], device: torch.device | str) -> Probe | None:

@@ -10,18 +10,24 @@ from iclscope.evaluation.intervals import Interval, mean_interval, rate_interval
 from iclscope.evaluation.slopes import slope_over_seeds
 
 
+def signed(value: float, digits: int = 2) -> str:
+    """A number for a sentence or a legend, with a true minus sign."""
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
 def over_seeds(rows: pl.DataFrame, column: str) -> Interval:
     """Mean of a column with its interval over seeds; several rows of one seed are averaged first."""
     return mean_interval(per_seed(rows, column))
 
 
 def rate_over_seeds(rows: pl.DataFrame, column: str = "classification_error") -> Interval:
-    """Mean of an error rate, uncertain both by seed and by prompt (column ``prompts``)."""
+    """Mean of an error rate, uncertain both by seed and by prompt (column ``prompts``).
+
+    Several rows of one seed are averaged. They are tests on the same prompts in other settings, so they count once.
+    """
     if rows.is_empty():
         return mean_interval([])
-    seeds = rows["seed"].n_unique()
-    prompts = int(rows["prompts"].sum()) // seeds
-    return rate_interval(per_seed(rows, column), prompts)
+    return rate_interval(per_seed(rows, column), min(rows["prompts"].to_list()))
 
 
 def per_seed(rows: pl.DataFrame, column: str) -> list[float]:
@@ -50,9 +56,13 @@ def summarise(rows: pl.DataFrame, by: str, column: str, *, rate: bool = False) -
 
 
 def slope_of(rows: pl.DataFrame, x: str, y: str) -> Interval:
-    """Log-log slope of ``y`` against ``x``, fitted to each seed's rows, with an interval over seeds."""
-    curves: list[tuple[Sequence[float], Sequence[float]]] = [
-        (group[x].to_list(), group[y].fill_null(float("nan")).to_list())
-        for _, group in rows.sort(x).group_by("seed", maintain_order=True)
-    ]
-    return slope_over_seeds(curves)
+    """Log-log slope of ``y`` against ``x``, fitted to each seed's rows, with an interval over seeds.
+
+    A seed with a missing point has no slope: dropping the point would favour the settings that are easy to reach.
+    """
+    complete: list[tuple[Sequence[float], Sequence[float]]] = []
+    for _, group in rows.sort(x).group_by("seed", maintain_order=True):
+        values = group[y].fill_null(float("nan"))
+        if not values.is_nan().any():
+            complete.append((group[x].to_list(), values.to_list()))
+    return slope_over_seeds(complete)

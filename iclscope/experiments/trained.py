@@ -38,6 +38,9 @@ class TrainedGroup:
     def rows(self, *, arm: str, **columns: Float[Tensor, " run"] | Sequence[object] | float | str) -> pl.DataFrame:
         """One row per run: seed, arm, whether it diverged, and the given columns.
 
+        What was measured (tensors) is NaN for a run that diverged, in every arm: its output may still be finite, and a
+        control is compared with the same seeds.
+
         Args:
             arm: "trained", or the name of a control.
             columns: a value per run, or one for all.
@@ -49,7 +52,8 @@ class TrainedGroup:
         }
         for name, values in columns.items():
             if isinstance(values, Tensor):
-                data[name] = values.detach().double().cpu().tolist()
+                measured = values.detach().double().cpu()
+                data[name] = measured.masked_fill(torch.tensor(self.diverged_at) != RUNNING, torch.nan).tolist()
             elif isinstance(values, (str, int, float)):
                 data[name] = [values] * len(self.trials)
             else:

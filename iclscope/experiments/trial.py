@@ -6,10 +6,11 @@ import hashlib
 import json
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from iclscope.errors import require, require_finite
 from iclscope.models.softmax_relu import SoftmaxReLUConfig
+from iclscope.settings import Settings
 from iclscope.tasks.patterns import PatternClassification
 
 # Raised when the same settings give other numbers than before (a changed sampler, say), so that no store mixes them.
@@ -18,10 +19,8 @@ SCIENCE_VERSION = 1
 ProbeName = Literal["risk", "attention", "projections", "neurons"]
 
 
-class Training(BaseModel):
+class Training(Settings):
     """How weights are found."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     learning_rate: float = Field(1.0, gt=0, description="step size η; the theory asks for at most 1")
     steps: int = Field(400, ge=0, description="number of SGD steps T, the most if target_risk is given")
@@ -31,10 +30,8 @@ class Training(BaseModel):
     )
 
 
-class Evaluation(BaseModel):
+class Evaluation(Settings):
     """What is recorded on the way."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     on: dict[str, PatternClassification] = Field(
         default_factory=dict, description="tasks to measure on, by name; empty: nothing is recorded"
@@ -44,10 +41,8 @@ class Evaluation(BaseModel):
     prompts: int = Field(1024, ge=1, description="prompts per record, the same at every record")
 
 
-class Trial(BaseModel):
+class Trial(Settings):
     """One training: task, model, training, evaluation, seed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     task: PatternClassification = Field(default_factory=lambda: PatternClassification())
     model: SoftmaxReLUConfig = Field(default_factory=lambda: SoftmaxReLUConfig())

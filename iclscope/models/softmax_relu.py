@@ -15,21 +15,20 @@ from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from iclscope.errors import BadRequest, require, require_finite
 from iclscope.models.pretrained import load_pretrained, write_pretrained
 from iclscope.random_streams import RandomStream
+from iclscope.settings import Settings
 from iclscope.tasks.prompts import Prompts
 
 TRAINED = ("W_Q", "W_K", "W_V", "W_O")
 
 
-class SoftmaxReLUConfig(BaseModel):
+class SoftmaxReLUConfig(Settings):
     """Sizes and initial scales of one run (Li 2024, Section 3.1, "Initialization")."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     d_X: int = Field(30, ge=1, description="input dimension")
     d_Y: int = Field(30, ge=1, description="label dimension")
@@ -80,7 +79,10 @@ class SoftmaxReLUTransformer(nn.Module):
         W_V: value matrices, [run, m_b, d].
         W_O: MLP weights, one row per neuron, [run, m, m_b].
         a: output signs ±1/√m, [run, m]; never trained.
+        patterns: (M1, M2) of the task trained on, set by `iclscope.train`; None if that is not known.
     """
+
+    patterns: tuple[int, int] | None = None
 
     W_Q: Tensor
     W_K: Tensor
@@ -147,6 +149,11 @@ class SoftmaxReLUTransformer(nn.Module):
         """The number of runs."""
         return len(self.seeds)
 
+    def extra_repr(self) -> str:
+        """Sizes and runs, for ``print(model)``."""
+        config = self.configs[0]
+        return f"d_X={config.d_X}, d_Y={config.d_Y}, width={config.width}, runs={self.run_count}"
+
     def check_dimensions(self, d_X: int, d_Y: int) -> None:
         """Refuse a task whose columns the model cannot read.
 
@@ -192,6 +199,7 @@ class SoftmaxReLUTransformer(nn.Module):
             device=self.W_O.device,
         )
         copy.load_state_dict({name: tensor[chosen] for name, tensor in self.state_dict().items()})
+        copy.patterns = self.patterns
         return copy
 
     def run(self, index: int) -> SoftmaxReLUTransformer:
@@ -213,6 +221,7 @@ class SoftmaxReLUTransformer(nn.Module):
         config = {
             "model": type(self).__name__,
             "seeds": list(self.seeds),
+            "patterns": self.patterns,
             "runs": [config.model_dump() for config in self.configs],
         }
         write_pretrained(Path(folder), config, dict(self.state_dict()))
@@ -233,6 +242,7 @@ class SoftmaxReLUTransformer(nn.Module):
                 device=device,
             )
             model.load_state_dict(weights)
+            model.patterns = None if config.get("patterns") is None else tuple(config["patterns"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())
             raise BadRequest(

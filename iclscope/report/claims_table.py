@@ -41,16 +41,18 @@ def print_claims(claims: Sequence[JudgedClaim], console: Console) -> None:
         return
     width = console.width
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("verdict", no_wrap=True)
+    # A shortened name can still be guessed, a shortened number cannot: only the claim's column gives way.
+    rows = [_cells(judged, width) for judged in claims]
+    table.add_column("verdict", no_wrap=True, min_width=max(cells[0].cell_len for cells in rows))
     table.add_column("claim", no_wrap=width < _ALL_COLUMNS, overflow="ellipsis" if width < _ALL_COLUMNS else "fold")
-    table.add_column("estimate", no_wrap=True)
+    table.add_column("estimate", no_wrap=True, min_width=max(cells[2].cell_len for cells in rows))
     if width >= _ALL_COLUMNS:
         table.add_column("expected", no_wrap=True)
         table.add_column("control", no_wrap=True)
     if width >= _WITH_STATEMENT:
         table.add_column("statement", ratio=1)
-    for judged in claims:
-        table.add_row(*_cells(judged, width))
+    for cells in rows:
+        table.add_row(*cells)
     console.print(table)
     console.print(_summary(claims))
     for judged in claims:

@@ -62,6 +62,9 @@ def _window(estimate: Interval, expected: Region) -> tuple[float, float]:
         low, high = max(low, ends[0] - reach), min(high, ends[1] + reach)
     span = high - low
     reaches = [end for end in (estimate.low, estimate.high) if math.isfinite(end)]
+    if len(reaches) == 2:
+        # An estimate close to the border must not make the window narrower than its own interval.
+        span = max(span, (reaches[1] - reaches[0]) / 2)
     if span == 0.0:
         span = max((abs(end - low) for end in reaches), default=0.0) or abs(low) or 1.0
     low, high = (

@@ -192,6 +192,13 @@ def reference_curve(
     axes.plot(at, values, color=colour, linestyle=(0, (1, 1.6)), linewidth=1.5, label=label)
 
 
+def symlog_rate(axes: Axes) -> None:
+    """Put a rate or risk from 0 to 1 on a logarithmic axis that still shows 0: linear below 0.001."""
+    axes.set_yscale("symlog", linthresh=1e-3)
+    axes.set_ylim(0, 0.7)
+    axes.set_yticks([0, 1e-3, 1e-2, 1e-1, 0.5], labels=["0", "0.001", "0.01", "0.1", "0.5"])
+
+
 def legend(axes: Axes, *, outside: bool = False, title: str | None = None, columns: int = 1) -> Legend | None:
     """Add a legend without a frame.
 

@@ -72,8 +72,8 @@ class ResultFolder:
 
     def _read_run(self) -> dict[str, Any] | None:
         """What ``run.json`` says; None if the folder is new or empty."""
-        require(not self.path.exists() or self.path.is_dir(), "out", str(self.path), "a folder, this is a file")
         try:
+            require(not self.path.exists() or self.path.is_dir(), "out", str(self.path), "a folder; this is a file")
             names = sorted(entry.name for entry in self.path.iterdir()) if self.path.exists() else []
         except PermissionError:
             names = []
@@ -92,7 +92,7 @@ class ResultFolder:
 
     def _check_writable(self) -> None:
         """Refuse a folder that cannot be made or written to, before anything is computed."""
-        existing = next(parent for parent in (self.path, *self.path.absolute().parents) if parent.exists())
+        existing = next(p for p in (self.path, *self.path.absolute().parents) if os.path.lexists(p))
         usable = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
         require(usable, "out", str(self.path), f"a folder that can be written to; {str(existing)!r} cannot")
 

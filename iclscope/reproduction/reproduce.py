@@ -31,7 +31,7 @@ class Reproduction(NamedTuple):
         folder: where everything is.
         report: the page to open.
         claims: the claims of all finished figures in the folder, judged.
-        missing: the paper's figures that are not in the folder yet.
+        missing: the figures asked for that are not in the folder yet.
     """
 
     folder: Path
@@ -82,7 +82,7 @@ def planned(
 def reproduce(
     paper: str,
     *,
-    figures: Sequence[str] = (),
+    figures: str | Sequence[str] = (),
     preset: str = "quick",
     seeds: int | None = None,
     device: str = "auto",
@@ -108,6 +108,7 @@ def reproduce(
         BadRequest: before anything is computed or written, if a setting is not allowed.
         InterruptedReproduction: on Ctrl-C, after the finished figures have been reported.
     """
+    figures = (figures,) if isinstance(figures, str) else figures
     plan = planned(paper, figures=figures, preset=preset, seeds=seeds, device=device, out=out, force=force)
     chosen, settings, where, folder = plan
     told = progress or Silence()
@@ -125,8 +126,8 @@ def reproduce(
         for experiment in to_do:
             _make(experiment, trials_of[experiment.name], settings, folder, where, told, described)
     except KeyboardInterrupt:
-        raise InterruptedReproduction(_report(paper, settings, folder)) from None
-    return _report(paper, settings, folder)
+        raise InterruptedReproduction(_report(paper, settings, folder, list(trials_of))) from None
+    return _report(paper, settings, folder, list(trials_of))
 
 
 def _unique(trials: Sequence[Trial]) -> list[Trial]:
@@ -169,7 +170,7 @@ def _make(
     told.figure_done()
 
 
-def _report(paper: str, preset: Preset, folder: ResultFolder) -> Reproduction:
+def _report(paper: str, preset: Preset, folder: ResultFolder, asked: Sequence[str]) -> Reproduction:
     """Judge and report every finished figure of the folder."""
     sections, claims, missing = [], [], []
     for experiment in experiments_of(paper):
@@ -186,7 +187,7 @@ def _report(paper: str, preset: Preset, folder: ResultFolder) -> Reproduction:
                 title=experiment.title,
                 caption=experiment.caption,
                 finding=experiment.finding(rows),
-                settings=_settings(trials, preset),
+                settings=_settings(trials, preset, rows),
                 svg=folder.svg(experiment),
                 claims=judged,
                 seconds=folder.figures[experiment.name]["seconds"],
@@ -207,11 +208,12 @@ def _report(paper: str, preset: Preset, folder: ResultFolder) -> Reproduction:
             environment=folder.environment,
         )
     )
-    return Reproduction(folder.path, folder.write_report(html), claims, missing)
+    unmade = [name for name in missing if name in asked]
+    return Reproduction(folder.path, folder.write_report(html), claims, unmade)
 
 
-def _settings(trials: Sequence[Trial], preset: Preset) -> dict[str, str]:
-    """What the trials of a figure have in common, and which settings vary."""
+def _settings(trials: Sequence[Trial], preset: Preset, rows: pl.DataFrame) -> dict[str, str]:
+    """What a figure was trained on; several values where a setting varies."""
     read: dict[str, Callable[[Trial], float]] = {
         "M1": lambda t: t.task.M1,
         "M2": lambda t: t.task.M2,
@@ -234,9 +236,15 @@ def _settings(trials: Sequence[Trial], preset: Preset) -> dict[str, str]:
     return texts | {
         "training tasks": ", ".join(sorted({_task_text(trial) for trial in trials})),
         "seeds": str(len(preset.seeds)),
-        "test prompts per seed and point": str(preset.prompts),
+        "test prompts per seed and point": _test_prompts(trials, rows),
         "trainings": str(len(trials)),
     }
+
+
+def _test_prompts(trials: Sequence[Trial], rows: pl.DataFrame) -> str:
+    """How many prompts each number rests on: from the rows, or for trajectories from the trials."""
+    counts = set(rows["prompts"].drop_nulls()) if "prompts" in rows.columns else set()
+    return ", ".join(str(n) for n in sorted(counts or {trial.evaluation.prompts for trial in trials}))
 
 
 def _task_text(trial: Trial) -> str:
@@ -249,11 +257,11 @@ def _task_text(trial: Trial) -> str:
 
 def _notes(rows: pl.DataFrame) -> list[str]:
     """What a reader must know: runs that diverged."""
-    diverged = rows.filter(pl.col("diverged_at").is_not_null()).select("seed", "diverged_at").unique()
+    diverged = rows.filter(pl.col("diverged_at").is_not_null()).select("seed", "diverged_at").unique().sort("seed")
     if diverged.is_empty():
         return []
-    steps = ", ".join(str(step) for step in sorted(set(diverged["diverged_at"].to_list())))
-    return [f"Diverged runs (loss no longer finite) are left out of the intervals; they ended at steps {steps}."]
+    runs = ", ".join(f"seed {seed} at step {step}" for seed, step in diverged.iter_rows())
+    return [f"Diverged (loss no longer finite), and left out of all intervals: {runs}."]
 
 
 def papers_asked_for(names: Sequence[str]) -> list[str]:

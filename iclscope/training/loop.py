@@ -169,6 +169,7 @@ def train_runs(
             if stopping:
                 raise KeyboardInterrupt
     live.write_back()
+    _note_divergence_at_the_end(state)
     return state
 
 
@@ -208,6 +209,14 @@ class _LiveRuns(Generic[Model]):
             self._keep(kept, remaining)
         else:
             self.indices = []
+
+
+def _note_divergence_at_the_end(state: TrainingState) -> None:
+    """The loss before a step cannot tell what the last step did: look at the weights."""
+    infinite = torch.stack([~w.detach().isfinite().flatten(1).all(dim=1).cpu() for w in state.weights.values()]).any(
+        dim=0
+    )
+    state.diverged_at[infinite & (state.diverged_at == RUNNING)] = state.step
 
 
 def _take(probe: Probe, live: _LiveRuns[Any], state: TrainingState, runs: int) -> Bool[Tensor, " live"]:

@@ -77,4 +77,5 @@ def train(
         )
     trained = model.runs(range(runs))
     trained.load_state_dict(state.weights)
+    trained.patterns = (tasks[0].M1, tasks[0].M2)
     return TrainingResult(trained, state.recorded_at, state.trajectory(), state.stopped_at, state.diverged_at)

@@ -262,7 +262,7 @@ def test_a_refusal_in_a_process_of_its_own(tmp_path: Path) -> None:
     process = in_a_process("reproduce", "li2024", "--figure", "nosuch")
     assert process.returncode == 2
     assert process.stdout == ""
-    assert process.stderr.startswith("iclscope: figure = 'nosuch' is not allowed: ")
+    assert process.stderr.startswith("iclscope: figure = 'nosuch' is not allowed")
     assert process.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 

@@ -66,14 +66,6 @@ def test_verdict(estimate: Interval, expected: Region, verdict: Verdict) -> None
     assert judge(estimate, expected) == verdict
 
 
-@pytest.mark.parametrize(
-    ("region", "text"),
-    [(Region(high=0.1), "≤ 0.1"), (Region(low=2.0), "≥ 2"), (Region(-1.25, -0.75), "-1.25 … -0.75")],
-)
-def test_regions_as_text(region: Region, text: str) -> None:
-    assert str(region) == text
-
-
 def make_claim(**changes: object) -> Claim:
     return Claim(
         **{

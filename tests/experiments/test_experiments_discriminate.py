@@ -178,26 +178,20 @@ def pruning_rows(risk: Callable[[float], float]) -> pl.DataFrame:
 
 
 @pytest.mark.parametrize(
-    ("risk", "verdicts"),
+    ("risk", "verdict"),
     [
-        (lambda R: R, ("holds", "holds")),
-        (lambda R: 0.0 * R, ("fails", "fails")),
-        (lambda R: 0.1 * R, ("fails", "fails")),
-        (lambda R: 3.0 * R, ("holds", "fails")),
-        (lambda R: -R, ("fails", "fails")),
+        (lambda R: R, "holds"),
+        (lambda R: 3.0 * R, "holds"),
+        (lambda R: 0.0 * R, "fails"),
+        (lambda R: 0.1 * R, "fails"),
+        (lambda R: -R, "fails"),
+        (lambda R: 0.8 * (R >= 0.55), "fails"),  # a bound must be met at every R
     ],
 )
-def test_pruning_large_neurons(risk: Callable[[float], float], verdicts: tuple[str, str]) -> None:
-    rows = pruning_rows(risk)
-    found = [judged("pruning-linearity", f"thm3.7-prune-{what}", rows) for what in ("large", "linear")]
-    assert tuple(one.verdict for one in found) == verdicts
-    assert all(one.control_verdict == "fails" for one in found)
-
-
-def test_a_risk_that_does_not_grow_linearly_is_not_judged_linear() -> None:
-    """Nothing is lost until half are gone, then everything: a step, though a line fitted to it has a slope near 1."""
-    rows = pruning_rows(lambda R: 0.8 * (R >= 0.55))
-    assert judged("pruning-linearity", "thm3.7-prune-linear", rows).verdict != "holds"
+def test_pruning_large_neurons(risk: Callable[[float], float], verdict: str) -> None:
+    found = judged("pruning-linearity", "thm3.7-prune-large", pruning_rows(risk))
+    assert found.verdict == verdict
+    assert found.control_verdict == "fails"
 
 
 def task_rows(risk: float, error: float, prompts: int = 4096) -> pl.DataFrame:

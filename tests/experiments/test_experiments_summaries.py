@@ -39,14 +39,14 @@ def test_runs_without_a_number_are_left_out_and_counted() -> None:
 
 
 def test_a_rate_knows_of_seeds_and_prompts() -> None:
-    # Two points of 100 prompts a seed are 200 prompts a seed.
+    # Two settings tested on the same 100 prompts a seed are still 100 prompts a seed.
     rows = frame(
         seed=[0, 0, 1, 1], prompts=[100, 100, 100, 100], classification_error=[0.0, 0.0, 0.0, 0.0], length=[1, 2, 1, 2]
     )
     found = rate_over_seeds(rows)
-    assert found == rate_interval([0.0, 0.0], 200)
-    # Clopper–Pearson of no error in 400: the upper end is 1 − 0.025^(1/400).
-    assert found.high == pytest.approx(1 - 0.025 ** (1 / 400))
+    assert found == rate_interval([0.0, 0.0], 100)
+    # Clopper–Pearson of no error in 200: the upper end is 1 − 0.025^(1/200).
+    assert found.high == pytest.approx(1 - 0.025 ** (1 / 200))
     assert found.low == 0
     assert rate_over_seeds(rows.filter(pl.col("length") == 1)).high == pytest.approx(1 - 0.025 ** (1 / 200))
     assert math.isnan(rate_over_seeds(rows.head(0)).value)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from iclscope.errors import BadRequest
 from iclscope.experiments import trial as trial_module
 from iclscope.experiments.trial import Evaluation, Training, Trial
 from iclscope.models.softmax_relu import SoftmaxReLUConfig
@@ -186,13 +187,13 @@ def test_hashes_are_file_names() -> None:
     ],
 )
 def test_bad_settings_are_refused_by_name(settings: dict[str, Any], words: list[str]) -> None:
-    with pytest.raises(ValidationError) as refusal:
+    with pytest.raises(BadRequest) as refusal:
         Trial.model_validate(settings)
     assert all(word in str(refusal.value) for word in words)
 
 
 def test_a_target_without_the_risk_probe_is_refused() -> None:
-    with pytest.raises(ValidationError, match="target_risk"):
+    with pytest.raises((BadRequest, ValidationError), match="target_risk"):
         make_trial(
             training=Training(target_risk=0.2), evaluation=Evaluation(on={"in-domain": TEST}, probes=("attention",))
         )
@@ -201,7 +202,7 @@ def test_a_target_without_the_risk_probe_is_refused() -> None:
 def test_a_trial_cannot_be_changed_after_it_has_a_name() -> None:
     with pytest.raises(ValidationError):
         make_trial().seed = 2  # type: ignore[misc]
-    with pytest.raises(ValidationError):
+    with pytest.raises(BadRequest):
         make_trial().training.steps = 2  # type: ignore[misc]
 
 

@@ -33,7 +33,7 @@ def refusal(out: Path, **settings: object) -> str:
     with pytest.raises(BadRequest) as refused:
         reproduce("li2024", out=out, **{"seeds": 2, **settings})  # type: ignore[arg-type]
     assert "\n" not in str(refused.value)
-    assert str(refused.value).startswith(f"out = {str(out)!r} is not allowed: ")
+    assert str(refused.value).startswith(f"out = {str(out)!r} is not allowed")
     return str(refused.value)
 
 

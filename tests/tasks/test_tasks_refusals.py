@@ -129,10 +129,10 @@ def test_tasks_that_cannot_be_sampled_together_are_refused() -> None:
 
 
 def test_refusals_are_one_line_with_option_value_and_what_is_allowed() -> None:
-    with pytest.raises(BadRequest, match=r"^steps = -1 is not allowed: at least 0$"):
+    with pytest.raises(BadRequest, match=r"^steps = -1 is not allowed; allowed: at least 0$"):
         require(False, "steps", -1, "at least 0")
     require(True, "steps", -1, "at least 0")
     require_finite([("a", 1.0), ("b", None)])
-    with pytest.raises(BadRequest, match=r"^b = nan is not allowed: a finite number$"):
+    with pytest.raises(BadRequest, match=r"^b = nan is not allowed; allowed: a finite number$"):
         require_finite([("a", 1.0), ("b", NAN)])
     assert issubclass(BadRequest, ValueError)

@@ -9,6 +9,7 @@ import reference
 import torch
 from torch import Tensor
 
+import iclscope as icl
 from iclscope.models import SoftmaxReLUConfig, SoftmaxReLUTransformer
 from iclscope.tasks import PatternClassification, PatternSampler
 from iclscope.training.loop import TRAINING_PURPOSE, Probe, train_runs
@@ -241,3 +242,15 @@ def test_training_ends_once_every_run_has_reached_its_target() -> None:
     )  # fmt: skip
     assert state.stopped_at.tolist() == [0]
     assert counted == []
+
+
+def test_a_model_knows_the_patterns_it_was_trained_on() -> None:
+    """Another number of patterns means other patterns, so a test on them would mean nothing."""
+    task = icl.tasks.PatternClassification(M1=4, M2=6, d_X=10, d_Y=4)
+    model = icl.models.SoftmaxReLUTransformer(d_X=10, d_Y=4, width=6)
+    trained = icl.train(task, model, steps=2, batch_size=4).model
+    icl.evaluate(trained, task.replace(tasks="unseen", alpha=0.4), prompts=8)
+    with pytest.raises(icl.BadRequest, match=r"\(M1, M2\)"):
+        icl.evaluate(trained, task.replace(M1=3), prompts=8)
+    with pytest.raises(icl.BadRequest, match="prompts"):
+        icl.evaluate(trained, task, prompts=0)

@@ -14,7 +14,7 @@ from iclscope.evaluation.slopes import first_below
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
 from iclscope.experiments.li2024.settings import IN_DOMAIN, PAPER, TRAINING_TASK, trial, unseen
-from iclscope.experiments.summaries import slope_of, summarise
+from iclscope.experiments.summaries import signed, slope_of, summarise
 from iclscope.experiments.trained import TrainedGroup
 from iclscope.experiments.trial import Evaluation, Trial
 from iclscope.report.style import curve, legend, reference_curve
@@ -78,7 +78,7 @@ def _trials(preset: Preset) -> list[Trial]:
     return [_trial(seed, name, v) for seed in preset.seeds for name, factor in FACTORS.items() for v in factor.values]
 
 
-def _measure(group: TrainedGroup, preset: Preset) -> pl.DataFrame:
+def _measure(group: TrainedGroup, _preset: Preset) -> pl.DataFrame:
     risk = group.trajectory[f"{IN_DOMAIN}/hinge_risk"]
     steps = [first_below(group.recorded_at, run.tolist(), TARGET) for run in risk]
     return group.rows(
@@ -88,7 +88,7 @@ def _measure(group: TrainedGroup, preset: Preset) -> pl.DataFrame:
         alpha=[one.task.alpha for one in group.trials],
         beta=[one.task.beta for one in group.trials],
         M1=[float(one.task.M1) for one in group.trials],
-        prompts=preset.prompts,
+        prompts=group.trials[0].evaluation.prompts,
     )
 
 
@@ -131,13 +131,13 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
         chosen = _varying(trained, name)
         points = summarise(chosen, name, "steps")
         slope = _slope(trained, name)
-        label = f"measured, {slope.value:.2f}"
+        label = f"measured, {signed(slope.value)}"
         curve(ax, points[name], points["value"], points["low"], points["high"], label=label, index=index)
         # The theorem's constant is unknown: its curve is drawn through the middle of ours.
         theory = [factor.predicted(v) for v in points[name]]
         scale = math.exp(sum(math.log(m / t) for m, t in zip(points["value"], theory, strict=True)) / len(theory))
         predicted = [scale * t for t in theory]
-        reference_curve(ax, points[name], predicted, label=f"theory, {factor.exponent:.2f}", index=index)
+        reference_curve(ax, points[name], predicted, label=f"theory, {signed(factor.exponent)}", index=index)
         ax.set(xlabel=factor.label, xscale="log", yscale="log")
         ax.set_xticks(factor.values, labels=[f"{v:g}" for v in factor.values])
         ax.minorticks_off()
@@ -152,7 +152,7 @@ def _finding(rows: pl.DataFrame) -> str:
     for name, factor in FACTORS.items():
         slope = _slope(trained, name)
         against = "M1·√log M1" if name == "M1" else factor.label.split()[-1]
-        parts.append(f"{slope.value:.2f} against {against} (theory {factor.exponent:.2f})")
+        parts.append(f"{signed(slope.value)} against {against} (theory {signed(factor.exponent)})")
     return "Slopes on log-log axes: " + ", ".join(parts) + "."
 
 

@@ -20,7 +20,7 @@ from iclscope.experiments.li2024.settings import (
 )
 from iclscope.experiments.summaries import rate_over_seeds, summarise
 from iclscope.experiments.trained import TrainedGroup
-from iclscope.report.style import curve, legend, published
+from iclscope.report.style import curve, legend, published, symlog_rate
 
 ALPHAS = (0.8, 0.9, 1.0)
 LENGTHS = (1, 2, 4, 6, 8, 10, 12, 16, 20)
@@ -65,9 +65,8 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
             label = "published (GPT-2)" if index == 0 else None
             published(ax, [20], [PUBLISHED_GPT2[domain][index]], label=label, index=index)
         ax.set(xlabel="context length l", title=domain, xticks=(1, 4, 8, 12, 16, 20))
-    axes[0].set(ylabel="classification error", yscale="symlog", ylim=(0, 0.6))
-    axes[0].set_yscale("symlog", linthresh=1e-3)
-    axes[0].set_yticks([0, 1e-3, 1e-2, 1e-1, 0.5], labels=["0", "0.001", "0.01", "0.1", "0.5"])
+    axes[0].set_ylabel("classification error")
+    symlog_rate(axes[0])
     legend(axes[0], title="α'")
 
 

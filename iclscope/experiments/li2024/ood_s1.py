@@ -11,7 +11,7 @@ from iclscope.experiments.experiment import Experiment, Preset
 from iclscope.experiments.li2024.settings import PAPER, UNTRAINED, UNTRAINED_TEXT, base_trials, shifted
 from iclscope.experiments.summaries import over_seeds, rate_over_seeds, summarise
 from iclscope.experiments.trained import TrainedGroup
-from iclscope.report.style import curve, legend, published, reference_line
+from iclscope.report.style import curve, legend, published, reference_line, symlog_rate
 from iclscope.tasks.patterns import PatternShift
 
 S1_VALUES = (-0.5, -0.3, 0.0, 0.3, 0.5, 0.7, 0.9, 1.0, 1.1, 1.3, 1.4)
@@ -34,8 +34,15 @@ def _measure(group: TrainedGroup, preset: Preset) -> pl.DataFrame:
 
 
 def _sufficient(rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows that Theorem 3.4 speaks of: S1 ≥ 1, at the training length."""
-    return rows.filter((pl.col("S1") >= 1) & (pl.col("length") == LENGTHS[-1]))
+    """The rows that Theorem 3.4 speaks of, at the training length; S1 = 1 itself is in domain here."""
+    return rows.filter((pl.col("S1") > 1) & (pl.col("length") == LENGTHS[-1]))
+
+
+def _worst(rows: pl.DataFrame) -> pl.DataFrame:
+    """Of these, the rows of the S1 with the largest mean hinge risk: "suffices" must be true of every one."""
+    chosen = _sufficient(rows)
+    means = chosen.group_by("S1").agg(pl.col("hinge_risk").mean()).sort("hinge_risk", descending=True)
+    return chosen.filter(pl.col("S1") == means["S1"][0])
 
 
 def _draw(figure: Figure, rows: pl.DataFrame) -> None:
@@ -47,20 +54,22 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
         curve(hinge, points["S1"], points["value"], points["low"], points["high"], label=name, index=index)
     published(hinge, *PUBLISHED_GPT2, label="error, published (GPT-2)", index=1)
     reference_line(hinge, 1.0, vertical=True, label="S1 = 1")
-    hinge.set(xlabel="coefficient sum S1", ylabel="out of domain, l = 20", ylim=(-0.03, None))
+    hinge.set(xlabel="coefficient sum S1", ylabel="risk or error out of domain, l = 20")
+    symlog_rate(hinge)
     legend(hinge)
     for index, S1 in enumerate(SHOWN_S1):
         points = summarise(trained.filter(pl.col("S1") == S1), "length", "classification_error", rate=True)
         curve(error, points["length"], points["value"], points["low"], points["high"], label=f"{S1:g}", index=index)
     reference_line(error, 0.01)
-    error.set(xlabel="context length l", ylabel="classification error", yscale="log", xticks=LENGTHS)
+    error.set(xlabel="context length l", ylabel="classification error", xticks=LENGTHS)
+    symlog_rate(error)
     legend(error, title="S1")
 
 
 def _finding(rows: pl.DataFrame) -> str:
     trained = rows.filter((pl.col("arm") == "trained") & (pl.col("length") == LENGTHS[-1]))
-    above, below = rate_over_seeds(_sufficient(trained)), trained.filter(pl.col("S1") == AT_HALF)
-    return f"At l = 20 the error is {above.value:.3%} for S1 ≥ 1 and {rate_over_seeds(below).value:.3%} at S1 = 0.5."
+    above, below = rate_over_seeds(_worst(trained)), trained.filter(pl.col("S1") == AT_HALF)
+    return f"At l = 20 the error is {above.value:.3%} at the worst S1 > 1 and {rate_over_seeds(below).value:.3%} at S1 = 0.5."
 
 
 EXPERIMENT = Experiment(
@@ -80,20 +89,20 @@ EXPERIMENT = Experiment(
             id="thm3.4-ood",
             statement="S1 ≥ 1 (with ν' in span{ν}) suffices for an out-of-domain hinge risk of O(ε).",
             source=f"{PAPER}, Theorem 3.4",
-            quantity="hinge risk out of domain, mean over S1 = 1.0 … 1.4, l = 20",
+            quantity="hinge risk out of domain at the worst of S1 = 1.1, 1.3, 1.4; l = 20",
             expected=Region(high=0.1),
             reason="ε = 0.1, as in domain",
-            estimate=lambda rows: over_seeds(_sufficient(rows), "hinge_risk"),
+            estimate=lambda rows: over_seeds(_worst(rows), "hinge_risk"),
             control=Control(UNTRAINED_TEXT, UNTRAINED),
         ),
         Claim(
             id="thm3.4-ood-error",
             statement="With S1 ≥ 1 the out-of-domain error falls below 0.01 by context length 20.",
             source=f"{PAPER}, Section 4, figure for GPT-2 (here: one layer)",
-            quantity="classification error out of domain, mean over S1 = 1.0 … 1.4, l = 20",
+            quantity="classification error out of domain at the worst of S1 = 1.1, 1.3, 1.4; l = 20",
             expected=Region(high=0.01),
             reason="the dashed line at 0.01 in the paper's figure",
-            estimate=lambda rows: rate_over_seeds(_sufficient(rows)),
+            estimate=lambda rows: rate_over_seeds(_worst(rows)),
             control=Control(UNTRAINED_TEXT, UNTRAINED),
         ),
     ),

@@ -18,7 +18,7 @@ ALPHAS = (0.6, 0.8, 1.0)
 RATES = tuple(i / 10 for i in range(9))
 # Read off the paper's figure: out-of-domain error at a rate of 0.4.
 PUBLISHED_RATE, PUBLISHED_ERRORS = 0.4, (0.03, 0.0105, 0.0072)
-SHUFFLED = "alpha-reversed"
+EXCHANGED = "alpha-reversed"
 
 
 def _measure(group: TrainedGroup, preset: Preset) -> pl.DataFrame:
@@ -32,7 +32,7 @@ def _measure(group: TrainedGroup, preset: Preset) -> pl.DataFrame:
             rows.append(group.rows(arm="trained", alpha=alpha, rate=rate, prompts=preset.prompts, **risks._asdict()))
     trained = pl.concat(rows)
     # The control calls the smallest α' the largest and the other way round.
-    reversed_alpha = trained.with_columns(arm=pl.lit(SHUFFLED), alpha=pl.lit(ALPHAS[0] + ALPHAS[-1]) - pl.col("alpha"))
+    reversed_alpha = trained.with_columns(arm=pl.lit(EXCHANGED), alpha=pl.lit(ALPHAS[0] + ALPHAS[-1]) - pl.col("alpha"))
     return pl.concat([trained, reversed_alpha])
 
 
@@ -83,13 +83,13 @@ EXPERIMENT = Experiment(
     claims=(
         Claim(
             id="pruning-alpha",
-            statement="A pruned model errs less, the larger the share α' of task-relevant examples.",
+            statement="A pruned model has the less risk, the larger the share α' of task-relevant examples.",
             source=f"{PAPER}, Section 4, pruning figure for α' = 0.6, 0.8, 1",
             quantity="hinge risk at α' = 0.6 less that at α' = 1, 40 % of the neurons removed",
-            expected=Region(low=0.0),
-            reason="the sign of the published difference (errors 0.03 against 0.0072)",
+            expected=Region(low=0.01),
+            reason="the sign of the published difference (errors 0.03 against 0.0072), by more than 0.01",
             estimate=lambda rows: over_seeds(_excess(rows), "excess"),
-            control=Control("the values of α' exchanged", SHUFFLED),
+            control=Control("the values of α' exchanged", EXCHANGED),
         ),
     ),
     draw=_draw,

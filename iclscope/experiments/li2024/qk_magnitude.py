@@ -33,7 +33,7 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
             curve(ax, points["step"], points["value"], points["low"], points["high"], label=name, index=index)
             published(ax, *PUBLISHED[name], label=f"{name}, published", index=index, joined=False)
         ax.set(xlabel="training step", title=title, ylim=(0, None))
-    axes[0].set_ylabel("mean length")
+    axes[0].set_ylabel("mean norm")
     legend(axes[1])
 
 

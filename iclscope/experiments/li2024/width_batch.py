@@ -69,7 +69,7 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
         ticks = sorted(set(chosen[column].to_list()) & {1, 2, 4, 8, 16, 32, 64, 128, 256})
         ax.set_xticks(ticks, labels=[str(tick) for tick in ticks])
         ax.minorticks_off()
-    axes[0].set(ylabel="on unseen tasks", ylim=(-0.03, 1.25))
+    axes[0].set(ylabel="risk or error on unseen tasks", ylim=(-0.03, 1.25))
     legend(axes[0])
 
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from iclscope.errors import BadRequest, require, require_finite
 from iclscope.random_streams import RandomStream
+from iclscope.settings import Settings
 from iclscope.tasks.patterns import task_sets
 from iclscope.tasks.patterns.basis import PatternBasis, pattern_basis
 from iclscope.tasks.patterns.prompts import PatternPrompts
@@ -24,14 +25,12 @@ from iclscope.tasks.patterns.sampling import (
 from iclscope.tasks.patterns.shift import PatternShift, shifted_basis
 
 
-class PatternClassification(BaseModel):
+class PatternClassification(Settings):
     """Binary classification in context with orthogonal patterns (Li 2024, Section 2).
 
     An input is x = μ_j + κ ν_k, κ ~ Uniform(−K, K); a task (a, b) labels μ_a as +1 and μ_b as −1. The defaults
     are the paper's where it states them; β, ‖q‖ and K are ours (docs/experiment_log.md says why).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     M1: int = Field(6, ge=3, description="number of relevant (IDR) patterns μ")
     M2: int = Field(24, ge=1, description="number of irrelevant (IDI) patterns ν")

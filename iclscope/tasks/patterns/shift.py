@@ -11,11 +11,12 @@ from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
 from iclscope.errors import require, require_finite
 from iclscope.random_streams import RandomStream
+from iclscope.settings import Settings
 from iclscope.tasks.patterns.basis import PatternBasis, orthonormal_rows
 
 LARGEST_S1 = math.sqrt(2)
@@ -87,13 +88,11 @@ def coefficient_report(coefficients: Coefficients) -> CoefficientReport:
     )
 
 
-class PatternShift(BaseModel):
+class PatternShift(Settings):
     """How test patterns differ from the training ones.
 
     Exactly one of ``S1`` and ``coefficients`` is given.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     S1: float | None = Field(None, description="coefficient sum on disjoint pairs of relevant patterns, |S1| ≤ √2")
     coefficients: Coefficients | None = Field(
