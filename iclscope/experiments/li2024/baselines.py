@@ -35,12 +35,11 @@ def _lengths(preset: Preset) -> tuple[int, ...]:
 
 def _measure(group: TrainedGroup, preset: Preset) -> pl.DataFrame:
     # Six classifiers a prompt are slow: fewer prompts than elsewhere, and the intervals say so.
-    fewest = preset.prompts // (64 if preset.is_paper else 16)
+    count = preset.prompts // (64 if preset.is_paper else 16)
     seeds = [one.seed for one in group.trials]
     rows = []
     for alpha in ALPHAS:
         for length in _lengths(preset):
-            count = 2 * fewest if length == LONGEST else fewest  # the claims look at the longest
             tests = [unseen(one.task, alpha=alpha, length=length) for one in group.trials]
             prompts = PatternSampler(tests, seeds, device=group.model.W_O.device).prompts(
                 count, purpose=EVALUATION_PURPOSE

@@ -24,6 +24,7 @@ TRAINING_LENGTHS = (1, 2, 3, 4, 6, 10)
 STEPS = 500
 TESTING_ALPHAS = (0.2, 0.3, 0.4, 0.6, 0.8, 1.0)
 TESTING_LENGTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
+EXACT_LENGTHS = (1, 2, 4, 8, 16)
 TARGET_RISK, TARGET_ERROR = 0.2, 0.05
 TOLERANCE = 0.25
 FIXED_ALPHA = "alpha-fixed"
@@ -66,9 +67,9 @@ def _measure(group: TrainedGroup, preset: Preset) -> pl.DataFrame:
 def _testing_rows(group: TrainedGroup, preset: Preset) -> pl.DataFrame:
     """The default models tested at other α' and lengths."""
     rows = []
-    for stage, context in (("testing", "independent"), (EXACT, "exact")):
+    for stage, context, lengths in (("testing", "independent", TESTING_LENGTHS), (EXACT, "exact", EXACT_LENGTHS)):
         for alpha in TESTING_ALPHAS:
-            for length in TESTING_LENGTHS:
+            for length in lengths:
                 tests = [unseen(one.task, alpha=alpha, length=length, context=context) for one in group.trials]
                 risks = evaluate(group.model, tests, prompts=preset.prompts)
                 rows.append(
