@@ -56,7 +56,8 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
     reference_line(hinge, 1.0, vertical=True, label="S1 = 1")
     hinge.set(xlabel="coefficient sum S1", ylabel="risk or error out of domain, l = 20")
     symlog_rate(hinge)
-    legend(hinge)
+    if (box := legend(hinge)) is not None:
+        box.set_loc("center left")  # between the two curves
     for index, S1 in enumerate(SHOWN_S1):
         points = summarise(trained.filter(pl.col("S1") == S1), "length", "classification_error", rate=True)
         curve(error, points["length"], points["value"], points["low"], points["high"], label=f"{S1:g}", index=index)
