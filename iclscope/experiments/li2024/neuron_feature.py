@@ -29,7 +29,7 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
         angle_label="angle to μ̄ (radians)",
         norm_label="norm of the feature part",
         angles=angles,
-        norm=0.45,
+        norms=((0, 400), (0.03, 0.45)),
     )
 
 
@@ -48,7 +48,7 @@ EXPERIMENT = Experiment(
     caption=(
         "Angle between μ̄, the mean of the relevant patterns, and the feature part (first d_X entries) of the rows of "
         "W_O W_V (left), and the norm of that part (right), over training; mean over the neurons whose ‖W_O(i,·)‖ "
-        "grew. Hollow: published values at epoch 400, drawn at step 400."
+        "grew. Hollow: published values at epochs 0 and 400, drawn at these steps."
     ),
     position=140,
     trials=base_trials,

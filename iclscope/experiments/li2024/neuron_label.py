@@ -24,7 +24,12 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
     # Read off the paper's figure at epoch 400.
     angles = {POSITIVE: math.pi / 8, NEGATIVE: 7 * math.pi / 8}
     draw_alignment(
-        figure, rows, angle_label="angle to q (radians)", norm_label="norm of the label part", angles=angles, norm=1.3
+        figure,
+        rows,
+        angle_label="angle to q (radians)",
+        norm_label="norm of the label part",
+        angles=angles,
+        norms=((400,), (1.3,)),
     )
 
 
@@ -61,7 +66,7 @@ EXPERIMENT = Experiment(
     caption=(
         "Angle between q and the label part (last d_Y entries) of the rows of W_O W_V (left), and the norm of that part "
         "(right), over training, by the sign of a_i; mean over the neurons whose ‖W_O(i,·)‖ grew. Hollow: published "
-        "values at epoch 400, drawn at step 400."
+        "values at epochs 0 and 400, drawn at these steps."
     ),
     position=150,
     trials=base_trials,

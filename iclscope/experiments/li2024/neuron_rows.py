@@ -45,7 +45,13 @@ def _mean(values: Tensor, chosen: Tensor) -> Tensor:
 
 
 def draw_alignment(
-    figure: Figure, rows: pl.DataFrame, *, angle_label: str, norm_label: str, angles: dict[str, float], norm: float
+    figure: Figure,
+    rows: pl.DataFrame,
+    *,
+    angle_label: str,
+    norm_label: str,
+    angles: dict[str, float],
+    norms: tuple[tuple[int, ...], tuple[float, ...]],
 ) -> None:
     """Angle on the left, norm on the right, by the sign of a_i; published end values beside ours.
 
@@ -54,8 +60,8 @@ def draw_alignment(
         rows: what `alignment_rows` made.
         angle_label: label of the left axis.
         norm_label: label of the right axis.
-        angles: published angle at epoch 400, by group, in radians.
-        norm: published norm at epoch 400.
+        angles: published angle at epoch 400, by group, in radians; all start at π/2.
+        norms: published norms, as epochs and values.
     """
     left, right = figure.subplots(1, 2)
     trained = rows.filter(pl.col("arm") == "trained")
@@ -63,8 +69,15 @@ def draw_alignment(
         for ax, column in ((left, "angle"), (right, "norm")):
             points = summarise(trained.filter(pl.col("group") == group), "step", column)
             curve(ax, points["step"], points["value"], points["low"], points["high"], label=group, index=index)
-        published(left, [400], [angles[group]], label=f"{group}, published" if index == 0 else None, index=index)
-    published(right, [400], [norm], label="published", index=0)
+        published(
+            left,
+            [0, 400],
+            [math.pi / 2, angles[group]],
+            joined=False,
+            label=f"{group}, published" if index == 0 else None,
+            index=index,
+        )
+    published(right, *norms, label="published", index=0, joined=False)
     reference_line(left, math.pi / 2)
     left.set(xlabel="training step", ylabel=angle_label, ylim=(-0.1, math.pi + 0.1))
     left.set_yticks([0, math.pi / 8, math.pi / 2, 7 * math.pi / 8, math.pi], labels=["0", "π/8", "π/2", "7π/8", "π"])

@@ -11,13 +11,14 @@ from iclscope.experiments.experiment import Experiment, Preset
 from iclscope.experiments.li2024.settings import PAPER, UNTRAINED, UNTRAINED_TEXT, base_trials, shifted
 from iclscope.experiments.summaries import over_seeds, rate_over_seeds, summarise
 from iclscope.experiments.trained import TrainedGroup
-from iclscope.report.style import curve, legend, published, reference_line, symlog_rate
+from iclscope.report.style import COLOURS, curve, legend, published, reference_line, symlog_rate
 from iclscope.tasks.patterns import PatternShift
 
 S1_VALUES = (-0.5, -0.3, 0.0, 0.3, 0.5, 0.7, 0.9, 1.0, 1.1, 1.3, 1.4)
 LENGTHS = (4, 8, 12, 16, 20)
 # Read off the paper's figure for GPT-2 at context length 20: error against S1.
 PUBLISHED_GPT2 = ((0.5, 0.7, 0.9, 1.1, 1.3), (0.046, 0.024, 0.013, 0.0035, 0.002))
+PUBLISHED_AT_4 = (0.05, 0.08)  # the range of all S1 at context length 4
 SHOWN_S1 = (0.0, 0.5, 0.9, 1.1, 1.3)
 AT_HALF = 0.5
 
@@ -62,6 +63,7 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
         points = summarise(trained.filter(pl.col("S1") == S1), "length", "classification_error", rate=True)
         curve(error, points["length"], points["value"], points["low"], points["high"], label=f"{S1:g}", index=index)
     reference_line(error, 0.01)
+    error.fill_between([3.7, 4.3], *PUBLISHED_AT_4, color=COLOURS[1], alpha=0.35, linewidth=0)
     error.set(xlabel="context length l", ylabel="classification error", xticks=LENGTHS)
     symlog_rate(error)
     legend(error, title="S1")
@@ -79,7 +81,7 @@ EXPERIMENT = Experiment(
     caption=(
         "Left: hinge risk and classification error on out-of-domain patterns μ' = Σ k_i μ_i against S1 = Σ k_i, for the "
         "one-layer model at context length 20; hollow markers are the published values, which are for GPT-2. Right: "
-        "the error against the context length. Theorem 3.4: S1 ≥ 1 suffices; the line marks the paper's 0.01. At "
+        "the error against the context length. Theorem 3.4: S1 ≥ 1 suffices; the line marks the paper's 0.01, the box its range at l = 4. At "
         "S1 = 1 the two coefficients are 1 and 0: the patterns are in-domain ones, and the further from 1, the more mixed."
     ),
     position=50,
