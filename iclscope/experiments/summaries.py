@@ -55,6 +55,18 @@ def summarise(rows: pl.DataFrame, by: str, column: str, *, rate: bool = False) -
     return pl.DataFrame(points, schema_overrides={"value": pl.Float64}).sort(by) if points else pl.DataFrame()
 
 
+def worst(rows: pl.DataFrame, by: str, column: str) -> pl.DataFrame:
+    """The rows of the one setting whose mean is largest: "suffices" must be true of every setting.
+
+    Args:
+        rows: one row per seed and setting.
+        by: the setting.
+        column: what is bad when it is large.
+    """
+    means = rows.group_by(by).agg(pl.col(column).mean()).sort(column, descending=True)
+    return rows.filter(pl.col(by) == means[by][0])
+
+
 def slope_of(rows: pl.DataFrame, x: str, y: str) -> Interval:
     """Log-log slope of ``y`` against ``x``, fitted to each seed's rows, with an interval over seeds.
 

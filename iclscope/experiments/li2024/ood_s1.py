@@ -9,7 +9,7 @@ from iclscope.evaluation.risks import evaluate
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
 from iclscope.experiments.li2024.settings import PAPER, UNTRAINED, UNTRAINED_TEXT, base_trials, shifted
-from iclscope.experiments.summaries import over_seeds, rate_over_seeds, summarise
+from iclscope.experiments.summaries import over_seeds, rate_over_seeds, summarise, worst
 from iclscope.experiments.trained import TrainedGroup
 from iclscope.report.style import COLOURS, curve, legend, published, reference_line, symlog_rate
 from iclscope.tasks.patterns import PatternShift
@@ -41,9 +41,7 @@ def _sufficient(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _worst(rows: pl.DataFrame) -> pl.DataFrame:
     """Of these, the rows of the S1 with the largest mean hinge risk: "suffices" must be true of every one."""
-    chosen = _sufficient(rows)
-    means = chosen.group_by("S1").agg(pl.col("hinge_risk").mean()).sort("hinge_risk", descending=True)
-    return chosen.filter(pl.col("S1") == means["S1"][0])
+    return worst(_sufficient(rows), "S1", "hinge_risk")
 
 
 def _draw(figure: Figure, rows: pl.DataFrame) -> None:

@@ -9,7 +9,7 @@ from iclscope.evaluation.risks import evaluate
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
 from iclscope.experiments.li2024.settings import PAPER, UNTRAINED, UNTRAINED_TEXT, shifted, trial
-from iclscope.experiments.summaries import over_seeds, summarise
+from iclscope.experiments.summaries import over_seeds, summarise, worst
 from iclscope.experiments.trained import TrainedGroup
 from iclscope.experiments.trial import Trial
 from iclscope.report.style import curve, legend, reference_line
@@ -42,8 +42,7 @@ def _measure(group: TrainedGroup, preset: Preset) -> pl.DataFrame:
 def _inside(rows: pl.DataFrame) -> pl.DataFrame:
     """What the theorem speaks of: ν' inside the span, κ' as in training, and of S1 > 1 the one with the largest risk."""
     chosen = rows.filter((pl.col("S1") > 1) & (pl.col("place") == "inside") & (pl.col("K") == 0.5))
-    means = chosen.group_by("S1").agg(pl.col("hinge_risk").mean()).sort("hinge_risk", descending=True)
-    return chosen.filter(pl.col("S1") == means["S1"][0])
+    return worst(chosen, "S1", "hinge_risk")
 
 
 def _draw(figure: Figure, rows: pl.DataFrame) -> None:
