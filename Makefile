@@ -53,7 +53,8 @@ constraints: ## pin the newest versions that pyproject.toml allows in constraint
 	"$$fresh/venv/bin/python" -m pip install --quiet --quiet --editable '.[test]'; \
 	"$$fresh/venv/bin/python" -m pip freeze --exclude-editable > "$$fresh/frozen"; \
 	{ sed -n '/^#/p' constraints.txt; \
-	  sed 's/+.*$$//' "$$fresh/frozen" | grep -Eiv '^(iclscope|nvidia|cuda|triton)'; } > "$$fresh/constraints.txt"; \
+	  { sed 's/+.*$$//' "$$fresh/frozen" | grep -Eiv '^(iclscope|nvidia|cuda|triton)'; \
+	    sed -n 's/^xgboost-cpu==/xgboost==/p' "$$fresh/frozen"; } | sort -f; } > "$$fresh/constraints.txt"; \
 	cp "$$fresh/constraints.txt" constraints.txt
 
 define check_python
