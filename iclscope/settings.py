@@ -34,4 +34,6 @@ class Settings(BaseModel):
         where = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             message = f"{cls.__name__} has {', '.join(cls.model_fields)}"
+        if first["type"] == "union_tag_not_found":
+            message = "it does not say its kind"
         return f"{where} = {first['input']!r} is not allowed: {message}"

@@ -1,9 +1,12 @@
-"""The project's own rules: pins, versions, the order of the rooms, file sizes, and no pickle."""
+"""The project's own rules: pins, versions, the order of the rooms, file sizes, no pickle, no tracker, any device."""
 
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,6 +102,44 @@ def pickle_violations(path: str, source: str) -> list[str]:
     attributes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)]
     used = [(node.lineno, ast.unparse(node)) for node in attributes if ast.unparse(node) in pickles]
     return [f"{path}:{line}: {name}" for line, name in imported + used]
+
+
+# Experiment trackers: training reports to a function that the caller may give, and to a plain file of its own.
+TRACKERS = (
+    "wandb",
+    "tensorboard",
+    "tensorboardX",
+    "torch.utils.tensorboard",
+    "trackio",
+    "mlflow",
+    "comet_ml",
+    "neptune",
+)
+
+
+def tracker_violations(path: str, source: str) -> list[str]:
+    """Imports of experiment trackers."""
+    return [f"{path}:{line}: {name}" for line, name in imports(source, ("iclscope",)) if is_in_any(name, TRACKERS)]
+
+
+def device_violations(path: str, source: str) -> list[str]:
+    """Uses of a device by name; asking which type a given device is of is none."""
+    tree = ast.parse(source)
+    asked = {
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Compare) and ast.unparse(node.left).endswith(".type")
+        for part in ast.walk(node)
+    }
+    named = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and str(node.value).partition(":")[0] in ("cuda", "mps")
+        and id(node) not in asked
+    ]
+    called = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr in ("cuda", "mps")]
+    return [f"{path}:{node.lineno}: {ast.unparse(node)}" for node in (*named, *called)]
 
 
 def dependencies() -> list[str]:
@@ -208,3 +249,66 @@ def test_nothing_is_pickled() -> None:
 )
 def test_a_pickle_is_seen(source: str) -> None:
     assert pickle_violations("iclscope/x.py", source)
+
+
+def test_no_tracker_is_imported() -> None:
+    """The public code of Garg 2022 cannot be run without one."""
+    found = [
+        violation
+        for path in sources()
+        for violation in tracker_violations(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
+    ]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["import wandb", "from wandb import init", "import torch.utils.tensorboard as tb", "def f():\n    import trackio"],
+)
+def test_a_tracker_is_seen(source: str) -> None:
+    assert tracker_violations("iclscope/x.py", source)
+
+
+def test_training_brings_no_tracker_in() -> None:
+    """Nor does any library that it imports."""
+    script = f"import sys, iclscope.training\nprint([name for name in {TRACKERS} if name in sys.modules])"
+    answer = subprocess.run(
+        [sys.executable, "-c", script], env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    assert answer.stdout.strip() == "[]"
+
+
+def test_tasks_models_and_training_run_on_the_device_they_are_given() -> None:
+    """The public code of Garg 2022 calls .cuda() throughout."""
+    found = [
+        violation
+        for room in ("tasks", "models", "training", "mechanism", "evaluation")
+        for path in sorted((PACKAGE / room).rglob("*.py"))
+        for violation in device_violations(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
+    ]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x.cuda()",
+        "x.to('cuda')",
+        "x.to('cuda:0')",
+        "torch.zeros(3, device='cuda')",
+        "def f(device='cuda'):\n    pass",
+        "if torch.cuda.is_available():\n    pass",
+        "device = 'mps'",
+    ],
+)
+def test_a_device_by_name_is_seen(source: str) -> None:
+    assert device_violations("iclscope/x.py", source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["x.to(device)", "if torch.device(device).type == 'cuda' and many:\n    pass", "def f(device='cpu'):\n    pass"],
+)
+def test_a_given_device_passes(source: str) -> None:
+    assert device_violations("iclscope/x.py", source) == []

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from iclscope import __version__
+from iclscope.cli.evaluate import evaluate_command
 from iclscope.cli.list import list_command
 from iclscope.cli.predict import predict_app
 from iclscope.cli.reproduce import reproduce_command
@@ -26,6 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("reproduce")(reproduce_command)
+app.command("evaluate")(evaluate_command)
 app.add_typer(predict_app, name="predict")
 app.command("list")(list_command)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 from matplotlib.figure import Figure
@@ -15,7 +17,7 @@ from iclscope.experiments.claims import Claim
 from iclscope.experiments.trained import TrainedGroup
 from iclscope.experiments.trial import Trial
 
-PRESETS = ("quick", "paper")
+PRESETS = ("quick", "lab", "paper")
 
 
 @dataclass(frozen=True)
@@ -23,9 +25,10 @@ class Preset:
     """How much an experiment may cost.
 
     Attributes:
-        name: "quick" (two cores, minutes) or "paper" (finer grids, more seeds and prompts).
+        name: "quick" (two cores, minutes), "lab" (one good GPU, minutes) or "paper" (the published settings where they
+            are larger; finer grids, more seeds and prompts).
         seeds: the seeds of every point.
-        prompts: test prompts per seed and point.
+        prompts: test prompts per seed and point of pattern tasks.
     """
 
     name: str
@@ -33,16 +36,23 @@ class Preset:
     prompts: int
 
     @classmethod
-    def named(cls, name: str, seeds: int | None = None) -> Preset:
+    def named(cls, name: str, seeds: int | None = None, *, paper: str = "li2024") -> Preset:
         """The preset of that name, with another number of seeds if one is given.
 
+        Args:
+            name: one of `PRESETS`.
+            seeds: how many; None: the paper's own number for this preset.
+            paper: whose numbers of seeds count.
+
         Raises:
-            BadRequest: if there is no such preset, or fewer than two seeds are asked for (no interval is possible).
+            BadRequest: if there is no such preset, or fewer seeds are asked for than give an interval.
         """
         require(name in PRESETS, "preset", name, " or ".join(PRESETS))
-        count = seeds if seeds is not None else {"quick": 5, "paper": 20}[name]
-        require(count >= 2, "seeds", count, "at least 2, or there is no interval")
-        return cls(name, tuple(range(count)), {"quick": 4096, "paper": 32768}[name])
+        about = paper_named(paper)
+        count = seeds if seeds is not None else about.seeds[name]
+        allowed = "at least 2, or there is no interval" if about.least_seeds > 1 else "at least 1"
+        require(count >= about.least_seeds, "seeds", count, allowed)
+        return cls(name, tuple(range(count)), {"quick": 4096, "lab": 16384, "paper": 32768}[name])
 
     @property
     def is_paper(self) -> bool:
@@ -66,6 +76,7 @@ class Experiment:
         finding: rows → one sentence with the figure's main numbers.
         size: width and height in inches.
         controls: all measured rows → the rows of controls that need no model; None if there are none.
+        checkpoint: the name under which a trained model is also written as a checkpoint of its own; None: under none.
     """
 
     name: str
@@ -73,16 +84,24 @@ class Experiment:
     caption: str
     position: int
     trials: Callable[[Preset], Sequence[Trial]]
-    measure: Callable[[TrainedGroup, Preset], pl.DataFrame]
+    measure: Callable[[TrainedGroup[Any], Preset], pl.DataFrame]
     claims: tuple[Claim, ...]
     draw: Callable[[Figure, pl.DataFrame], None]
     finding: Callable[[pl.DataFrame], str]
     size: tuple[float, float] = (6.4, 3.6)
     controls: Callable[[pl.DataFrame], pl.DataFrame] | None = None
+    checkpoint: Callable[[Trial], str] | None = None
 
-    def rows(self, groups: Iterable[TrainedGroup], preset: Preset) -> pl.DataFrame:
-        """Measure trained models into the figure's table, controls included."""
-        measured = pl.concat([self.measure(group, preset) for group in groups], how="diagonal")
+    def rows(self, groups: Iterable[TrainedGroup[Any]], preset: Preset, workers: int = 1) -> pl.DataFrame:
+        """Measure trained models into the figure's table, controls included.
+
+        Args:
+            groups: the trained models, in groups of equal shape.
+            preset: how much it may cost.
+            workers: how many groups to measure at a time, in threads; the rows do not depend on it.
+        """
+        with ThreadPoolExecutor(workers) as pool:
+            measured = pl.concat(pool.map(lambda group: self.measure(group, preset), groups), how="diagonal")
         return measured if self.controls is None else pl.concat([measured, self.controls(measured)], how="diagonal")
 
 
@@ -95,12 +114,16 @@ class Paper:
         title: the paper's title.
         citation: authors, venue, year.
         summary: one line for lists.
+        seeds: how many seeds per point at each preset.
+        least_seeds: the fewest that give an interval; 1 where single seeds have one over prompts.
     """
 
     name: str
     title: str
     citation: str
     summary: str
+    seeds: Mapping[str, int]
+    least_seeds: int = 2
 
 
 PAPERS = {
@@ -110,7 +133,17 @@ PAPERS = {
             "li2024",
             "How Do Nonlinear Transformers Learn and Generalize in In-Context Learning?",
             "Li, Wang, Lu, Cui and Chen, ICML 2024, arXiv:2402.15607",
-            "one layer of softmax attention and a ReLU MLP, trained on prompts of orthogonal patterns",
+            "one layer of softmax attention and a ReLU MLP, and GPT-2, trained on prompts of orthogonal patterns",
+            seeds={"quick": 5, "lab": 10, "paper": 20},
+        ),
+        Paper(
+            "garg2022",
+            "What Can Transformers Learn In-Context? A Case Study of Simple Function Classes",
+            "Garg, Tsipras, Liang and Valiant, NeurIPS 2022, arXiv:2208.01066",
+            "GPT-2 trained to learn linear functions, sparse ones, decision trees and ReLU networks in context",
+            # One seed is the published run; its intervals are over prompts.
+            seeds={"quick": 3, "lab": 3, "paper": 1},
+            least_seeds=1,
         ),
     )
 }

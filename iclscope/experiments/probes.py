@@ -3,24 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from iclscope.evaluation.risks import EVALUATION_PURPOSE, risks_of
 from iclscope.experiments.trial import ProbeName, Trial
-from iclscope.mechanism import attention_concentration, neuron_alignment, projections
+from iclscope.mechanism import attention_concentration, layer_attention, layer_neurons, neuron_alignment, projections
+from iclscope.models import Model
+from iclscope.models.gpt2 import GPT2Transformer
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
-from iclscope.tasks.patterns import PatternPrompts, PatternSampler
+from iclscope.tasks import FunctionSampler, PatternPrompts, PatternSampler, TaskSampler, stack_tasks
 from iclscope.training.loop import Probe, Records
 
 
-def _measure(
-    name: ProbeName, model: SoftmaxReLUTransformer, prompts: PatternPrompts, sampler: PatternSampler
-) -> dict[str, Tensor]:
+def _measure(name: ProbeName, model: Model, prompts: Any, sampler: TaskSampler) -> Records:
     """One probe on one batch of prompts."""
+    if isinstance(sampler, FunctionSampler):
+        assert name == "squared_error"
+        errors = (model.predict(prompts).output - prompts.labels).square() / sampler.task.scale
+        return {"squared_error": errors.mean(dim=1).reshape(len(errors), -1)}
     if name == "risk":
         return risks_of(model.predict(prompts).output, prompts.labels)._asdict()
+    if isinstance(model, GPT2Transformer):
+        return _inside(model, prompts, sampler)
+    return _of_one_layer(name, model, prompts, sampler)
+
+
+def _inside(model: GPT2Transformer, prompts: PatternPrompts, sampler: PatternSampler) -> Records:
+    """Attention and neurons of every layer of GPT-2."""
+    attention = layer_attention(model, prompts)._asdict()
+    return attention | layer_neurons(model, sampler.in_domain)._asdict()
+
+
+def _of_one_layer(
+    name: ProbeName, model: SoftmaxReLUTransformer, prompts: PatternPrompts, sampler: PatternSampler
+) -> Records:
+    """What is measured inside the one-layer model."""
     if name == "attention":
         return {"attention_concentration": attention_concentration(model, prompts)}
     if name == "projections":
@@ -38,7 +58,7 @@ class TrialProbe:
         self._trials = tuple(trials)
         self._device = device
         self._live: tuple[int, ...] = ()
-        self._on: dict[str, tuple[PatternSampler, PatternPrompts]] = {}
+        self._on: dict[str, tuple[Any, Any]] = {}
 
     def _prepare(self, live: Sequence[int]) -> None:
         """Draw the evaluation prompts of the runs that are still trained; kept until runs leave."""
@@ -48,11 +68,11 @@ class TrialProbe:
         evaluation = trials[0].evaluation
         for name in evaluation.on:
             tasks = [trial.evaluation.on[name] for trial in trials]
-            sampler = PatternSampler(tasks, [trial.seed for trial in trials], device=self._device)
+            sampler = stack_tasks(tasks, [trial.seed for trial in trials], device=self._device)
             self._on[name] = (sampler, sampler.prompts(evaluation.prompts, purpose=EVALUATION_PURPOSE))
         self._live = tuple(live)
 
-    def measure(self, model: SoftmaxReLUTransformer, live: Sequence[int]) -> Records:
+    def measure(self, model: Model, live: Sequence[int]) -> Records:
         """All probes on all evaluation tasks."""
         self._prepare(live)
         return {
@@ -65,7 +85,8 @@ class TrialProbe:
     def reached(self, records: Records, live: Sequence[int]) -> Tensor:
         """Which runs have met their target risk on the first evaluation task."""
         first = next(iter(self._trials[0].evaluation.on))
-        risk = records[f"{first}/hinge_risk"].cpu()
+        risk = records[f"{first}/squared_error"][:, -1] if f"{first}/squared_error" in records else None
+        risk = (records[f"{first}/hinge_risk"] if risk is None else risk).cpu()
         targets = [self._trials[i].training.target_risk for i in live]
         return risk <= torch.tensor([-torch.inf if target is None else target for target in targets], dtype=risk.dtype)
 

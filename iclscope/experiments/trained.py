@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic
 
 import polars as pl
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from typing_extensions import TypeVar
 
 from iclscope.experiments.trial import Trial
-from iclscope.models.softmax_relu import SoftmaxReLUTransformer
+from iclscope.models import Model, stack_models
 from iclscope.training.state import RUNNING
+
+AnyModel = TypeVar("AnyModel", bound=Model, default=Model)
 
 
 @dataclass(frozen=True)
-class TrainedGroup:
+class TrainedGroup(Generic[AnyModel]):
     """Trained trials of one shape, one per run of ``model``.
 
     Attributes:
@@ -29,7 +33,7 @@ class TrainedGroup:
     """
 
     trials: Sequence[Trial]
-    model: SoftmaxReLUTransformer
+    model: AnyModel
     recorded_at: Sequence[int]
     trajectory: Mapping[str, Tensor]
     stopped_at: Sequence[int]
@@ -79,8 +83,6 @@ class TrainedGroup:
         )
 
 
-def stack_models(trials: Sequence[Trial], device: torch.device | str = "cpu") -> SoftmaxReLUTransformer:
+def untrained_models(trials: Sequence[Trial], device: torch.device | str = "cpu") -> Model:
     """The untrained models of trials of one shape, along one run axis."""
-    return SoftmaxReLUTransformer(
-        seeds=[trial.seed for trial in trials], configs=[trial.model for trial in trials], device=device
-    )
+    return stack_models([trial.model for trial in trials], [trial.seed for trial in trials], device)

@@ -4,36 +4,52 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from iclscope.errors import require, require_finite
-from iclscope.models.softmax_relu import SoftmaxReLUConfig
+from iclscope.models import GPT2TransformerConfig, ModelConfig, SoftmaxReLUConfig
 from iclscope.settings import Settings
-from iclscope.tasks.patterns import PatternClassification
+from iclscope.tasks import FunctionClass, PatternClassification, Task
+from iclscope.training.losses import LossName
+from iclscope.training.optimizers import OptimizerName
+from iclscope.training.schedules import Schedule, check_schedule
 
 # Raised when the same settings give other numbers than before (a changed sampler, say), so that no store mixes them.
-SCIENCE_VERSION = 1
+SCIENCE_VERSION = 2
 
-ProbeName = Literal["risk", "attention", "projections", "neurons"]
+ProbeName = Literal["risk", "attention", "projections", "neurons", "squared_error", "layers"]
+PATTERN_PROBES = frozenset({"risk", "attention", "projections", "neurons", "layers"})
+ONE_LAYER_PROBES = frozenset({"attention", "projections", "neurons"})
+
+AnyTask = Annotated[Task, Field(discriminator="kind")]
 
 
 class Training(Settings):
     """How weights are found."""
 
-    learning_rate: float = Field(1.0, gt=0, description="step size η; the theory asks for at most 1")
-    steps: int = Field(400, ge=0, description="number of SGD steps T, the most if target_risk is given")
+    optimizer: OptimizerName = Field("sgd", description="update rule")
+    loss: LossName = Field("hinge", description="hinge (Li 2024) or squared (Garg 2022)")
+    learning_rate: float = Field(1.0, gt=0, description="step size η; the theory of Li 2024 asks for at most 1")
+    rate_decay: bool = Field(False, description="let η fall linearly to zero over the steps")
+    steps: int = Field(400, ge=0, description="number of steps T, the most if target_risk is given")
     batch_size: int = Field(256, ge=1, description="fresh prompts per step B")
+    schedule: Annotated[Schedule, Field(discriminator="kind")] | None = Field(
+        None, description="sizes of the prompts from step to step; None: always the task's"
+    )
     target_risk: float | None = Field(
-        None, gt=0, description="stop once the hinge risk on the first evaluation task is at most this; None: never"
+        None,
+        gt=0,
+        description="stop once the hinge risk on the first evaluation task (on functions: the error after the most "
+        "examples) is at most this; None: never",
     )
 
 
 class Evaluation(Settings):
     """What is recorded on the way."""
 
-    on: dict[str, PatternClassification] = Field(
+    on: dict[str, AnyTask] = Field(
         default_factory=dict, description="tasks to measure on, by name; empty: nothing is recorded"
     )
     probes: tuple[ProbeName, ...] = Field(("risk",), description="what is measured on each of them")
@@ -44,28 +60,54 @@ class Evaluation(Settings):
 class Trial(Settings):
     """One training: task, model, training, evaluation, seed."""
 
-    task: PatternClassification = Field(default_factory=lambda: PatternClassification())
-    model: SoftmaxReLUConfig = Field(default_factory=lambda: SoftmaxReLUConfig())
+    task: AnyTask = Field(default_factory=lambda: PatternClassification())
+    model: Annotated[ModelConfig, Field(discriminator="kind")] = Field(default_factory=lambda: SoftmaxReLUConfig())
     training: Training = Field(default_factory=lambda: Training())
     evaluation: Evaluation = Field(default_factory=lambda: Evaluation())
     seed: int = Field(0, description="seed of patterns, initial weights, training and evaluation prompts, each its own")
 
     @model_validator(mode="after")
     def _check(self) -> Trial:
-        require_finite([("learning_rate", self.training.learning_rate), ("target_risk", self.training.target_risk)])
-        sizes = (self.model.d_X, self.model.d_Y)
-        for task in (self.task, *self.evaluation.on.values()):
-            require(
-                (task.d_X, task.d_Y) == sizes, "(d_X, d_Y) of a task", (task.d_X, task.d_Y), f"{sizes}, the model's"
-            )
-        wants_risk = self.evaluation.on and "risk" in self.evaluation.probes
+        training, on = self.training, self.evaluation.on
+        require_finite([("learning_rate", training.learning_rate), ("target_risk", training.target_risk)])
+        for task in (self.task, *on.values()):
+            check_readable(self.model, task)
+        if training.schedule is not None:
+            check_schedule(training.schedule, self.task)
+        functions = isinstance(self.task, FunctionClass)
+        signs = not isinstance(self.task, FunctionClass) or self.task.function == "linear_classification"
+        require(training.loss == "squared" or signs, "loss", training.loss, "squared, where answers are real numbers")
+        require(all(isinstance(task, type(self.task)) for task in on.values()), "on", list(on), "tasks of one kind")
+        for probe in self.evaluation.probes if on else ():
+            allowed = frozenset({"squared_error"}) if functions else PATTERN_PROBES
+            allowed -= ONE_LAYER_PROBES if isinstance(self.model, GPT2TransformerConfig) else {"layers"}
+            require(probe in allowed, "probes", probe, ", ".join(sorted(allowed)))
+        wants_risk = on and {"risk", "squared_error"} & set(self.evaluation.probes)
         require(
-            self.training.target_risk is None or bool(wants_risk),
+            training.target_risk is None or bool(wants_risk),
             "target_risk",
-            self.training.target_risk,
-            "None, or with an evaluation task and the probe 'risk'",
+            training.target_risk,
+            "None, or with an evaluation task and the probe 'risk' or 'squared_error'",
         )
         return self
+
+    @property
+    def patterns(self) -> PatternClassification:
+        """The task, where it is one of patterns."""
+        assert isinstance(self.task, PatternClassification)
+        return self.task
+
+    @property
+    def functions(self) -> FunctionClass:
+        """The task, where it is a class of functions."""
+        assert isinstance(self.task, FunctionClass)
+        return self.task
+
+    @property
+    def one_layer(self) -> SoftmaxReLUConfig:
+        """The model, where it is the one-layer transformer."""
+        assert isinstance(self.model, SoftmaxReLUConfig)
+        return self.model
 
     @property
     def hash(self) -> str:
@@ -80,13 +122,19 @@ class Trial(Settings):
     @property
     def shape(self) -> tuple[object, ...]:
         """What must agree for trials to be trained in one batch; everything else may differ per run."""
-        evaluation = self.evaluation
+        evaluation, training = self.evaluation, self.training
         on = tuple((name, task.shape) for name, task in evaluation.on.items())
         return (
             self.task.shape,
             self.model.shape,
-            self.training.steps,
-            self.training.batch_size,
+            training.steps,
+            training.batch_size,
+            training.optimizer,
+            training.loss,
+            training.rate_decay,
+            training.schedule,
+            # Adam moves all runs at one rate.
+            training.learning_rate if training.optimizer == "adam" else None,
             on,
             evaluation.probes,
             evaluation.every,
@@ -98,3 +146,22 @@ class Trial(Settings):
         if not self.evaluation.on:
             return frozenset()
         return frozenset(range(0, self.training.steps, self.evaluation.every)) | {self.training.steps}
+
+
+def check_readable(model: ModelConfig, task: Task) -> None:
+    """Refuse a task whose prompts a model of these sizes cannot read.
+
+    Raises:
+        BadRequest: naming what does not fit.
+    """
+    sizes = (model.d_X, model.d_Y)
+    require((task.d_X, task.d_Y) == sizes, "(d_X, d_Y) of a task", (task.d_X, task.d_Y), f"{sizes}, the model's")
+    if isinstance(model, SoftmaxReLUConfig):
+        allowed = "patterns for the one-layer model; it predicts at the query alone and reads columns"
+        require(isinstance(task, PatternClassification), "task", task.kind, allowed)
+        return
+    every = isinstance(task, FunctionClass) and task.predictions == "every"
+    require(model.tokens == "alternating" or not every, "tokens", model.tokens, "alternating, to predict at every x")
+    longest = task.length if isinstance(task, FunctionClass) else task.length_range[1]
+    allowed = f"at most {model.most_points - 1}: {model.positions} positions hold no more examples and a query"
+    require(longest < model.most_points, "length", longest, allowed)

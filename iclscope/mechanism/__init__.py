@@ -1,14 +1,19 @@
 """What trained weights do."""
 
 from iclscope.mechanism.attention import attention_concentration
+from iclscope.mechanism.layers import LayerAttention, LayerNeurons, layer_attention, layer_neurons
 from iclscope.mechanism.neurons import NeuronAlignment, large_neurons, neuron_alignment
 from iclscope.mechanism.projections import Projections, projections
 
 __all__ = [
+    "LayerAttention",
+    "LayerNeurons",
     "NeuronAlignment",
     "Projections",
     "attention_concentration",
     "large_neurons",
+    "layer_attention",
+    "layer_neurons",
     "neuron_alignment",
     "projections",
 ]

@@ -42,7 +42,7 @@ def projections(model: SoftmaxReLUTransformer, prompts: PatternPrompts) -> Proje
     directions = torch.nn.functional.normalize(images, dim=2)
     query, along_query = _lengths(prompts.query @ model.W_Q.transpose(1, 2), directions, prompts.query_relevant)
     # Every column is projected on its own, which is slow: some thousand are enough for a mean.
-    few = slice(0, max(1, _COLUMNS // prompts.length))
+    few = slice(0, max(1, _COLUMNS // max(1, prompts.length)))
     columns = prompts.dense().columns[:, few].flatten(1, 2)
     key, along_key = _lengths(columns @ model.W_K.transpose(1, 2), directions, prompts.relevant[:, few].flatten(1, 2))
     exists = torch.ones_like(prompts.kappa) if prompts.mask is None else prompts.mask

@@ -1,5 +1,21 @@
 """What reads a prompt."""
 
+from iclscope.models.gpt2 import GPT2Prediction, GPT2Transformer
+from iclscope.models.gpt2_config import SIZES, GPT2TransformerConfig
+from iclscope.models.model import Model, ModelConfig, check_task, load_model, stack_models
 from iclscope.models.softmax_relu import Prediction, SoftmaxReLUConfig, SoftmaxReLUTransformer
 
-__all__ = ["Prediction", "SoftmaxReLUConfig", "SoftmaxReLUTransformer"]
+__all__ = [
+    "SIZES",
+    "GPT2Prediction",
+    "GPT2Transformer",
+    "GPT2TransformerConfig",
+    "Model",
+    "ModelConfig",
+    "Prediction",
+    "SoftmaxReLUConfig",
+    "SoftmaxReLUTransformer",
+    "check_task",
+    "load_model",
+    "stack_models",
+]

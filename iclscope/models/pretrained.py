@@ -49,6 +49,21 @@ def write_pretrained(folder: Path, config: Mapping[str, Any], weights: Mapping[s
     write_text(folder / CONFIG, text + "\n")
 
 
+def model_of_checkpoint(folder: Path) -> str:
+    """The name of the model whose checkpoint a folder holds.
+
+    Raises:
+        BadRequest: if it holds none, or its config cannot be read.
+    """
+    for name in (CONFIG, WEIGHTS):
+        require((folder / name).is_file(), "checkpoint", str(folder), f"a folder with {CONFIG} and {WEIGHTS}")
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise BadRequest(f"checkpoint = {str(folder)!r} is not allowed: it cannot be read ({error})") from error
+    return str(config.get("model")) if isinstance(config, dict) else str(None)
+
+
 def load_pretrained(
     folder: Path, model: str, device: torch.device | str
 ) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
@@ -62,13 +77,13 @@ def load_pretrained(
     try:
         with safe_open(folder / WEIGHTS, framework="pt", device=str(device)) as file:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            inside = (file.metadata() or {}).get("config")
+            inside = json.loads((file.metadata() or {}).get("config", "null"))
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (SafetensorError, OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"checkpoint = {str(folder)!r} is not allowed: it cannot be read ({error})") from error
     found = config.get("model") if isinstance(config, dict) else None
     require(found == model, "checkpoint", str(folder), f"one of {model}, this is one of {found}")
     # A save that died between its two files leaves weights of one model beside the config of another.
-    together = inside is None or json.loads(inside) == config
+    together = inside is None or inside == config
     require(together, "checkpoint", str(folder), f"{CONFIG} as it was saved with {WEIGHTS}, this is another")
     return config, weights

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -22,7 +22,7 @@ from iclscope.errors import BadRequest, require, require_finite
 from iclscope.models.pretrained import load_pretrained, write_pretrained
 from iclscope.random_streams import RandomStream
 from iclscope.settings import Settings
-from iclscope.tasks.prompts import Prompts
+from iclscope.tasks import Prompts, Task, task_from_settings
 
 TRAINED = ("W_Q", "W_K", "W_V", "W_O")
 
@@ -30,6 +30,7 @@ TRAINED = ("W_Q", "W_K", "W_V", "W_O")
 class SoftmaxReLUConfig(Settings):
     """Sizes and initial scales of one run (Li 2024, Section 3.1, "Initialization")."""
 
+    kind: Literal["softmax_relu"] = Field("softmax_relu", description="which model this is")
     d_X: int = Field(30, ge=1, description="input dimension")
     d_Y: int = Field(30, ge=1, description="label dimension")
     width: int = Field(40, ge=1, description="number m of MLP neurons (rows of W_O)")
@@ -52,6 +53,14 @@ class SoftmaxReLUConfig(Settings):
     def shape(self) -> tuple[int, ...]:
         """What must agree for models to be stacked along the run axis."""
         return (self.d_X, self.d_Y, self.width, self.m_a or self.d, self.m_b or self.d)
+
+    def runs_at_a_time(self, device: torch.device) -> int:  # noqa: ARG002 (the same on every device)
+        """How many runs are worth training together: with more a step gets no cheaper per run, but leaves the cache."""
+        return 16
+
+    def operations(self, length: int) -> int:
+        """Roughly what a prompt costs, up to a factor: its columns, and its products with neurons."""
+        return 2 * length + self.width
 
 
 class Prediction(NamedTuple):
@@ -79,10 +88,10 @@ class SoftmaxReLUTransformer(nn.Module):
         W_V: value matrices, [run, m_b, d].
         W_O: MLP weights, one row per neuron, [run, m, m_b].
         a: output signs ±1/√m, [run, m]; never trained.
-        patterns: (M1, M2) of the task trained on, set by `iclscope.train`; None if that is not known.
+        trained_on: the task each run was trained on; None if that is not known.
     """
 
-    patterns: tuple[int, int] | None = None
+    trained_on: tuple[Task, ...] | None = None
 
     W_Q: Tensor
     W_K: Tensor
@@ -149,6 +158,16 @@ class SoftmaxReLUTransformer(nn.Module):
         """The number of runs."""
         return len(self.seeds)
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the weights."""
+        return self.W_O.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.W_O.device
+
     def extra_repr(self) -> str:
         """Sizes and runs, for ``print(model)``."""
         config = self.configs[0]
@@ -168,6 +187,9 @@ class SoftmaxReLUTransformer(nn.Module):
             f"({config.d_X}, {config.d_Y}), the model's",
         )
 
+    def check_length(self, length: int) -> None:
+        """Accept every length: attention over the context has no positions."""
+
     def predict(self, prompts: Prompts, *, neurons: Bool[Tensor, "run width"] | None = None) -> Prediction:
         """Read prompts; differentiable in the weights.
 
@@ -181,8 +203,11 @@ class SoftmaxReLUTransformer(nn.Module):
         """
         scores = prompts.scores(self.W_K.transpose(1, 2) @ self.W_Q)
         if prompts.mask is not None:
-            scores = scores.masked_fill(~prompts.mask, -torch.inf)
+            scores = scores.masked_fill(~prompts.mask, torch.finfo(scores.dtype).min)
         attention = scores.softmax(dim=2)
+        if prompts.mask is not None:
+            # A prompt without any column attends to nothing, and its output is 0.
+            attention = attention * prompts.mask
         hidden = torch.relu(prompts.weighted_sum(attention, self.W_O @ self.W_V))
         a = self.a if neurons is None else self.a * neurons
         return Prediction((hidden @ a[..., None])[..., 0], attention, hidden)
@@ -199,7 +224,8 @@ class SoftmaxReLUTransformer(nn.Module):
             device=self.W_O.device,
         )
         copy.load_state_dict({name: tensor[chosen] for name, tensor in self.state_dict().items()})
-        copy.patterns = self.patterns
+        if self.trained_on is not None:
+            copy.trained_on = tuple(self.trained_on[i] for i in chosen)
         return copy
 
     def run(self, index: int) -> SoftmaxReLUTransformer:
@@ -221,7 +247,7 @@ class SoftmaxReLUTransformer(nn.Module):
         config = {
             "model": type(self).__name__,
             "seeds": list(self.seeds),
-            "patterns": self.patterns,
+            "trained_on": None if self.trained_on is None else [task.model_dump() for task in self.trained_on],
             "runs": [config.model_dump() for config in self.configs],
         }
         write_pretrained(Path(folder), config, dict(self.state_dict()))
@@ -242,7 +268,8 @@ class SoftmaxReLUTransformer(nn.Module):
                 device=device,
             )
             model.load_state_dict(weights)
-            model.patterns = None if config.get("patterns") is None else tuple(config["patterns"])
+            if config.get("trained_on") is not None:
+                model.trained_on = tuple(task_from_settings(task) for task in config["trained_on"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())
             raise BadRequest(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import iclscope
 from iclscope.errors import BadRequest, require
 from iclscope.experiments.claims import JudgedClaim
 from iclscope.experiments.experiment import Experiment, Preset
+from iclscope.experiments.trained import TrainedGroup
 from iclscope.experiments.trial import Trial
 from iclscope.models.pretrained import write_text
 from iclscope.report import save_figure
@@ -30,7 +31,7 @@ class ResultFolder:
     """A folder of results of one paper, preset and number of seeds.
 
     It holds ``report.html``, ``claims.json``, ``run.json``, for each figure NAME.png, NAME.pdf, NAME.svg and
-    NAME.parquet, and the trained models in ``trained/``.
+    NAME.parquet, the trained models in ``trained/``, and those that have a name as checkpoints in ``checkpoints/``.
 
     Attributes:
         path: the folder.
@@ -159,6 +160,12 @@ class ResultFolder:
             "trials": [trial.hash for trial in trials],
         }
         self._write_run()
+
+    def write_checkpoints(self, name: Callable[[Trial], str], groups: Iterable[TrainedGroup[Any]]) -> None:
+        """Write each trained model as a checkpoint of its own, under its name."""
+        for group in groups:
+            for run, trial in enumerate(group.trials):
+                group.model.run(run).save_pretrained(self.path / "checkpoints" / name(trial))
 
     def rows(self, experiment: Experiment) -> pl.DataFrame:
         """A finished figure's rows."""

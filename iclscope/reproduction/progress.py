@@ -15,7 +15,7 @@ class ProgressReport(Protocol):
     """Who is told how far a reproduction is."""
 
     def expect(self, figures: int, run_steps: int) -> None:
-        """How much there is to do: figures to make, training steps times runs (at most)."""
+        """How much there is to do: figures to make, training steps times runs (at most), large models counting more."""
         ...
 
     def stage(self, figure: str, doing: str) -> None:
@@ -55,11 +55,11 @@ class Silence:
 
 
 class Bars:
-    """Two bars: training steps with the time left, and figures."""
+    """Two bars: training with the time left, and figures."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._training = progress.add_task("training steps × runs", total=None)
+        self._training = progress.add_task("training", total=None)
         self._figures = progress.add_task("figures", total=None)
 
     def expect(self, figures: int, run_steps: int) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +21,8 @@ from iclscope.report.style import new_figure
 from iclscope.reproduction.environment import chosen_device, environment
 from iclscope.reproduction.folder import ResultFolder
 from iclscope.reproduction.progress import ProgressReport, Silence
-from iclscope.sweeps.local import load_groups, run_trials
+from iclscope.reproduction.settings_table import settings_of
+from iclscope.sweeps.local import cores, groups_of, load_groups, run_trials, step_cost
 from iclscope.threads import one_thread_per_operation
 
 
@@ -73,7 +75,7 @@ def planned(
         BadRequest: if a setting is not allowed.
     """
     experiments = experiments_named(paper_named(paper).name, figures)
-    settings = Preset.named(preset, seeds)
+    settings = Preset.named(preset, seeds, paper=paper)
     where = chosen_device(device)
     path = Path(out) if out is not None else Path("results") / paper
     return Plan(experiments, settings, where, ResultFolder(path, paper, settings, force=force))
@@ -97,7 +99,7 @@ def reproduce(
     Args:
         paper: short name, for instance "li2024".
         figures: names of figures; none means all.
-        preset: "quick" (minutes on two cores) or "paper".
+        preset: "quick" (minutes on two cores), "lab" (minutes on one good GPU) or "paper".
         seeds: seeds per point; None: the preset's own number.
         device: "auto", "cpu" or "cuda".
         out: the folder to write; None: ``results/PAPER``.
@@ -121,10 +123,11 @@ def reproduce(
         folder.store.discard_unfinished()
     to_do = [experiment for experiment in chosen if not folder.is_finished(experiment, trials_of[experiment.name])]
     needed = folder.store.missing([trial for experiment in to_do for trial in trials_of[experiment.name]])
-    told.expect(len(to_do), sum(trial.training.steps for trial in needed))
+    told.expect(len(to_do), sum(trial.training.steps * step_cost(trial) for trial in needed))
     try:
-        for experiment in to_do:
-            _make(experiment, trials_of[experiment.name], settings, folder, where, told, described)
+        for number, experiment in enumerate(to_do):
+            later = [trial for other in to_do[number + 1 :] for trial in trials_of[other.name]]
+            _make(experiment, trials_of[experiment.name], later, settings, folder, where, told, described)
     except KeyboardInterrupt:
         raise InterruptedReproduction(_report(paper, settings, folder, list(trials_of))) from None
     return _report(paper, settings, folder, list(trials_of))
@@ -138,16 +141,18 @@ def _unique(trials: Sequence[Trial]) -> list[Trial]:
 def _make(
     experiment: Experiment,
     trials: Sequence[Trial],
+    later: Sequence[Trial],
     preset: Preset,
     folder: ResultFolder,
     device: torch.device,
     told: ProgressReport,
     described: dict[str, str],
 ) -> None:
-    """Train, measure and draw one figure."""
+    """Train, measure and draw one figure; cores that it leaves idle train for later ones."""
     started = time.monotonic()
     missing = folder.store.missing(trials)
-    expected = sum(trial.training.steps for trial in missing)
+    missing += _filling(missing, folder.store.missing(later), device)
+    expected = sum(trial.training.steps * step_cost(trial) for trial in missing)
     made = 0
     counting = threading.Lock()
 
@@ -160,14 +165,26 @@ def _make(
     told.stage(experiment.name, "training")
     run_trials(missing, folder.store, device=device, metadata={"iclscope": described["iclscope"]}, on_step=count)
     told.skip(expected - made)
+    if experiment.checkpoint is not None:
+        folder.write_checkpoints(experiment.checkpoint, load_groups(trials, folder.store, device))
     told.stage(experiment.name, "measuring")
     with one_thread_per_operation():
-        rows = experiment.rows(load_groups(trials, folder.store, device), preset)
+        workers = cores() if device.type == "cpu" else 1
+        rows = experiment.rows(load_groups(trials, folder.store, device), preset, workers)
     told.stage(experiment.name, "drawing")
     figure = new_figure(*experiment.size)
     experiment.draw(figure, rows)
     folder.finish(experiment, trials, rows, figure, time.monotonic() - started)
     told.figure_done()
+
+
+def _filling(trials: Sequence[Trial], later: Sequence[Trial], device: torch.device) -> list[Trial]:
+    """As many groups of later trials as keep all cores busy: on two cores, three groups want a fourth."""
+    at_a_time = cores() if device.type == "cpu" else 1
+    idle = -sum(1 for _ in groups_of(trials, device)) % at_a_time
+    own = {trial.hash for trial in trials}
+    groups = groups_of([trial for trial in later if trial.hash not in own], device)
+    return [trial for group in islice(groups, idle) for trial in group]
 
 
 def _report(paper: str, preset: Preset, folder: ResultFolder, asked: Sequence[str]) -> Reproduction:
@@ -187,7 +204,7 @@ def _report(paper: str, preset: Preset, folder: ResultFolder, asked: Sequence[st
                 title=experiment.title,
                 caption=experiment.caption,
                 finding=experiment.finding(rows),
-                settings=_settings(trials, preset, rows),
+                settings=settings_of(trials, preset, rows),
                 svg=folder.svg(experiment),
                 claims=judged,
                 seconds=folder.figures[experiment.name]["seconds"],
@@ -210,49 +227,6 @@ def _report(paper: str, preset: Preset, folder: ResultFolder, asked: Sequence[st
     )
     unmade = [name for name in missing if name in asked]
     return Reproduction(folder.path, folder.write_report(html), claims, unmade)
-
-
-def _settings(trials: Sequence[Trial], preset: Preset, rows: pl.DataFrame) -> dict[str, str]:
-    """What a figure was trained on; several values where a setting varies."""
-    read: dict[str, Callable[[Trial], float]] = {
-        "M1": lambda t: t.task.M1,
-        "M2": lambda t: t.task.M2,
-        "d_X": lambda t: t.task.d_X,
-        "d_Y": lambda t: t.task.d_Y,
-        "β": lambda t: t.task.beta,
-        "‖q‖": lambda t: t.task.q_norm,
-        "K": lambda t: t.task.K,
-        "α": lambda t: t.task.alpha,
-        "l": lambda t: t.task.length_range[1],
-        "m": lambda t: t.model.width,
-        "δ": lambda t: t.model.delta,
-        "ξ": lambda t: t.model.xi,
-        "η": lambda t: t.training.learning_rate,
-        "B": lambda t: t.training.batch_size,
-        "steps": lambda t: t.training.steps,
-    }
-    values = {name: sorted({value(trial) for trial in trials}) for name, value in read.items()}
-    texts = {name: ", ".join(f"{value:g}" for value in found) for name, found in values.items()}
-    return texts | {
-        "training tasks": ", ".join(sorted({_task_text(trial) for trial in trials})),
-        "seeds": str(len(preset.seeds)),
-        "test prompts per seed and point": _test_prompts(trials, rows),
-        "trainings": str(len(trials)),
-    }
-
-
-def _test_prompts(trials: Sequence[Trial], rows: pl.DataFrame) -> str:
-    """How many prompts each number rests on: from the rows, or for trajectories from the trials."""
-    counts = set(rows["prompts"].drop_nulls()) if "prompts" in rows.columns else set()
-    return ", ".join(str(n) for n in sorted(counts or {trial.evaluation.prompts for trial in trials}))
-
-
-def _task_text(trial: Trial) -> str:
-    """The training tasks in words."""
-    chosen = trial.task.training_tasks
-    if isinstance(chosen, tuple):
-        return f"{len(chosen)} chosen"
-    return chosen if isinstance(chosen, str) else f"share {chosen:.2f}"
 
 
 def _notes(rows: pl.DataFrame) -> list[str]:

@@ -12,28 +12,29 @@ from itertools import groupby
 import torch
 
 from iclscope.experiments.probes import trial_probe
-from iclscope.experiments.trained import TrainedGroup, stack_models
+from iclscope.experiments.trained import TrainedGroup, untrained_models
 from iclscope.experiments.trial import Trial
+from iclscope.sweeps.log import LONG, TrainingLog
 from iclscope.sweeps.store import TrialStore
-from iclscope.tasks.patterns import PatternSampler
+from iclscope.tasks import stack_tasks
 from iclscope.threads import one_thread_per_operation
 from iclscope.training.interrupts import deferred_interrupt
-from iclscope.training.loop import Checkpointing, train_runs
+from iclscope.training.loop import Checkpointing, OnLoss, Sampler, train_runs
+from iclscope.training.losses import LOSSES
+from iclscope.training.schedules import ScheduledSampler
 from iclscope.training.state import TrainingState
-
-# Measured: beyond this many runs a step no longer gets cheaper per run, but leaves the cache.
-RUNS_PER_BATCH = 16
 
 OnRunSteps = Callable[[int], None]
 
 
-def groups_of(trials: Sequence[Trial]) -> Iterator[list[Trial]]:
-    """Trials of equal shape, at most `RUNS_PER_BATCH` at a time."""
+def groups_of(trials: Sequence[Trial], device: torch.device | str = "cpu") -> Iterator[list[Trial]]:
+    """Trials of equal shape, at most as many at a time as are worth training together on the device."""
     ordered = sorted(trials, key=lambda trial: repr(trial.shape))
     for _, same_shape in groupby(ordered, key=lambda trial: repr(trial.shape)):
         group = list(same_shape)
-        for start in range(0, len(group), RUNS_PER_BATCH):
-            yield group[start : start + RUNS_PER_BATCH]
+        most = group[0].model.runs_at_a_time(torch.device(device))
+        for start in range(0, len(group), most):
+            yield group[start : start + most]
 
 
 def train_trials(
@@ -42,19 +43,28 @@ def train_trials(
     device: torch.device | str = "cpu",
     checkpointing: Checkpointing | None = None,
     on_step: OnRunSteps | None = None,
+    on_loss: OnLoss | None = None,
     stop_asked: Callable[[], bool] | None = None,
 ) -> TrainingState:
     """Train trials of one shape together; the arguments are those of `train_runs`."""
-    training = trials[0].training
+    task, training = trials[0].task, trials[0].training
+    sampler: Sampler = stack_tasks([trial.task for trial in trials], [trial.seed for trial in trials], device=device)
+    if training.schedule is not None:
+        longest = task.length if isinstance(task.length, int) else task.length[1]
+        sampler = ScheduledSampler(sampler, training.schedule, dimensions=task.d_X, length=longest)
     return train_runs(
-        stack_models(trials, device),
-        PatternSampler([trial.task for trial in trials], [trial.seed for trial in trials], device=device),
+        untrained_models(trials, device),
+        sampler,
         learning_rate=torch.tensor([trial.training.learning_rate for trial in trials], device=device),
         steps=training.steps,
         batch_size=training.batch_size,
+        optimizer=training.optimizer,
+        rate_decay=training.rate_decay,
+        loss=LOSSES[training.loss],
         probe=trial_probe(trials, device),
         checkpointing=checkpointing,
         on_step=on_step,
+        on_loss=on_loss,
         stop_asked=stop_asked,
     )
 
@@ -77,7 +87,7 @@ def run_trials(
         store: where finished trials are kept.
         device: where to train.
         metadata: noted with each trial: version, device.
-        on_step: called after each step with the number of run-steps made, for progress; from several threads.
+        on_step: called after each step with the work done, runs times `step_cost`, for progress; from several threads.
         workers: how many groups to train at a time; None: one per core on a CPU, one on a GPU. The numbers do not
             depend on it.
 
@@ -86,11 +96,11 @@ def run_trials(
     """
     device = torch.device(device)
     # The longest first, so that no core is left alone with them at the end.
-    groups = sorted(groups_of(store.missing(trials)), key=_cost, reverse=True)
+    groups = sorted(groups_of(store.missing(trials), device), key=_cost, reverse=True)
     if not groups:
         return
     store.folder.mkdir(parents=True, exist_ok=True)
-    at_a_time = workers or (_cores() if device.type == "cpu" else 1)
+    at_a_time = workers or (cores() if device.type == "cpu" else 1)
     with deferred_interrupt() as interrupt, one_thread_per_operation(), ThreadPoolExecutor(at_a_time) as pool:
         failed = False
 
@@ -131,11 +141,15 @@ def _train_and_store(
     fingerprint = hashlib.sha256("".join(trial.hash for trial in group).encode()).hexdigest()[:24]
     path = store.folder / f"unfinished-{fingerprint}.safetensors"
     started = time.monotonic()
+    cost = step_cost(group[0])
+    long = group[0].training.steps >= LONG
+    log = TrainingLog(store.folder / f"log-{fingerprint}.jsonl", group) if long else None
     state = train_trials(
         group,
         device=device,
         checkpointing=Checkpointing(path, fingerprint),
-        on_step=on_step,
+        on_step=(lambda runs: on_step(runs * cost)) if on_step else None,
+        on_loss=log,
         stop_asked=stop_asked,
     )
     seconds = f"{(time.monotonic() - started) / len(group):.3f}"
@@ -143,14 +157,18 @@ def _train_and_store(
     path.unlink(missing_ok=True)
 
 
+def step_cost(trial: Trial) -> int:
+    """Roughly how long a step of one run takes, in steps of the one-layer model at its defaults; at least 1."""
+    longest = trial.task.length if isinstance(trial.task.length, int) else trial.task.length[1]
+    return max(1, round((trial.training.batch_size * trial.model.operations(longest) + 10_000) / 30_000))
+
+
 def _cost(group: Sequence[Trial]) -> int:
-    """Roughly how long a group trains: columns drawn, and products of prompts with neurons."""
-    first = group[0]
-    per_prompt = 2 * first.task.length_range[1] + first.model.width
-    return len(group) * first.training.steps * (first.training.batch_size * per_prompt + 10_000)
+    """Roughly how long a group trains."""
+    return len(group) * group[0].training.steps * step_cost(group[0])
 
 
-def _cores() -> int:
+def cores() -> int:
     """The cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -159,5 +177,5 @@ def load_groups(
     trials: Sequence[Trial], store: TrialStore, device: torch.device | str = "cpu"
 ) -> Iterator[TrainedGroup]:
     """Read finished trials back, in groups of equal shape."""
-    for group in groups_of(trials):
+    for group in groups_of(trials, device):
         yield store.load(group, device)

@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from iclscope.experiments.trained import TrainedGroup, stack_models
+from iclscope.experiments.trained import TrainedGroup, untrained_models
 from iclscope.experiments.trial import Trial
 from iclscope.models.pretrained import write_safetensors
 from iclscope.training.state import TrainingState
@@ -77,10 +77,11 @@ class TrialStore:
         files = [_read(self.path(trial), device) for trial in trials]
         longest = max(files, key=lambda tensors: len(tensors["recorded_at"]))
         records = [name for name in longest if name.startswith(_RECORD)]
-        model = stack_models(trials, device)
+        model = untrained_models(trials, device)
         model.load_state_dict(
             {name: torch.stack([tensors[_WEIGHT + name] for tensors in files]) for name in model.state_dict()}
         )
+        model.trained_on = tuple(trial.task for trial in trials)
         return TrainedGroup(
             trials=tuple(trials),
             model=model,

@@ -1,13 +1,25 @@
 """What a prompt is made of. Tasks know nothing of models."""
 
+from iclscope.tasks.examples import ExamplePrompts, InContextExamples
+from iclscope.tasks.function_classes import FunctionClass, FunctionPrompts, FunctionSampler
 from iclscope.tasks.patterns import PatternClassification, PatternPrompts, PatternSampler, PatternShift
 from iclscope.tasks.prompts import DensePrompts, Prompts
+from iclscope.tasks.task import Task, TaskSampler, stack_tasks, task_from_settings
 
 __all__ = [
     "DensePrompts",
+    "ExamplePrompts",
+    "FunctionClass",
+    "FunctionPrompts",
+    "FunctionSampler",
+    "InContextExamples",
     "PatternClassification",
     "PatternPrompts",
     "PatternSampler",
     "PatternShift",
     "Prompts",
+    "Task",
+    "TaskSampler",
+    "stack_tasks",
+    "task_from_settings",
 ]

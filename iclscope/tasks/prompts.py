@@ -10,11 +10,33 @@ never has to write them out; `DensePrompts` is the plain case and the reference.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+
+
+class PromptSize(NamedTuple):
+    """How large the prompts of one batch are, where a training changes it from step to step.
+
+    Attributes:
+        length: context examples.
+        dimensions: coordinates of the inputs that are not zero; None: all.
+    """
+
+    length: int
+    dimensions: int | None = None
+
+
+@runtime_checkable
+class TrainingPrompts(Protocol):
+    """All that a loss asks of prompts."""
+
+    @property
+    def labels(self) -> Tensor:
+        """What the model should say: [run, batch] at the query, or [run, batch, points] at every x."""
+        ...
 
 
 @runtime_checkable

@@ -12,24 +12,25 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from iclscope.errors import require
-from iclscope.tasks.prompts import Prompts
+from iclscope.tasks.prompts import PromptSize, TrainingPrompts
 from iclscope.training.interrupts import stop_requests
 from iclscope.training.losses import hinge_loss
-from iclscope.training.optimizers import sgd_step
+from iclscope.training.optimizers import OptimizerName, optimizer_named
 from iclscope.training.state import RUNNING, TrainingState
 
 TRAINING_PURPOSE = "training"
 
 Records = Mapping[str, Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
+OnLoss = Callable[[int, Sequence[int], Tensor], None]
 
 
 @runtime_checkable
 class TrainableModel(Protocol):
     """What the loop asks of a model: a run axis on every weight."""
 
-    def predict(self, prompts: Prompts) -> Any:
-        """Read prompts, differentiably; the result has ``output`` [run, batch]."""
+    def predict(self, prompts: Any) -> Any:
+        """Read prompts, differentiably; the result has ``output`` [run, batch] or [run, batch, points]."""
         ...
 
     def runs(self, indices: Sequence[int]) -> Self:
@@ -53,8 +54,8 @@ class TrainableModel(Protocol):
 class Sampler(Protocol):
     """What the loop asks of a task."""
 
-    def prompts(self, batch: int, *, purpose: str, step: int = 0) -> Prompts:
-        """A batch for every run, a pure function of (seed, purpose, step)."""
+    def prompts(self, batch: int, *, purpose: str, step: int = 0, size: PromptSize | None = None) -> TrainingPrompts:
+        """A batch for every run, a pure function of (seed, purpose, step), and of the size if one is given."""
         ...
 
     def runs(self, indices: Sequence[int]) -> Self:
@@ -101,13 +102,16 @@ def train_runs(
     learning_rate: Float[Tensor, " run"],
     steps: int,
     batch_size: int,
+    optimizer: OptimizerName = "sgd",
+    rate_decay: bool = False,
     loss: Loss = hinge_loss,
     probe: Probe | None = None,
     checkpointing: Checkpointing | None = None,
     on_step: Callable[[int], None] | None = None,
+    on_loss: OnLoss | None = None,
     stop_asked: Callable[[], bool] | None = None,
 ) -> TrainingState:
-    """Train every run by SGD with a fresh batch per step.
+    """Train every run with a fresh batch per step.
 
     A run's numbers do not depend on the other runs: each has its own weights, stream, learning rate and loss. A
     run whose loss is no longer finite is reported in ``diverged_at`` and trained no further; a run that reached
@@ -119,10 +123,13 @@ def train_runs(
         learning_rate: η of each run.
         steps: number of steps T.
         batch_size: fresh prompts per step B.
-        loss: (output, labels) → loss per prompt.
+        optimizer: the update rule.
+        rate_decay: whether the learning rate falls linearly to zero over the steps.
+        loss: (output, labels) → loss per prompt, or per prediction.
         probe: what to record, when, and when a run is done.
         checkpointing: where to save on the way; also on Ctrl-C.
         on_step: called after each step with the number of runs that made it.
+        on_loss: called at each step, before its update, with the step, the live runs and their losses; for logs.
         stop_asked: whether to save and stop; None: Ctrl-C asks for it.
 
     Returns:
@@ -139,7 +146,7 @@ def train_runs(
         state = TrainingState.load(checkpointing.path, checkpointing.fingerprint, learning_rate.device)
     if state is None:
         state = TrainingState.start(model.state_dict(), runs)
-    live = _LiveRuns(model, sampler, learning_rate, state)
+    live = _LiveRuns(model, sampler, learning_rate, optimizer, state)
     saved_at = time.monotonic()
     with stop_requests(stop_asked) as asked_to_stop:
         while live.indices:
@@ -151,13 +158,15 @@ def train_runs(
             if state.step >= steps:
                 break
             prompts = live.sampler.prompts(batch_size, purpose=TRAINING_PURPOSE, step=state.step)
-            losses = loss(live.model.predict(prompts).output, prompts.labels).mean(dim=1)
+            losses = loss(live.model.predict(prompts).output, prompts.labels).flatten(1).mean(dim=1)
             infinite = ~losses.detach().isfinite().cpu()
             if bool(infinite.any()):
                 live.end(infinite, state.diverged_at)
                 continue
-            parameters = list(live.model.parameters())
-            sgd_step(parameters, torch.autograd.grad(losses.sum(), parameters), live.learning_rate)
+            if on_loss:
+                on_loss(state.step, live.indices, losses.detach())
+            factor = 1 - state.step / steps if rate_decay else 1.0
+            live.optimizer.step(torch.autograd.grad(losses.sum(), live.parameters), factor)
             state.step += 1
             if on_step:
                 on_step(len(live.indices))
@@ -176,8 +185,11 @@ def train_runs(
 class _LiveRuns(Generic[Model]):
     """The runs that are still trained, as a smaller batch of their own."""
 
-    def __init__(self, model: Model, sampler: Sampler, learning_rate: Tensor, state: TrainingState) -> None:
+    def __init__(
+        self, model: Model, sampler: Sampler, learning_rate: Tensor, optimizer: OptimizerName, state: TrainingState
+    ) -> None:
         self._all_samplers, self._all_rates, self._state = sampler, learning_rate, state
+        self._optimizer_name = optimizer
         self.indices = ((state.stopped_at == RUNNING) & (state.diverged_at == RUNNING)).nonzero()[:, 0].tolist()
         # One copy, so that the caller's model stays as it is, with the weights the state holds.
         everyone = model.runs(range(len(learning_rate)))
@@ -190,14 +202,19 @@ class _LiveRuns(Generic[Model]):
         self.indices = indices
         self.model = self.model.runs(positions)
         self.sampler = self._all_samplers.runs(indices)
-        self.learning_rate = self._all_rates[indices]
+        self.parameters = list(self.model.parameters())
+        remembered = {name: tensor[indices] for name, tensor in self._state.optimizer.items()}
+        self.optimizer = optimizer_named(self._optimizer_name, self.parameters, self._all_rates[indices], remembered)
 
     def write_back(self) -> None:
-        """Copy the live weights into the state."""
+        """Copy the live weights, and what the update rule remembers, into the state."""
         if not self.indices:
             return
         for name, tensor in self.model.state_dict().items():
             self._state.weights[name][self.indices] = tensor
+        for name, tensor in self.optimizer.state().items():
+            everyone = self._state.optimizer.setdefault(name, tensor.new_zeros(len(self._all_rates), *tensor.shape[1:]))
+            everyone[self.indices] = tensor
 
     def end(self, ended: Tensor, ended_at: Tensor) -> None:
         """Take runs out of the batch and note the step in ``ended_at``."""

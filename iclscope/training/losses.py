@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Literal
+
 from jaxtyping import Float
 from torch import Tensor
 
+LossName = Literal["hinge", "squared"]
 
-def hinge_loss(output: Float[Tensor, "run batch"], labels: Float[Tensor, "run batch"]) -> Float[Tensor, "run batch"]:
-    """max{0, 1 − z·F(Ψ; P)} per prompt (Li 2024, Section 2); z is the query's label."""
+
+def hinge_loss(
+    output: Float[Tensor, "run batch *points"], labels: Float[Tensor, "run batch *points"]
+) -> Float[Tensor, "run batch *points"]:
+    """max{0, 1 − z·F(Ψ; P)} per prediction (Li 2024, Section 2); z is the query's label."""
     return (1 - labels * output).relu()
+
+
+def squared_loss(
+    output: Float[Tensor, "run batch *points"], labels: Float[Tensor, "run batch *points"]
+) -> Float[Tensor, "run batch *points"]:
+    """(output − label)² per prediction (Garg 2022, Section 2.1)."""
+    return (output - labels).square()
+
+
+LOSSES: dict[LossName, Callable[[Tensor, Tensor], Tensor]] = {"hinge": hinge_loss, "squared": squared_loss}

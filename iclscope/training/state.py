@@ -16,6 +16,7 @@ from iclscope.models.pretrained import write_safetensors
 RUNNING = -1
 _RECORD = "record/"
 _WEIGHT = "weight/"
+_OPTIMIZER = "optimizer/"
 
 
 @dataclass
@@ -31,6 +32,7 @@ class TrainingState:
         diverged_at: the step at which a run's loss stopped being finite, −1 while it is.
         recorded_at: the steps at which probes were taken.
         records: what they measured, [run] or [run, …] per probe; NaN for runs that had ended before.
+        optimizer: what the update rule remembers, each with a leading run axis; of ended runs, what it last was.
     """
 
     step: int
@@ -39,6 +41,7 @@ class TrainingState:
     diverged_at: Int64[Tensor, " run"]
     recorded_at: list[int] = field(default_factory=list)
     records: dict[str, list[Tensor]] = field(default_factory=dict)
+    optimizer: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def start(cls, weights: Mapping[str, Tensor], runs: int) -> TrainingState:
@@ -55,6 +58,7 @@ class TrainingState:
         """Write the state atomically; ``fingerprint`` says which training it belongs to."""
         tensors = {_WEIGHT + name: tensor for name, tensor in self.weights.items()}
         tensors |= {_RECORD + name: tensor for name, tensor in self.trajectory().items()}
+        tensors |= {_OPTIMIZER + name: tensor for name, tensor in self.optimizer.items()}
         tensors |= {
             "step": torch.tensor(self.step),
             "stopped_at": self.stopped_at,
@@ -81,11 +85,16 @@ class TrainingState:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         except (SafetensorError, OSError):
             return None
+
+        def named(prefix: str) -> dict[str, Tensor]:
+            return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+
         return cls(
             step=int(tensors["step"]),
-            weights={n.removeprefix(_WEIGHT): t.to(device) for n, t in tensors.items() if n.startswith(_WEIGHT)},
+            weights={name: tensor.to(device) for name, tensor in named(_WEIGHT).items()},
             stopped_at=tensors["stopped_at"],
             diverged_at=tensors["diverged_at"],
             recorded_at=tensors["recorded_at"].tolist(),
-            records={n.removeprefix(_RECORD): list(t.unbind(1)) for n, t in tensors.items() if n.startswith(_RECORD)},
+            records={name: list(tensor.unbind(1)) for name, tensor in named(_RECORD).items()},
+            optimizer={name: tensor.to(device) for name, tensor in named(_OPTIMIZER).items()},
         )

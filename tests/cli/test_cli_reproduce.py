@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from reproduction.tiny import put_in_place, tiny_experiment
+from reproduction.tiny import experiment_module, put_in_place, reproduce_module, tiny_experiment
 
 from iclscope.cli.main import main
 
@@ -58,10 +58,16 @@ def test_nothing_but_text_where_there_is_no_terminal(capsys: pytest.CaptureFixtu
     assert "steps" not in output
 
 
-def test_the_default_folder_and_all(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_the_default_folder_and_all(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for module in (experiment_module, reproduce_module):
+        monkeypatch.setattr(module, "experiments_of", lambda _paper: [tiny_experiment()])
     assert main(["reproduce", "all", "--seeds", "2"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "Report: results/li2024/report.html"
+    reports = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Report: ")]
+    assert reports == ["Report: results/li2024/report.html", "Report: results/garg2022/report.html"]
     assert written(tmp_path) == {"results"}
+    assert written(tmp_path / "results") == {"li2024", "garg2022"}
 
 
 def test_a_second_command_says_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -8,25 +8,49 @@ import pytest
 
 from iclscope.errors import BadRequest
 from iclscope.experiments.claims import Claim
-from iclscope.experiments.experiment import PAPERS, Experiment, Preset, experiments_named, experiments_of, paper_named
+from iclscope.experiments.experiment import (
+    PAPERS,
+    PRESETS,
+    Experiment,
+    Preset,
+    experiments_named,
+    experiments_of,
+    paper_named,
+)
 
-FIGURES = [
-    "generalization",
-    "iterations",
-    "prompt-length",
-    "width-batch",
-    "ood-s1",
-    "ood-span",
-    "ood-alpha",
-    "baselines",
-    "pruning-methods",
-    "pruning-alpha",
-    "pruning-linearity",
-    "qk-magnitude",
-    "attention",
-    "neuron-feature",
-    "neuron-label",
-]
+FIGURES = {
+    "li2024": [
+        "generalization",
+        "gpt2-task-share",
+        "iterations",
+        "prompt-length",
+        "width-batch",
+        "ood-s1",
+        "gpt2-ood-s1",
+        "ood-span",
+        "ood-alpha",
+        "gpt2-ood-alpha",
+        "baselines",
+        "pruning-methods",
+        "pruning-alpha",
+        "pruning-linearity",
+        "qk-magnitude",
+        "attention",
+        "neuron-feature",
+        "neuron-label",
+        "multilayer-attention",
+        "multilayer-neurons",
+    ],
+    "garg2022": [
+        "linear",
+        "sparse-linear",
+        "decision-tree",
+        "relu-network",
+        "ood",
+        "other-functions",
+        "curriculum",
+    ],
+}
 # The rows of the claims table in the description of the paper; "width-batch" speaks of two quantities.
 FAMILIES = [
     "thm3.3-generalization",
@@ -42,28 +66,46 @@ FAMILIES = [
     "prop4.1-concentration",
     "prop4.2-feature",
     "prop4.2-label",
+    # The figures for GPT-2.
+    "gpt2-task",
+    "gpt2-ood",
+    "gpt2-alpha",
+    "multilayer-attention",
+    "multilayer-neurons",
 ]
-EXPERIMENTS = experiments_of("li2024")
-CLAIMS = [(experiment, claim) for experiment in EXPERIMENTS for claim in experiment.claims]
+NAMED = {paper: f"{paper[:-4].title()} et al. {paper[-4:]}, " for paper in FIGURES}
+EXPERIMENTS = [(paper, experiment) for paper in PAPERS for experiment in experiments_of(paper)]
+CLAIMS = [(paper, claim) for paper, experiment in EXPERIMENTS for claim in experiment.claims]
 
 
-def test_figures_have_the_agreed_names_in_the_order_of_the_report() -> None:
-    assert [experiment.name for experiment in EXPERIMENTS] == FIGURES
-    positions = [experiment.position for experiment in EXPERIMENTS]
+def ids(paper: str) -> list[str]:
+    return [claim.id for name, claim in CLAIMS if name == paper]
+
+
+@pytest.mark.parametrize("paper", list(PAPERS))
+def test_figures_have_the_agreed_names_in_the_order_of_the_report(paper: str) -> None:
+    assert [experiment.name for experiment in experiments_of(paper)] == FIGURES[paper]
+    positions = [experiment.position for experiment in experiments_of(paper)]
     assert positions == sorted(set(positions)), "two figures at one place have no order"
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_result_of_the_paper_has_a_claim(family: str) -> None:
-    assert [claim.id for _, claim in CLAIMS if claim.id == family or claim.id.startswith(f"{family}-")]
+    assert [name for name in ids("li2024") if name == family or name.startswith(f"{family}-")]
 
 
-def test_claim_ids_are_unique_in_the_paper() -> None:
-    ids = [claim.id for _, claim in CLAIMS]
-    assert sorted(ids) == sorted(set(ids))
+def test_every_class_of_functions_has_a_claim() -> None:
+    assert {name.split("-")[0] for name in ids("garg2022")} == {
+        *("linear", "sparse", "tree", "network", "ood", "other", "curriculum")
+    }
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda experiment: experiment.name)
+@pytest.mark.parametrize("paper", list(PAPERS))
+def test_claim_ids_are_unique_in_the_paper(paper: str) -> None:
+    assert sorted(ids(paper)) == sorted(set(ids(paper)))
+
+
+@pytest.mark.parametrize("experiment", [one for _, one in EXPERIMENTS], ids=lambda experiment: experiment.name)
 def test_every_figure_says_what_it_is_and_claims_something(experiment: Experiment) -> None:
     assert experiment.claims
     assert experiment.title
@@ -72,70 +114,100 @@ def test_every_figure_says_what_it_is_and_claims_something(experiment: Experimen
     assert min(experiment.size) > 1
 
 
-@pytest.mark.parametrize(("experiment", "claim"), CLAIMS, ids=[claim.id for _, claim in CLAIMS])
-def test_every_claim_can_fail_and_says_why(experiment: Experiment, claim: Claim) -> None:
+@pytest.mark.parametrize(("paper", "claim"), CLAIMS, ids=[claim.id for _, claim in CLAIMS])
+def test_every_claim_can_fail_and_says_why(paper: str, claim: Claim) -> None:
     low, high = claim.expected
     assert low <= high, "an empty region"
     assert math.isfinite(low) or math.isfinite(high), "a region without any end cannot be missed"
     for text in (claim.statement, claim.source, claim.quantity, claim.reason, claim.control.description):
         assert text.strip()
         assert "\n" not in text
-    assert claim.source.startswith("Li et al. 2024, ")
+    assert claim.source.startswith(NAMED[paper])
     assert claim.control.arm != claim.arm
 
 
-@pytest.mark.parametrize("name", ["quick", "paper"])
-def test_every_figure_trains_one_model_per_seed_and_setting(name: str) -> None:
-    preset = Preset.named(name, seeds=2)
-    for experiment in EXPERIMENTS:
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("paper", list(PAPERS))
+def test_every_figure_trains_as_many_models_for_each_seed(paper: str, name: str) -> None:
+    preset = Preset.named(name, seeds=2, paper=paper)
+    for experiment in experiments_of(paper):
         trials = experiment.trials(preset)
         assert {trial.seed for trial in trials} == {0, 1}
         per_seed = [len([trial for trial in trials if trial.seed == seed]) for seed in (0, 1)]
         assert per_seed[0] == per_seed[1] > 0
-        larger = experiment.trials(Preset.named(name, seeds=3))
+        larger = experiment.trials(Preset.named(name, seeds=3, paper=paper))
         assert {trial.hash for trial in trials} < {trial.hash for trial in larger}, "more seeds must only add trials"
 
 
+def test_a_checkpoint_has_one_name_and_a_name_one_checkpoint() -> None:
+    """Figures may share a trained model; two models under one name would overwrite each other."""
+    for preset in (Preset.named(name, paper="garg2022") for name in PRESETS):
+        named: dict[str, str] = {}
+        for experiment in experiments_of("garg2022"):
+            for trial in experiment.trials(preset) if experiment.checkpoint else ():
+                assert experiment.checkpoint is not None
+                assert named.setdefault(experiment.checkpoint(trial), trial.hash) == trial.hash
+        assert len(set(named.values())) == len(named) == 4 * len(preset.seeds)
+        assert all(name == name.lower() and name.replace("-", "").isalnum() for name in named)
+
+
 def test_presets() -> None:
-    quick, paper = Preset.named("quick"), Preset.named("paper")
+    quick, lab, paper = (Preset.named(name) for name in ("quick", "lab", "paper"))
     assert len(quick.seeds) >= 5
-    assert len(paper.seeds) > len(quick.seeds)
-    assert paper.prompts > quick.prompts
+    assert len(paper.seeds) > len(lab.seeds) > len(quick.seeds)
+    assert paper.prompts > lab.prompts > quick.prompts
     assert Preset.named("quick", 3).seeds == (0, 1, 2)
-    assert not quick.is_paper
-    assert paper.is_paper
+    assert [preset.is_paper for preset in (quick, lab, paper)] == [False, False, True]
+
+
+def test_every_paper_has_seeds_for_every_preset() -> None:
+    for paper in PAPERS.values():
+        assert set(paper.seeds) == set(PRESETS)
+        assert min(paper.seeds.values()) >= paper.least_seeds
+        for name in PRESETS:
+            assert Preset.named(name, paper=paper.name).seeds == tuple(range(paper.seeds[name]))
+    # The published run of Garg 2022 is one.
+    assert Preset.named("paper", paper="garg2022").seeds == (0,)
+    assert Preset.named("quick", 1, paper="garg2022").seeds == (0,)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "paper", "words"),
     [
-        (("huge",), ("preset", "huge", "quick", "paper")),
-        (("quick", 1), ("seeds", "1", "at least 2")),
-        (("quick", 0), ("seeds", "0", "at least 2")),
-        (("quick", -3), ("seeds", "-3", "at least 2")),
+        (("huge",), "li2024", ("preset", "huge", "quick", "lab", "paper")),
+        (("huge",), "garg2022", ("preset", "huge", "quick", "lab", "paper")),
+        (("quick", 1), "li2024", ("seeds", "1", "at least 2")),
+        (("quick", 0), "li2024", ("seeds", "0", "at least 2")),
+        (("quick", -3), "li2024", ("seeds", "-3", "at least 2")),
+        (("paper", 0), "garg2022", ("seeds", "0", "at least 1")),
+        (("paper", -1), "garg2022", ("seeds", "-1", "at least 1")),
+        (("quick",), "garg2023", ("PAPER", "garg2023", "li2024", "garg2022")),
     ],
 )
-def test_presets_refuse(arguments: tuple[str, int], words: tuple[str, ...]) -> None:
+def test_presets_refuse(arguments: tuple[str, int], paper: str, words: tuple[str, ...]) -> None:
     with pytest.raises(BadRequest) as refusal:
-        Preset.named(*arguments)
+        Preset.named(*arguments, paper=paper)
     assert all(word in str(refusal.value) for word in words)
+    assert "\n" not in str(refusal.value)
 
 
 def test_unknown_papers_and_figures_are_refused_with_those_there_are() -> None:
-    with pytest.raises(BadRequest, match="li2024"):
+    with pytest.raises(BadRequest, match=r"li2024.*garg2022"):
         paper_named("li2025")
-    with pytest.raises(BadRequest) as refusal:
-        experiments_named("li2024", ["attention", "attentoin"])
-    assert "attentoin" in str(refusal.value)
-    assert all(name in str(refusal.value) for name in FIGURES)
+    for paper, figures in FIGURES.items():
+        with pytest.raises(BadRequest) as refusal:
+            experiments_named(paper, [figures[0], "attentoin"])
+        assert "attentoin" in str(refusal.value)
+        assert all(name in str(refusal.value) for name in figures)
 
 
 def test_named_experiments_keep_the_order_of_the_report() -> None:
     chosen = experiments_named("li2024", ["attention", "iterations", "attention"])
     assert [experiment.name for experiment in chosen] == ["iterations", "attention"]
-    assert [experiment.name for experiment in experiments_named("li2024")] == FIGURES
+    assert [experiment.name for experiment in experiments_named("garg2022", ["ood", "linear"])] == ["linear", "ood"]
+    assert [experiment.name for experiment in experiments_named("li2024")] == FIGURES["li2024"]
 
 
 def test_papers_are_listed_under_their_own_names() -> None:
     assert all(name == paper.name for name, paper in PAPERS.items())
-    assert "li2024" in PAPERS
+    assert set(PAPERS) == set(FIGURES)

@@ -9,28 +9,12 @@ from typing import Any
 
 import polars as pl
 import pytest
+from experiments.made_up import SEEDS, judged, wobble
 
 from iclscope.baselines import CLASSIFIERS
-from iclscope.experiments.claims import Claim, JudgedClaim
-from iclscope.experiments.experiment import experiments_named
 from iclscope.experiments.li2024 import iterations
 from iclscope.experiments.li2024.iterations import FACTORS
 from iclscope.report.style import new_figure
-
-SEEDS = range(5)
-
-
-def judged(figure: str, name: str, rows: pl.DataFrame) -> JudgedClaim:
-    (experiment,) = experiments_named("li2024", [figure])
-    claim: Claim = next(claim for claim in experiment.claims if claim.id == name)
-    if experiment.controls is not None:
-        rows = pl.concat([rows, experiment.controls(rows)], how="diagonal")
-    return claim.judged("li2024", figure, rows)
-
-
-def wobble(seed: int, size: float = 0.01) -> float:
-    """What differs between seeds: −2 … 2 sizes, by rank."""
-    return (seed - 2) * size
 
 
 def step_rows(exponents: dict[str, float]) -> pl.DataFrame:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import polars as pl
 import pytest
 import torch
 
 from iclscope.evaluation import evaluate, risks_of
+from iclscope.experiments.experiment import Preset, experiments_named
+from iclscope.experiments.garg2022 import rows as garg2022_rows
+from iclscope.experiments.garg2022.settings import function_trial
 from iclscope.experiments.li2024 import settings
 from iclscope.experiments.summaries import over_seeds, rate_over_seeds
 from iclscope.experiments.trained import TrainedGroup
@@ -55,3 +59,29 @@ def test_the_last_step_is_looked_at_too() -> None:
 def test_an_output_that_is_no_number_is_not_half_right() -> None:
     risks = risks_of(torch.tensor([[torch.nan, 1.0]]), torch.tensor([[1.0, 1.0]]))
     assert math.isnan(risks.classification_error[0])
+
+
+def test_a_diverged_gpt2_spoils_neither_rows_nor_intervals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does the bootstrap warn of numbers that are none."""
+    monkeypatch.setattr(garg2022_rows, "PROMPTS", 8)
+    preset = Preset.named("quick", 3, paper="garg2022")
+    trials = [
+        function_trial(
+            "linear", preset, seed, steps=4, batch_size=4, learning_rate=1e30 if seed == 1 else 1e-3, schedule=None
+        )
+        for seed in preset.seeds
+    ]
+    store = TrialStore(tmp_path)
+    run_trials(trials, store, workers=1)
+    (experiment,) = experiments_named("garg2022", ["linear"])
+    rows = experiment.rows(load_groups(trials, store), preset)
+    of_gpt2 = rows.filter(method=garg2022_rows.GPT2)
+    assert of_gpt2.filter(seed=1)["diverged_at"].is_not_null().all()
+    for column in ("error", "low", "high", "standard_error"):
+        assert of_gpt2.filter(seed=1)[column].is_nan().all(), column
+        assert rows.filter((pl.col("method") != garg2022_rows.GPT2) | (pl.col("seed") != 1))[column].is_finite().all()
+    # The baselines have answered, and nothing has diverged about them.
+    assert rows.filter(pl.col("method") != garg2022_rows.GPT2)["diverged_at"].null_count() == 2 * 3 * 3 * 11
+    for claim in experiment.claims:
+        judged = claim.judged("garg2022", "linear", rows)
+        assert (judged.estimate.seeds, judged.control_estimate.seeds) == (2, 2)

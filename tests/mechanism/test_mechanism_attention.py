@@ -28,6 +28,7 @@ def tiny_prompts(mask: list[bool] | None = None) -> PatternPrompts:
         query_irrelevant=torch.tensor([[3]]),
         query_kappa=torch.zeros(1, 1, dtype=torch.float64),
         labels=torch.ones(1, 1, dtype=torch.float64),
+        d_X=4,
         mask=None if mask is None else torch.tensor([[mask]]),
     )
 
@@ -52,11 +53,12 @@ def test_a_prompt_without_the_querys_pattern_is_left_out() -> None:
     one, other = tiny_prompts(), tiny_prompts([False, True, False, True])
     both = PatternPrompts(
         dictionary=one.dictionary,
+        d_X=one.d_X,
         mask=torch.cat([torch.ones(1, 1, 4, dtype=torch.bool), other.mask], dim=1),
         **{
             name: torch.cat([getattr(one, name), getattr(other, name)], dim=1)
             for name in PatternPrompts.__dataclass_fields__
-            if name not in ("dictionary", "mask")
+            if name not in ("dictionary", "d_X", "mask")
         },
     )
     together = attention_concentration(tiny_model(1.0), both)
@@ -157,3 +159,13 @@ def test_projections_leave_out_columns_that_do_not_exist() -> None:
     found = projections(model, tiny_prompts([True, True, True, False]))
     assert found.key.tolist() == pytest.approx([1.0])
     assert found.key_relevant.tolist() == pytest.approx([1.0])
+
+
+def test_without_any_column_there_is_nothing_to_measure() -> None:
+    """Figures begin at length 0: NaN, not an error."""
+    model = SoftmaxReLUTransformer(d_X=8, d_Y=3, delta=0.15, dtype=torch.float64)
+    prompts = TASK.replace(length=0).sampler([0], dtype=torch.float64).prompts(5, purpose="test")
+    found = projections(model, prompts)
+    assert found.query_relevant.tolist() == pytest.approx([0.15 * 2.0])
+    assert math.isnan(found.key.item())
+    assert math.isnan(attention_concentration(model, prompts).item())

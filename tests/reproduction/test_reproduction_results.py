@@ -232,7 +232,7 @@ def test_progress_adds_up(tmp_path: Path) -> None:
     ("settings", "words"),
     [
         ({"figures": ["third"]}, ("figure", "third", "first", "second")),
-        ({"preset": "long"}, ("preset", "quick", "paper")),
+        ({"preset": "long"}, ("preset", "quick", "lab", "paper")),
         ({"seeds": 1}, ("seeds", "1", "2")),
         ({"device": "tpu"}, ("device", "auto", "cpu", "cuda")),
         ({"paper": "li2025"}, ("PAPER", "li2025", "li2024")),
@@ -246,8 +246,10 @@ def test_bad_requests_write_nothing(tmp_path: Path, settings: dict[str, Any], wo
 
 
 def test_all_means_every_paper_once() -> None:
-    assert papers_asked_for(["li2024", "all", "li2024"]) == ["li2024"]
-    with pytest.raises(BadRequest, match="li2024"):
+    assert papers_asked_for(["all"]) == ["li2024", "garg2022"]
+    assert papers_asked_for(["garg2022", "all", "li2024"]) == ["garg2022", "li2024"]
+    assert papers_asked_for(["li2024", "li2024"]) == ["li2024"]
+    with pytest.raises(BadRequest, match=r"li2024.*garg2022"):
         papers_asked_for([])
 
 

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 from matplotlib.figure import Figure
 
+from iclscope.evaluation.evaluate import evaluate
 from iclscope.evaluation.intervals import Interval
-from iclscope.evaluation.risks import evaluate
 from iclscope.experiments import experiment as experiment_module
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
@@ -92,11 +92,11 @@ def tiny_experiment(name: str = "tiny", *, position: int = 1, steps: int = 4) ->
     )
 
 
-def put_in_place(monkeypatch: pytest.MonkeyPatch, experiments: Sequence[Experiment]) -> None:
-    """Let these experiments be all that the paper li2024 has."""
+def put_in_place(monkeypatch: pytest.MonkeyPatch, experiments: Sequence[Experiment], *, paper: str = "li2024") -> None:
+    """Let these experiments be all that a paper has, and that paper the only one."""
 
-    def experiments_of(paper: str) -> list[Experiment]:
-        assert paper == "li2024"
+    def experiments_of(name: str) -> list[Experiment]:
+        assert name == paper
         return list(experiments)
 
     for module in (experiment_module, reproduce_module):

@@ -28,7 +28,7 @@ PAIR = ((0.6, 0.8, 0, 0, 0, 0), (0, 0, 1, 0, 0, 0))
         ({"M1": 6, "M2": 25}, r"M1 \+ M2 = 31.*d_X = 30"),
         ({"d_X": 29}, r"M1 \+ M2 = 30.*d_X = 29"),
         ({"d_Y": 0}, "d_Y"),
-        *[({"length": value}, "length") for value in (0, -3, (5, 2), (0, 5), (1, 2, 3), 2.5, NAN)],
+        *[({"length": value}, "length") for value in (-1, -3, (5, 2), (-1, 5), (1, 2, 3), 2.5, NAN)],
         ({"context": "sometimes"}, "context"),
         ({"tasks": "some"}, "tasks"),
         ({"training_tasks": "some"}, "training_tasks"),
@@ -92,6 +92,8 @@ def test_shifts_that_do_not_fit_their_task(shift: dict[str, Any], task: dict[str
 def test_the_edges_are_allowed() -> None:
     PatternClassification(alpha=0.0)
     PatternClassification(alpha=1.0, K=0.0, length=1)
+    PatternClassification(length=0)
+    PatternClassification(length=(0, 5), context="exact")
     PatternClassification(M1=3, M2=1, d_X=4, d_Y=1, length=(1, 1))
     PatternClassification(alpha=1.0, shift=PatternShift(S1=1.0, M1=2))
     PatternClassification(M2=21, shift=PatternShift(S1=math.sqrt(2), irrelevant="outside", M2=3))

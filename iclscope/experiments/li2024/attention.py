@@ -7,17 +7,16 @@ from matplotlib.figure import Figure
 
 from iclscope.experiments.claims import Claim, Region
 from iclscope.experiments.experiment import Experiment, Preset
-from iclscope.experiments.li2024.settings import IN_DOMAIN, OUT_OF_DOMAIN, PAPER, base_trials
+from iclscope.experiments.li2024.settings import IN_DOMAIN, OUT_OF_DOMAIN, PAPER, OneLayerGroup, base_trials
 from iclscope.experiments.li2024.trajectories import AT_START, at_end, with_control
 from iclscope.experiments.summaries import over_seeds, summarise
-from iclscope.experiments.trained import TrainedGroup
 from iclscope.report.style import curve, legend, published
 
 # Read off the paper's figure (epochs 0…200): summed attention on the same ODR pattern.
 PUBLISHED = ((0, 120, 200), (0.43, 1.0, 1.0))
 
 
-def _measure(group: TrainedGroup, _preset: Preset) -> pl.DataFrame:
+def _measure(group: OneLayerGroup, _preset: Preset) -> pl.DataFrame:
     return with_control(
         pl.concat(
             group.trajectory_rows(arm="trained", prefix=domain).select(

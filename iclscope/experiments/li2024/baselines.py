@@ -13,9 +13,8 @@ from iclscope.evaluation.intervals import Interval, rate_difference_interval
 from iclscope.evaluation.risks import EVALUATION_PURPOSE, risks_of
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
-from iclscope.experiments.li2024.settings import PAPER, base_trials, unseen
+from iclscope.experiments.li2024.settings import PAPER, OneLayerGroup, base_trials, unseen
 from iclscope.experiments.summaries import per_seed, rate_over_seeds, summarise
-from iclscope.experiments.trained import TrainedGroup
 from iclscope.random_streams import RandomStream
 from iclscope.report.style import curve, legend, published, symlog_rate
 from iclscope.tasks.patterns import PatternPrompts, PatternSampler
@@ -33,14 +32,14 @@ def _lengths(preset: Preset) -> tuple[int, ...]:
     return (6, 8, 10, 12, 14, 16, 18, 20) if preset.is_paper else (6, 12, 20)
 
 
-def _measure(group: TrainedGroup, preset: Preset) -> pl.DataFrame:
+def _measure(group: OneLayerGroup, preset: Preset) -> pl.DataFrame:
     # Six classifiers a prompt are slow: fewer prompts than elsewhere, and the intervals say so.
     count = preset.prompts // (64 if preset.is_paper else 16)
     seeds = [one.seed for one in group.trials]
     rows = []
     for alpha in ALPHAS:
         for length in _lengths(preset):
-            tests = [unseen(one.task, alpha=alpha, length=length) for one in group.trials]
+            tests = [unseen(one.patterns, alpha=alpha, length=length) for one in group.trials]
             prompts = PatternSampler(tests, seeds, device=group.model.W_O.device).prompts(
                 count, purpose=EVALUATION_PURPOSE
             )
@@ -66,7 +65,7 @@ def _measure(group: TrainedGroup, preset: Preset) -> pl.DataFrame:
 
 
 @torch.no_grad()
-def _icl(group: TrainedGroup, prompts: PatternPrompts) -> torch.Tensor:
+def _icl(group: OneLayerGroup, prompts: PatternPrompts) -> torch.Tensor:
     """The transformers' outputs."""
     return group.model.predict(prompts).output
 

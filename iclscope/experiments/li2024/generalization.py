@@ -5,12 +5,19 @@ from __future__ import annotations
 import polars as pl
 from matplotlib.figure import Figure
 
-from iclscope.evaluation.risks import evaluate
+from iclscope.evaluation.evaluate import evaluate
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
-from iclscope.experiments.li2024.settings import PAPER, TRAINING_TASK, UNTRAINED, UNTRAINED_TEXT, trial, unseen
+from iclscope.experiments.li2024.settings import (
+    PAPER,
+    TRAINING_TASK,
+    UNTRAINED,
+    UNTRAINED_TEXT,
+    OneLayerGroup,
+    trial,
+    unseen,
+)
 from iclscope.experiments.summaries import over_seeds, rate_over_seeds, summarise
-from iclscope.experiments.trained import TrainedGroup
 from iclscope.experiments.trial import Trial
 from iclscope.report.style import curve, legend, reference_line
 from iclscope.tasks.patterns import all_tasks
@@ -32,10 +39,10 @@ def _trials(preset: Preset) -> list[Trial]:
     return meeting + breaking
 
 
-def _measure(group: TrainedGroup, preset: Preset) -> pl.DataFrame:
-    tests = [unseen(one.task) for one in group.trials]
-    shares = [len(one.task.training_task_set()) / len(all_tasks(M1)) for one in group.trials]
-    meets = [one.task.check_condition for one in group.trials]
+def _measure(group: OneLayerGroup, preset: Preset) -> pl.DataFrame:
+    tests = [unseen(one.patterns) for one in group.trials]
+    shares = [len(one.patterns.training_task_set()) / len(all_tasks(M1)) for one in group.trials]
+    meets = [one.patterns.check_condition for one in group.trials]
     rows = []
     for arm, model in (("trained", group.model), (UNTRAINED, group.model.untrained())):
         risks = evaluate(model, tests, prompts=preset.prompts)

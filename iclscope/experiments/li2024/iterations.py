@@ -13,9 +13,8 @@ from iclscope.evaluation.intervals import Interval
 from iclscope.evaluation.slopes import first_below
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
-from iclscope.experiments.li2024.settings import IN_DOMAIN, PAPER, TRAINING_TASK, trial, unseen
+from iclscope.experiments.li2024.settings import IN_DOMAIN, PAPER, TRAINING_TASK, OneLayerGroup, trial, unseen
 from iclscope.experiments.summaries import signed, slope_of, summarise
-from iclscope.experiments.trained import TrainedGroup
 from iclscope.experiments.trial import Evaluation, Trial
 from iclscope.report.style import curve, legend, reference_curve
 from iclscope.theory.li2024 import training_steps
@@ -78,16 +77,16 @@ def _trials(preset: Preset) -> list[Trial]:
     return [_trial(seed, name, v) for seed in preset.seeds for name, factor in FACTORS.items() for v in factor.values]
 
 
-def _measure(group: TrainedGroup, _preset: Preset) -> pl.DataFrame:
+def _measure(group: OneLayerGroup, _preset: Preset) -> pl.DataFrame:
     risk = group.trajectory[f"{IN_DOMAIN}/hinge_risk"]
     steps = [first_below(group.recorded_at, run.tolist(), TARGET) for run in risk]
     return group.rows(
         arm="trained",
         steps=steps,
         eta=[one.training.learning_rate for one in group.trials],
-        alpha=[one.task.alpha for one in group.trials],
-        beta=[one.task.beta for one in group.trials],
-        M1=[float(one.task.M1) for one in group.trials],
+        alpha=[one.patterns.alpha for one in group.trials],
+        beta=[one.patterns.beta for one in group.trials],
+        M1=[float(one.patterns.M1) for one in group.trials],
         prompts=group.trials[0].evaluation.prompts,
     )
 

@@ -10,13 +10,12 @@ from matplotlib.figure import Figure
 from iclscope.experiments.claims import Claim, Region
 from iclscope.experiments.experiment import Experiment, Preset
 from iclscope.experiments.li2024.neuron_rows import NEGATIVE, POSITIVE, alignment_rows, draw_alignment
-from iclscope.experiments.li2024.settings import PAPER, base_trials
+from iclscope.experiments.li2024.settings import PAPER, OneLayerGroup, base_trials
 from iclscope.experiments.li2024.trajectories import AT_START, at_end
 from iclscope.experiments.summaries import over_seeds
-from iclscope.experiments.trained import TrainedGroup
 
 
-def _measure(group: TrainedGroup, _preset: Preset) -> pl.DataFrame:
+def _measure(group: OneLayerGroup, _preset: Preset) -> pl.DataFrame:
     return alignment_rows(group, "label")
 
 

@@ -10,10 +10,9 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from iclscope.experiments.li2024.settings import IN_DOMAIN
+from iclscope.experiments.li2024.settings import IN_DOMAIN, OneLayerGroup
 from iclscope.experiments.li2024.trajectories import with_control
 from iclscope.experiments.summaries import summarise
-from iclscope.experiments.trained import TrainedGroup
 from iclscope.mechanism import large_neurons
 from iclscope.pruning import magnitude
 from iclscope.report.style import curve, legend, published, reference_line
@@ -21,7 +20,7 @@ from iclscope.report.style import curve, legend, published, reference_line
 POSITIVE, NEGATIVE = "a_i > 0", "a_i < 0"
 
 
-def alignment_rows(group: TrainedGroup, part: Literal["feature", "label"]) -> pl.DataFrame:
+def alignment_rows(group: OneLayerGroup, part: Literal["feature", "label"]) -> pl.DataFrame:
     """One row per run, recorded step and sign of a_i: mean angle (radians) and norm over the large neurons.
 
     Large: the upper group of a two-means split of ‖W_O(i,·)‖ after training (Theorem 3.7's Ω(1) group).

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 from matplotlib.figure import Figure
 
-from iclscope.evaluation.risks import evaluate
+from iclscope.evaluation.evaluate import evaluate
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
 from iclscope.experiments.li2024.settings import (
@@ -14,12 +14,12 @@ from iclscope.experiments.li2024.settings import (
     PAPER,
     UNTRAINED,
     UNTRAINED_TEXT,
+    OneLayerGroup,
     base_trials,
     shifted,
     unseen,
 )
 from iclscope.experiments.summaries import rate_over_seeds, summarise
-from iclscope.experiments.trained import TrainedGroup
 from iclscope.report.style import curve, legend, published, symlog_rate
 
 ALPHAS = (0.8, 0.9, 1.0)
@@ -28,12 +28,12 @@ LENGTHS = (1, 2, 4, 6, 8, 10, 12, 16, 20)
 PUBLISHED_GPT2 = {IN_DOMAIN: (0.07, 0.055, 0.02), OUT_OF_DOMAIN: (0.07, 0.04, 0.01)}
 
 
-def _measure(group: TrainedGroup, preset: Preset) -> pl.DataFrame:
+def _measure(group: OneLayerGroup, preset: Preset) -> pl.DataFrame:
     rows = []
     for domain, test in ((IN_DOMAIN, unseen), (OUT_OF_DOMAIN, shifted)):
         for alpha in ALPHAS:
             for length in LENGTHS:
-                tests = [test(one.task, alpha=alpha, length=length) for one in group.trials]
+                tests = [test(one.patterns, alpha=alpha, length=length) for one in group.trials]
                 for arm, model in (("trained", group.model), (UNTRAINED, group.model.untrained())):
                     risks = evaluate(model, tests, prompts=preset.prompts)
                     rows.append(

@@ -5,12 +5,11 @@ from __future__ import annotations
 import polars as pl
 from matplotlib.figure import Figure
 
-from iclscope.evaluation.risks import evaluate
+from iclscope.evaluation.evaluate import evaluate
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
-from iclscope.experiments.li2024.settings import PAPER, UNTRAINED, UNTRAINED_TEXT, base_trials, shifted
+from iclscope.experiments.li2024.settings import PAPER, UNTRAINED, UNTRAINED_TEXT, OneLayerGroup, base_trials, shifted
 from iclscope.experiments.summaries import over_seeds, rate_over_seeds, summarise, worst
-from iclscope.experiments.trained import TrainedGroup
 from iclscope.report.style import COLOURS, curve, legend, published, reference_line, symlog_rate
 from iclscope.tasks.patterns import PatternShift
 
@@ -23,12 +22,12 @@ SHOWN_S1 = (0.0, 0.5, 0.9, 1.1, 1.3)
 AT_HALF = 0.5
 
 
-def _measure(group: TrainedGroup, preset: Preset) -> pl.DataFrame:
+def _measure(group: OneLayerGroup, preset: Preset) -> pl.DataFrame:
     rows = []
     for arm, model in (("trained", group.model), (UNTRAINED, group.model.untrained())):
         for S1 in S1_VALUES:
             for length in LENGTHS if arm == "trained" else LENGTHS[-1:]:
-                tests = [shifted(one.task, shift=PatternShift(S1=S1), length=length) for one in group.trials]
+                tests = [shifted(one.patterns, shift=PatternShift(S1=S1), length=length) for one in group.trials]
                 risks = evaluate(model, tests, prompts=preset.prompts)
                 rows.append(group.rows(arm=arm, S1=S1, length=length, prompts=preset.prompts, **risks._asdict()))
     return pl.concat(rows)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import polars as pl
 from matplotlib.figure import Figure
 
-from iclscope.evaluation.risks import evaluate
+from iclscope.evaluation.evaluate import evaluate
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
-from iclscope.experiments.li2024.settings import PAPER, UNTRAINED, UNTRAINED_TEXT, shifted, trial
+from iclscope.experiments.li2024.settings import PAPER, UNTRAINED, UNTRAINED_TEXT, OneLayerGroup, shifted, trial
 from iclscope.experiments.summaries import over_seeds, summarise, worst
-from iclscope.experiments.trained import TrainedGroup
 from iclscope.experiments.trial import Trial
 from iclscope.report.style import curve, legend, reference_line
 from iclscope.tasks.patterns import PatternShift
@@ -26,14 +25,14 @@ def _trials(preset: Preset) -> list[Trial]:
     return [trial(seed, task=WIDE) for seed in preset.seeds]
 
 
-def _measure(group: TrainedGroup, preset: Preset) -> pl.DataFrame:
+def _measure(group: OneLayerGroup, preset: Preset) -> pl.DataFrame:
     rows = []
     for arm, model in (("trained", group.model), (UNTRAINED, group.model.untrained())):
         for S1 in S1_VALUES:
             for place in PLACES:
                 for K in K_VALUES:
                     shift = PatternShift(S1=S1, irrelevant=place, K=K)
-                    tests = [shifted(one.task, shift=shift) for one in group.trials]
+                    tests = [shifted(one.patterns, shift=shift) for one in group.trials]
                     risks = evaluate(model, tests, prompts=preset.prompts)
                     rows.append(group.rows(arm=arm, S1=S1, place=place, K=K, prompts=preset.prompts, **risks._asdict()))
     return pl.concat(rows)

@@ -7,14 +7,21 @@ import math
 import polars as pl
 from matplotlib.figure import Figure
 
+from iclscope.evaluation.evaluate import evaluate
 from iclscope.evaluation.intervals import Interval
-from iclscope.evaluation.risks import evaluate
 from iclscope.evaluation.slopes import first_below
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
-from iclscope.experiments.li2024.settings import PAPER, TRAINING_TASK, UNTRAINED, UNTRAINED_TEXT, trial, unseen
+from iclscope.experiments.li2024.settings import (
+    PAPER,
+    TRAINING_TASK,
+    UNTRAINED,
+    UNTRAINED_TEXT,
+    OneLayerGroup,
+    trial,
+    unseen,
+)
 from iclscope.experiments.summaries import over_seeds, signed, slope_of, summarise
-from iclscope.experiments.trained import TrainedGroup
 from iclscope.experiments.trial import Trial
 from iclscope.report.style import curve, legend, reference_curve
 from iclscope.theory import li2024
@@ -45,18 +52,18 @@ def prescribed_length(alpha: float) -> int:
     return math.ceil(li2024.training_length(alpha=alpha, beta=TRAINING_TASK.beta, M1=TRAINING_TASK.M1))
 
 
-def _measure(group: TrainedGroup, preset: Preset) -> pl.DataFrame:
+def _measure(group: OneLayerGroup, preset: Preset) -> pl.DataFrame:
     if group.trials[0].training.steps != STEPS:
         return _testing_rows(group, preset)
     rows = []
     for arm, model in (("trained", group.model), (UNTRAINED, group.model.untrained())):
-        risks = evaluate(model, [unseen(one.task) for one in group.trials], prompts=preset.prompts)
+        risks = evaluate(model, [unseen(one.patterns) for one in group.trials], prompts=preset.prompts)
         rows.append(
             group.rows(
                 arm=arm,
                 stage="training",
-                alpha=[one.task.alpha for one in group.trials],
-                length=[one.task.length_range[1] for one in group.trials],
+                alpha=[one.patterns.alpha for one in group.trials],
+                length=[one.patterns.length_range[1] for one in group.trials],
                 prompts=preset.prompts,
                 **risks._asdict(),
             )
@@ -64,13 +71,13 @@ def _measure(group: TrainedGroup, preset: Preset) -> pl.DataFrame:
     return pl.concat(rows)
 
 
-def _testing_rows(group: TrainedGroup, preset: Preset) -> pl.DataFrame:
+def _testing_rows(group: OneLayerGroup, preset: Preset) -> pl.DataFrame:
     """The default models tested at other α' and lengths."""
     rows = []
     for stage, context, lengths in (("testing", "independent", TESTING_LENGTHS), (EXACT, "exact", EXACT_LENGTHS)):
         for alpha in TESTING_ALPHAS:
             for length in lengths:
-                tests = [unseen(one.task, alpha=alpha, length=length, context=context) for one in group.trials]
+                tests = [unseen(one.patterns, alpha=alpha, length=length, context=context) for one in group.trials]
                 risks = evaluate(group.model, tests, prompts=preset.prompts)
                 rows.append(
                     group.rows(

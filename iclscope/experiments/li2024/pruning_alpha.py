@@ -5,12 +5,11 @@ from __future__ import annotations
 import polars as pl
 from matplotlib.figure import Figure
 
-from iclscope.evaluation.risks import evaluate
+from iclscope.evaluation.evaluate import evaluate
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
-from iclscope.experiments.li2024.settings import PAPER, base_trials, shifted
+from iclscope.experiments.li2024.settings import PAPER, OneLayerGroup, base_trials, shifted
 from iclscope.experiments.summaries import over_seeds, summarise
-from iclscope.experiments.trained import TrainedGroup
 from iclscope.pruning import kept_neurons, magnitude
 from iclscope.report.style import curve, legend, published
 
@@ -21,11 +20,11 @@ PUBLISHED_RATE, PUBLISHED_ERRORS = 0.4, (0.03, 0.0105, 0.0072)
 EXCHANGED = "alpha-reversed"
 
 
-def _measure(group: TrainedGroup, preset: Preset) -> pl.DataFrame:
+def _measure(group: OneLayerGroup, preset: Preset) -> pl.DataFrame:
     scores = magnitude(group.model)
     rows = []
     for alpha in ALPHAS:
-        tests = [shifted(one.task, alpha=alpha) for one in group.trials]
+        tests = [shifted(one.patterns, alpha=alpha) for one in group.trials]
         for rate in RATES:
             kept = kept_neurons(scores, rate, "smallest")
             risks = evaluate(group.model, tests, prompts=preset.prompts, neurons=kept)

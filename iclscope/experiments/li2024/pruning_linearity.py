@@ -6,13 +6,12 @@ import polars as pl
 from matplotlib.figure import Figure
 from scipy import stats
 
+from iclscope.evaluation.evaluate import evaluate
 from iclscope.evaluation.intervals import mean_interval
-from iclscope.evaluation.risks import evaluate
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
-from iclscope.experiments.li2024.settings import PAPER, base_trials, shifted
+from iclscope.experiments.li2024.settings import PAPER, OneLayerGroup, base_trials, shifted
 from iclscope.experiments.summaries import over_seeds, summarise
-from iclscope.experiments.trained import TrainedGroup
 from iclscope.mechanism import large_neurons
 from iclscope.pruning import kept_of_group, magnitude
 from iclscope.report.style import curve, legend, reference_curve
@@ -23,9 +22,9 @@ SMALL = "small-neurons"
 CONSTANT = 0.25
 
 
-def _measure(group: TrainedGroup, preset: Preset) -> pl.DataFrame:
+def _measure(group: OneLayerGroup, preset: Preset) -> pl.DataFrame:
     large = large_neurons(magnitude(group.model))
-    tests = [shifted(one.task) for one in group.trials]
+    tests = [shifted(one.patterns) for one in group.trials]
     seeds = [one.seed for one in group.trials]
     rows = []
     for arm, removable in (("trained", large), (SMALL, ~large)):

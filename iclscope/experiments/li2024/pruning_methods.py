@@ -6,7 +6,8 @@ import polars as pl
 import torch
 from matplotlib.figure import Figure
 
-from iclscope.evaluation.risks import Risks, evaluate
+from iclscope.evaluation.evaluate import evaluate
+from iclscope.evaluation.risks import Risks
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
 from iclscope.experiments.li2024.settings import (
@@ -14,11 +15,11 @@ from iclscope.experiments.li2024.settings import (
     TRAINING_TASK,
     UNTRAINED,
     UNTRAINED_TEXT,
+    OneLayerGroup,
     base_trials,
     shifted,
 )
 from iclscope.experiments.summaries import over_seeds, summarise
-from iclscope.experiments.trained import TrainedGroup
 from iclscope.mechanism import large_neurons
 from iclscope.pruning import METHODS, kept_neurons, magnitude
 from iclscope.report.style import COLOURS, curve, legend, published
@@ -37,7 +38,7 @@ SWAPPED = "groups-swapped"
 LARGEST = "largest-first"
 
 
-def _measure(group: TrainedGroup, preset: Preset) -> pl.DataFrame:
+def _measure(group: OneLayerGroup, preset: Preset) -> pl.DataFrame:
     scores = magnitude(group.model)
     large = large_neurons(scores)
     rows = [_group_rows(group, "trained", scores, large)]
@@ -49,7 +50,7 @@ def _measure(group: TrainedGroup, preset: Preset) -> pl.DataFrame:
 
     def pruned(neurons: torch.Tensor) -> Risks:
         return evaluate(
-            group.model, [shifted(one.task) for one in group.trials], prompts=preset.prompts, neurons=neurons
+            group.model, [shifted(one.patterns) for one in group.trials], prompts=preset.prompts, neurons=neurons
         )
 
     seeds = [one.seed for one in group.trials]
@@ -70,7 +71,7 @@ def _measure(group: TrainedGroup, preset: Preset) -> pl.DataFrame:
     return pl.concat(rows, how="diagonal")
 
 
-def _group_rows(group: TrainedGroup, arm: str, scores: torch.Tensor, large: torch.Tensor) -> pl.DataFrame:
+def _group_rows(group: OneLayerGroup, arm: str, scores: torch.Tensor, large: torch.Tensor) -> pl.DataFrame:
     """Mean norms of the two groups, per run."""
     small_mean = (scores * ~large).sum(dim=1) / (~large).sum(dim=1)
     large_mean = (scores * large).sum(dim=1) / large.sum(dim=1)
@@ -84,7 +85,7 @@ def _group_rows(group: TrainedGroup, arm: str, scores: torch.Tensor, large: torc
     )
 
 
-def _magnitude_rows(group: TrainedGroup, scores: torch.Tensor) -> pl.DataFrame:
+def _magnitude_rows(group: OneLayerGroup, scores: torch.Tensor) -> pl.DataFrame:
     """Sorted ‖W_O(i,·)‖, per run."""
     ordered = scores.sort(dim=1).values
     width = ordered.shape[1]

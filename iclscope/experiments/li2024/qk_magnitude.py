@@ -7,10 +7,9 @@ from matplotlib.figure import Figure
 
 from iclscope.experiments.claims import Claim, Region
 from iclscope.experiments.experiment import Experiment, Preset
-from iclscope.experiments.li2024.settings import IN_DOMAIN, PAPER, base_trials
+from iclscope.experiments.li2024.settings import IN_DOMAIN, PAPER, OneLayerGroup, base_trials
 from iclscope.experiments.li2024.trajectories import AT_START, growth, with_control
 from iclscope.experiments.summaries import over_seeds, summarise
-from iclscope.experiments.trained import TrainedGroup
 from iclscope.report.style import curve, legend, published
 
 # Read off the paper's figure: norm and relevant part at epochs 0 and 400, the same for queries and keys.
@@ -18,7 +17,7 @@ PUBLISHED = {"norm": ((0, 400), (0.35, 1.75)), "relevant part": ((0, 400), (0.35
 NAMES = {"query": "query, ‖W_Q p_query‖", "key": "key, ‖W_K p_i‖"}
 
 
-def _measure(group: TrainedGroup, _preset: Preset) -> pl.DataFrame:
+def _measure(group: OneLayerGroup, _preset: Preset) -> pl.DataFrame:
     columns = ("query", "query_relevant", "key", "key_relevant")
     rows = group.trajectory_rows(arm="trained", prefix=IN_DOMAIN)
     return with_control(rows.select("arm", "seed", "diverged_at", "step", *columns))

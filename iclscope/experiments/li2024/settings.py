@@ -9,11 +9,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from iclscope.experiments.experiment import Preset
+from iclscope.experiments.trained import TrainedGroup
 from iclscope.experiments.trial import Evaluation, Training, Trial
-from iclscope.models.softmax_relu import SoftmaxReLUConfig
+from iclscope.models.softmax_relu import SoftmaxReLUConfig, SoftmaxReLUTransformer
 from iclscope.tasks.patterns import PatternClassification, PatternShift
 
 PAPER = "Li et al. 2024"
+OneLayerGroup = TrainedGroup[SoftmaxReLUTransformer]
+"""Trained one-layer models."""
+
 IN_DOMAIN, OUT_OF_DOMAIN = "in-domain", "out-of-domain"
 
 TRAINING_TASK = PatternClassification()

@@ -11,7 +11,7 @@ AT_START = Control("the same models before the first step", "untrained")
 
 def with_control(rows: pl.DataFrame) -> pl.DataFrame:
     """Add the arm "untrained": the values of step 0 at every step, as if training changed nothing."""
-    keys = ["seed", *(name for name in ("domain", "group") if name in rows.columns)]
+    keys = ["seed", *(name for name in ("domain", "group", "layer") if name in rows.columns)]
     start = rows.filter(pl.col("step") == 0).drop("step")
     steps = rows.select(*keys, "step")
     return pl.concat([rows, steps.join(start, on=keys).select(rows.columns).with_columns(arm=pl.lit(AT_START.arm))])

@@ -7,12 +7,19 @@ import math
 import polars as pl
 from matplotlib.figure import Figure
 
-from iclscope.evaluation.risks import evaluate
+from iclscope.evaluation.evaluate import evaluate
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
-from iclscope.experiments.li2024.settings import PAPER, TRAINING_TASK, UNTRAINED, UNTRAINED_TEXT, trial, unseen
+from iclscope.experiments.li2024.settings import (
+    PAPER,
+    TRAINING_TASK,
+    UNTRAINED,
+    UNTRAINED_TEXT,
+    OneLayerGroup,
+    trial,
+    unseen,
+)
 from iclscope.experiments.summaries import over_seeds, summarise
-from iclscope.experiments.trained import TrainedGroup
 from iclscope.experiments.trial import Trial
 from iclscope.report.style import curve, legend, reference_line
 from iclscope.theory import li2024
@@ -30,14 +37,14 @@ def _trials(preset: Preset) -> list[Trial]:
     return widths + [trial(seed, training={"batch_size": batch}) for seed in preset.seeds for batch in BATCHES]
 
 
-def _measure(group: TrainedGroup, preset: Preset) -> pl.DataFrame:
+def _measure(group: OneLayerGroup, preset: Preset) -> pl.DataFrame:
     rows = []
     for arm, model in (("trained", group.model), (UNTRAINED, group.model.untrained())):
-        risks = evaluate(model, [unseen(one.task) for one in group.trials], prompts=preset.prompts)
+        risks = evaluate(model, [unseen(one.patterns) for one in group.trials], prompts=preset.prompts)
         rows.append(
             group.rows(
                 arm=arm,
-                width=[one.model.width for one in group.trials],
+                width=[one.one_layer.width for one in group.trials],
                 batch_size=[one.training.batch_size for one in group.trials],
                 prompts=preset.prompts,
                 **risks._asdict(),

@@ -23,6 +23,7 @@ from iclscope.tasks.patterns.sampling import (
     queries,
 )
 from iclscope.tasks.patterns.shift import PatternShift, shifted_basis
+from iclscope.tasks.prompts import PromptSize
 
 
 class PatternClassification(Settings):
@@ -32,6 +33,7 @@ class PatternClassification(Settings):
     are the paper's where it states them; β, ‖q‖ and K are ours (docs/experiment_log.md says why).
     """
 
+    kind: Literal["patterns"] = Field("patterns", description="which task this is")
     M1: int = Field(6, ge=3, description="number of relevant (IDR) patterns μ")
     M2: int = Field(24, ge=1, description="number of irrelevant (IDI) patterns ν")
     d_X: int = Field(30, ge=1, description="input dimension, at least M1 + M2")
@@ -61,10 +63,10 @@ class PatternClassification(Settings):
         require(self.d_X >= self.M1 + self.M2, "M1 + M2", self.M1 + self.M2, f"at most d_X = {self.d_X}")
         shortest, longest = self.length_range
         require(
-            1 <= shortest <= longest,
+            0 <= shortest <= longest,
             "length",
             self.length,
-            "at least 1, and (shortest, longest) in this order",
+            "0 or more, and (shortest, longest) in this order",
         )
         training = self.training_task_set()
         if self.check_condition:
@@ -116,6 +118,17 @@ class PatternClassification(Settings):
         if self.tasks == "unseen":
             return task_sets.unseen_tasks(self.training_task_set(), self.M1)
         return task_sets.all_tasks(self.M1)
+
+    @staticmethod
+    def stacked(
+        tasks: Sequence[PatternClassification],
+        seeds: Sequence[int],
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> PatternSampler:
+        """A sampler of these tasks, one per run."""
+        return PatternSampler(tasks, seeds, dtype=dtype, device=device)
 
     def sampler(
         self, seeds: Sequence[int], *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
@@ -214,16 +227,19 @@ class PatternSampler:
             self._streams[purpose] = RandomStream.from_seeds(self._seeds, f"{purpose} prompts", self._device)
         return self._streams[purpose]
 
-    def prompts(self, batch: int, *, purpose: str, step: int = 0) -> PatternPrompts:
+    def prompts(self, batch: int, *, purpose: str, step: int = 0, size: PromptSize | None = None) -> PatternPrompts:
         """Draw a batch of prompts for every run.
 
         Args:
             batch: prompts per run.
             purpose: "training", "evaluation", … Prompts of different purposes are independent.
             step: which batch; equal steps give equal prompts.
+            size: another context length, the same for all prompts of the batch; None: the task's own.
         """
         M1, M2 = self.basis.relevant.shape[1], self.basis.irrelevant.shape[1]
-        shortest, length = self._task.length_range
+        shortest, length = self._task.length_range if size is None else (size.length, size.length)
+        whole = size is None or size.dimensions in (None, self._task.d_X)
+        require(whole, "dimensions of a curriculum", size and size.dimensions, "all: patterns have no fewer dimensions")
         exact = self._task.context == "exact"
         drawn = draw(self._stream(purpose).at(step), batch, length, exact=exact)
         query = queries(drawn.task, self._tasks, self._task_counts)
@@ -244,6 +260,7 @@ class PatternSampler:
             query_irrelevant=query_irrelevant,
             query_kappa=query_kappa.to(self._dtype),
             labels=query.labels.to(self._dtype),
+            d_X=self._task.d_X,
             mask=mask,
         )
 

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from iclscope.tasks.examples import InContextExamples
 from iclscope.tasks.prompts import DensePrompts
 
 
@@ -29,7 +30,8 @@ class PatternPrompts:
         query_irrelevant: the query's irrelevant pattern.
         query_kappa: the query's κ.
         labels: the query's label z.
-        mask: which context columns exist; None if all do.
+        d_X: how many first entries of a column are the input.
+        mask: which context columns exist; None if all do. As sampled, those that exist come first.
     """
 
     dictionary: Float[Tensor, "run patterns d"]
@@ -41,6 +43,7 @@ class PatternPrompts:
     query_irrelevant: Int64[Tensor, "run batch"]
     query_kappa: Float[Tensor, "run batch"]
     labels: Float[Tensor, "run batch"]
+    d_X: int
     mask: Bool[Tensor, "run batch length"] | None = None
 
     @property
@@ -85,6 +88,18 @@ class PatternPrompts:
         label = (weights * self.signs).sum(dim=2, keepdim=True)
         return torch.cat([amounts, label], dim=2) @ (self.dictionary @ projection.transpose(1, 2))
 
+    def examples(self) -> InContextExamples:
+        """The prompts as examples in order, the query right behind the context columns that exist."""
+        dense = self.dense()
+        runs, batch, length, d = dense.columns.shape
+        query_at = torch.full((runs, batch), length, device=dense.query.device)
+        if self.mask is not None:
+            query_at = self.mask.sum(dim=2)
+        points = torch.cat([dense.columns, dense.query[:, :, None]], dim=2)
+        place = query_at[..., None, None].expand(-1, -1, 1, d)
+        points = points.scatter(2, place, dense.query[:, :, None])
+        return InContextExamples(points[..., : self.d_X], points[..., self.d_X :], query_at)
+
     def dense(self) -> DensePrompts:
         """The same prompts with every column written out; the reference for the sparse maps above."""
         runs, batch, length = self.relevant.shape
@@ -94,7 +109,7 @@ class PatternPrompts:
             + self.kappa.reshape(flat)[..., None] * _rows(self.dictionary, self.irrelevant.reshape(flat))
             + self.signs.reshape(flat)[..., None] * self.dictionary[:, -1:, :]
         )
-        return DensePrompts(columns.reshape(runs, batch, length, -1), self.query, self.labels, self.mask)
+        return DensePrompts(columns.reshape(runs, batch, length, columns.shape[2]), self.query, self.labels, self.mask)
 
 
 def _rows(table: Float[Tensor, "run patterns d"], index: Int64[Tensor, "run count"]) -> Float[Tensor, "run count d"]:

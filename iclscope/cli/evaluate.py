@@ -1,0 +1,271 @@
+"""``iclscope evaluate``: a trained model on new settings, without training."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import numpy as np
+import polars as pl
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from iclscope.baselines.regression import REGRESSION_BASELINES
+from iclscope.errors import BadRequest, require
+from iclscope.evaluation.error_table import error_table
+from iclscope.evaluation.errors_by_length import context_lengths
+from iclscope.evaluation.intervals import Interval
+from iclscope.evaluation.new_settings import changed_task, trained_tasks
+from iclscope.models import Model, load_model
+from iclscope.report import format_interval, format_number
+from iclscope.report.task_text import ONLY_OF, changes_text, model_text, task_text
+from iclscope.reproduction.environment import DEVICES, chosen_device
+from iclscope.sweeps.local import cores
+from iclscope.tasks import FunctionClass, PatternClassification, PatternShift, Task
+from iclscope.tasks.function_classes import FunctionName, InputName
+
+DEFAULT_BASELINES = ("least squares", "3-NN", "averaging")
+NO_BASELINE = "none"
+MOST_SHOWN = 12
+"""Context lengths in the printed table; a file gets all."""
+
+_FOLDER = "a folder written by save_pretrained, e.g. results/garg2022/checkpoints/linear-d5-seed0"
+_WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
+    ".parquet": pl.DataFrame.write_parquet,
+    ".csv": pl.DataFrame.write_csv,
+    ".json": pl.DataFrame.write_json,
+}
+_FOR_FUNCTIONS = (
+    "function", "d_X", "length", "inputs", "x_scale", "y_scale", "noise", "sparsity", "depth", "width", "seed",
+    "baseline",
+)  # fmt: skip
+_FOR_PATTERNS = ("length", "alpha", "S1", "tasks", "beta", "K")
+
+
+def evaluate_command(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help=f"The model: {_FOLDER}.")],
+    length: Annotated[int | None, typer.Option(help="Context length: examples before the query.")] = None,
+    function: Annotated[
+        str | None, typer.Option(metavar="|".join(get_args(FunctionName)), help="Functions: their class.")
+    ] = None,
+    d_x: Annotated[int | None, typer.Option("--d-X", help="Functions: input dimension; that of the model.")] = None,
+    inputs: Annotated[
+        str | None, typer.Option(metavar="|".join(get_args(InputName)), help="Functions: distribution of x.")
+    ] = None,
+    x_scale: Annotated[float | None, typer.Option(help="Functions: every x times this.")] = None,
+    y_scale: Annotated[float | None, typer.Option(help="Functions: every f(x) times this.")] = None,
+    noise: Annotated[
+        float | None, typer.Option(help="Functions: standard deviation of noise on the context's answers.")
+    ] = None,
+    sparsity: Annotated[int | None, typer.Option(help="Of sparse_linear: non-zero coordinates.")] = None,
+    depth: Annotated[int | None, typer.Option(help="Of decision_tree: levels of questions.")] = None,
+    width: Annotated[int | None, typer.Option(help="Of relu_network: hidden units.")] = None,
+    alpha: Annotated[float | None, typer.Option(help="Patterns: share α' of task-relevant context.")] = None,
+    s1: Annotated[
+        float | None, typer.Option("--S1", help="Patterns: out-of-domain ones, of this coefficient sum S1, |S1| ≤ √2.")
+    ] = None,
+    tasks: Annotated[
+        str | None, typer.Option(metavar="training|unseen|all", help="Patterns: the tasks tested on.")
+    ] = None,
+    beta: Annotated[float | None, typer.Option(help="Patterns: their norm β.")] = None,
+    k: Annotated[float | None, typer.Option("--K", help="Patterns: range of κ ~ Uniform(−K, K).")] = None,
+    prompts: Annotated[
+        int | None, typer.Option(metavar="N", help="Test prompts per run; default 1280, of patterns 4096.")
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Functions: seed of the test prompts, N+1 for a second run, …; default the runs' own."
+        ),
+    ] = None,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help=f"Functions: what else answers; may be repeated. One of {', '.join(REGRESSION_BASELINES)}, or "
+            f"{NO_BASELINE}; default {', '.join(DEFAULT_BASELINES)}.",
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(metavar="|".join(DEVICES), help="Where to compute.")] = "auto",
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help=f"Also write all rows: {', '.join(_WRITERS)}; a new file.")
+    ] = None,
+) -> None:
+    """Test a trained model on new settings, without training.
+
+    The task is the one the model was trained on, but for the settings given here.
+    """
+    settings = {
+        "length": length, "function": function, "d_X": d_x, "inputs": inputs, "x_scale": x_scale, "y_scale": y_scale,
+        "noise": noise, "sparsity": sparsity, "depth": depth, "width": width, "alpha": alpha, "S1": s1, "tasks": tasks,
+        "beta": beta, "K": k,
+    }  # fmt: skip
+    changes: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
+    require(prompts is None or prompts >= 2, "--prompts", prompts, "at least 2, or there is no interval")
+    baselines = _baselines_named(baseline)
+    where = chosen_device(device)
+    _check_new_file(out)
+    model = _loaded(checkpoint, where)
+    trained = trained_tasks(model)
+    functions = isinstance(trained[0], FunctionClass)
+    _check_applicable({**changes, "seed": seed, "baseline": baseline}, functions=functions)
+    require(d_x in (None, trained[0].d_X), "--d-X", d_x, f"{trained[0].d_X}, the model's")
+    if "S1" in changes:
+        changes["shift"] = PatternShift(S1=changes.pop("S1"))
+    task = changed_task(model, **changes)
+    _check_effect(task, changes)
+    lengths = _spread(task) if isinstance(task, FunctionClass) else None
+    with Console(stderr=True).status("Evaluating"):
+        rows = error_table(
+            model,
+            task,
+            prompts=prompts,
+            baselines=baselines if functions else (),
+            seeds=None if seed is None else [seed + run for run in range(model.run_count)],
+            lengths=None if out is not None else lengths,
+            processes=cores(),
+        )
+    console = Console(highlight=False, markup=False)
+    tested = [task] * model.run_count if isinstance(task, FunctionClass) else task
+    console.print(f"{checkpoint.name or checkpoint}: {_what(model, trained, tested)}", soft_wrap=True)
+    console.print(_risks(rows) if lengths is None else _by_length(rows, lengths))
+    console.print(_note(rows, model), soft_wrap=True)
+    if out is not None:
+        _write(rows, out)
+        console.print(f"Rows: {out}", soft_wrap=True)
+
+
+def _baselines_named(names: Sequence[str] | None) -> tuple[str, ...]:
+    """The baselines asked for, each once."""
+    if names is None:
+        return DEFAULT_BASELINES
+    for name in names:
+        require(name in {*REGRESSION_BASELINES, NO_BASELINE}, "--baseline", name, ", ".join(REGRESSION_BASELINES))
+    require(NO_BASELINE not in names or set(names) == {NO_BASELINE}, "--baseline", list(names), "none alone, or names")
+    return tuple(name for name in dict.fromkeys(names) if name != NO_BASELINE)
+
+
+def _check_new_file(path: Path | None) -> None:
+    """Refuse a file that cannot be written, before anything is computed for it."""
+    if path is None:
+        return
+    try:
+        require(path.suffix in _WRITERS, "--out", str(path), f"a file that ends in {', '.join(_WRITERS)}")
+        require(not path.exists() and not path.is_symlink(), "--out", str(path), "a new file; this one exists")
+        require(path.parent.is_dir(), "--out", str(path), f"a file in a folder that exists; {path.parent} does not")
+        require(os.access(path.parent, os.W_OK), "--out", str(path), "a file in a folder that can be written to")
+    except OSError as error:
+        raise BadRequest(f"--out = {str(path)!r} is not allowed: {error.strerror}") from error
+
+
+def _loaded(folder: Path, device: torch.device) -> Model:
+    """The model of a checkpoint."""
+    try:
+        require(folder.exists(), "CHECKPOINT", str(folder), f"{_FOLDER}; this does not exist")
+        require(folder.is_dir(), "CHECKPOINT", str(folder), f"{_FOLDER}; this is a file")
+        return load_model(folder, device)
+    except OSError as error:
+        raise BadRequest(f"CHECKPOINT = {str(folder)!r} is not allowed: {error.strerror}") from error
+
+
+def _check_applicable(given: Mapping[str, Any], *, functions: bool) -> None:
+    """Refuse options of the other kind of task: they would do nothing."""
+    for name, value in given.items():
+        if functions:
+            allowed = f"for a model of functions {_options(_FOR_FUNCTIONS)}"
+            require(value is None or name in _FOR_FUNCTIONS, _option(name), value, allowed)
+        else:
+            why = "; prompts belong to the seeds trained on, as their patterns do" if name == "seed" else ""
+            allowed = f"for a model of patterns {_options(_FOR_PATTERNS)}{why}"
+            require(value is None or name in _FOR_PATTERNS, _option(name), value, allowed)
+
+
+def _check_effect(task: FunctionClass | Sequence[PatternClassification], changes: Mapping[str, Any]) -> None:
+    """Refuse options that other settings leave without effect."""
+    if isinstance(task, FunctionClass):
+        for name, function in ONLY_OF.items():
+            applies = name not in changes or task.function == function
+            require(applies, _option(name), changes.get(name), f"with --function {function}; this is {task.function}")
+    else:
+        applies = "tasks" not in changes or task[0].shift is None
+        require(
+            applies, "--tasks", changes.get("tasks"), "without out-of-domain patterns, of which all tasks are tested"
+        )
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _options(names: Sequence[str]) -> str:
+    return ", ".join(map(_option, names))
+
+
+def _spread(task: FunctionClass) -> list[int]:
+    """The context lengths to show: all if they are few, else about twelve, with 0, d, 2d and the longest."""
+    there = context_lengths(task)
+    if len(there) <= MOST_SHOWN:
+        return list(there)
+    chosen = {round(place) for place in np.linspace(there[0], there[-1], MOST_SHOWN - 2)}
+    return sorted(chosen | ({task.d_X, 2 * task.d_X} & set(there)))
+
+
+def _what(model: Model, trained: Sequence[Task], tested: Sequence[Task]) -> str:
+    """What is evaluated, in one line."""
+    if not model.trained_on:
+        return f"{model_text(model)}. It does not tell what it was trained on. Tested on {task_text(tested)}."
+    changed = changes_text(tested, trained)
+    return (
+        f"{model_text(model)}. Trained on {task_text(trained)}. "
+        f"Tested on the same{f', but with {changed}' if changed else ''}."
+    )
+
+
+def _by_length(rows: pl.DataFrame, lengths: Sequence[int]) -> Table:
+    """Errors of the model and of baselines against context length."""
+    methods = rows["method"].unique(maintain_order=True).to_list()
+    table = Table("examples", "GPT-2", "90 % interval", *methods[1:], box=None, header_style="bold")
+    cells = {(row["method"], row["length"]): row for row in rows.iter_rows(named=True)}
+    for length in lengths:
+        own, *others = (cells[method, length] for method in methods)
+        ends = format_interval(Interval(own["error"], own["low"], own["high"], own["runs"]))
+        table.add_row(str(length), format_number(own["error"]), ends, *(format_number(row["error"]) for row in others))
+    return table
+
+
+def _risks(rows: pl.DataFrame) -> Table:
+    """Both risks."""
+    table = Table("quantity", "value", "95 % interval", box=None, header_style="bold")
+    for row in rows.iter_rows(named=True):
+        ends = format_interval(Interval(row["value"], row["low"], row["high"], row["runs"]))
+        table.add_row(row["quantity"], format_number(row["value"]), ends)
+    return table
+
+
+def _note(rows: pl.DataFrame, model: Model) -> str:
+    """What the numbers are and what they rest on."""
+    runs, prompts = rows["runs"][0], rows["prompts"][0]
+    left_out = model.run_count - runs
+    lost = f" {left_out} of {model.run_count} runs left out: their answers are not finite." if left_out else ""
+    each = f"{prompts} prompts" if model.run_count == 1 else f"{prompts} prompts of each of {runs} runs"
+    if "method" in rows.columns:
+        return f"Mean squared errors, 1 = predicting 0; the interval is a bootstrap over {each}.{lost}"
+    over = each if rows["over"][0] == "prompts" else f"{runs} runs, {prompts} prompts each"
+    return f"The intervals are over {over}.{lost}"
+
+
+def _write(rows: pl.DataFrame, path: Path) -> None:
+    """Write all rows into a new file, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        _WRITERS[path.suffix](rows, temporary)
+        _check_new_file(path)
+        temporary.replace(path)
+    except OSError as error:
+        raise BadRequest(f"--out = {str(path)!r} cannot be written: {error.strerror}") from error
+    finally:
+        temporary.unlink(missing_ok=True)

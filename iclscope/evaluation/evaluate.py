@@ -1,0 +1,189 @@
+"""How a trained model does on fresh prompts of any task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, overload
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from iclscope.errors import require
+from iclscope.evaluation.risks import EVALUATION_PURPOSE, Risks, risks_of
+from iclscope.evaluation.squared_errors import SquaredErrors
+from iclscope.models import Model, check_task
+from iclscope.models.softmax_relu import SoftmaxReLUTransformer
+from iclscope.tasks import FunctionClass, FunctionPrompts, PatternClassification, Task, stack_tasks
+from iclscope.threads import one_thread_per_operation
+
+_COLUMNS_AT_ONCE = 400_000
+
+
+@torch.no_grad()
+def risks_on(model: Model, prompts: Any, *, neurons: Bool[Tensor, "run width"] | None = None) -> Risks:
+    """Both risks on given prompts.
+
+    Args:
+        model: the runs.
+        prompts: a batch per run.
+        neurons: which MLP neurons of the one-layer model to keep; None keeps all.
+    """
+    if neurons is None:
+        return risks_of(model.predict(prompts).output, prompts.labels)
+    require(isinstance(model, SoftmaxReLUTransformer), "neurons", "a mask", "None, but for the one-layer model")
+    assert isinstance(model, SoftmaxReLUTransformer)
+    return risks_of(model.predict(prompts, neurons=neurons).output, prompts.labels)
+
+
+@overload
+def evaluate(
+    model: Model,
+    task: PatternClassification | Sequence[PatternClassification],
+    *,
+    prompts: int = ...,
+    seeds: Sequence[int] | None = ...,
+    neurons: Bool[Tensor, "run width"] | None = ...,
+) -> Risks: ...
+
+
+@overload
+def evaluate(
+    model: Model, task: FunctionClass, *, prompts: int = ..., seeds: Sequence[int] | None = ...
+) -> SquaredErrors: ...
+
+
+@one_thread_per_operation()
+@torch.no_grad()
+def evaluate(
+    model: Model,
+    task: PatternClassification | Sequence[PatternClassification] | FunctionClass,
+    *,
+    prompts: int = 4096,
+    seeds: Sequence[int] | None = None,
+    neurons: Bool[Tensor, "run width"] | None = None,
+) -> Risks | SquaredErrors:
+    """How wrong every run is on fresh prompts, which no training has seen.
+
+    Args:
+        model: the runs.
+        task: what to test on, the same for all runs; of patterns also one per run.
+        prompts: test prompts per run.
+        seeds: the seeds that patterns and prompts belong to; None: those of the model.
+        neurons: which MLP neurons of the one-layer model to keep; None keeps all.
+
+    Returns:
+        Hinge risk and classification error on patterns; squared errors against context length on functions.
+
+    Raises:
+        BadRequest: if the task's dimensions are not the model's, its prompts are too long for it, or its patterns are
+            not those trained on.
+    """
+    tasks = _tasks_of_runs(model, task, prompts)
+    longest = tasks[0].length if isinstance(tasks[0].length, int) else tasks[0].length[1]
+    sampler = stack_tasks(tasks, seeds or model.seeds, dtype=model.dtype, device=model.device)
+    part = _part(longest)
+    if isinstance(tasks[0], FunctionClass):
+        require(neurons is None, "neurons", "a mask", "None, but for the one-layer model")
+        return _squared_errors(model, tasks[0], sampler, prompts, part)
+    hinge = torch.zeros(model.run_count, dtype=torch.float64, device=model.device)
+    error = torch.zeros_like(hinge)
+    for size, batch in _parts(sampler, prompts, part):
+        risks = risks_on(model, batch, neurons=neurons)
+        hinge += risks.hinge_risk * size
+        error += risks.classification_error * size
+    return Risks(hinge / prompts, error / prompts)
+
+
+def function_prompts(
+    task: FunctionClass,
+    seeds: Sequence[int],
+    prompts: int,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+) -> Iterator[FunctionPrompts]:
+    """The prompts that `evaluate` tests on, in its parts; for baselines that answer the same ones.
+
+    Args:
+        task: what to test on.
+        seeds: one per run.
+        prompts: how many per run; fewer are the first of more.
+        dtype: their precision.
+        device: where they are made.
+    """
+    sampler = task.sampler(seeds, dtype=dtype, device=device)
+    for _, batch in _parts(sampler, prompts, _part(task.length)):
+        yield batch
+
+
+@one_thread_per_operation()
+@torch.no_grad()
+def pattern_outputs(
+    model: Model,
+    task: PatternClassification | Sequence[PatternClassification],
+    *,
+    prompts: int = 4096,
+    seeds: Sequence[int] | None = None,
+) -> tuple[Float[Tensor, "run prompt"], Float[Tensor, "run prompt"]]:
+    """Outputs and labels on the prompts that `evaluate` tests on, for what a mean does not tell.
+
+    Args:
+        model: the runs.
+        task: what to test on, the same for all runs or one per run.
+        prompts: test prompts per run.
+        seeds: the seeds that patterns and prompts belong to; None: those of the model.
+
+    Raises:
+        BadRequest: as `evaluate` does.
+    """
+    tasks: list[PatternClassification] = _tasks_of_runs(model, task, prompts)
+    sampler = stack_tasks(tasks, seeds or model.seeds, dtype=model.dtype, device=model.device)
+    parts = _parts(sampler, prompts, _part(tasks[0].length_range[1]))
+    answered = [(model.predict(batch).output, batch.labels) for _, batch in parts]
+    outputs, labels = zip(*answered, strict=True)
+    return torch.cat(outputs, dim=1), torch.cat(labels, dim=1)
+
+
+def _tasks_of_runs(model: Model, task: Any, prompts: int) -> list[Any]:
+    """Each run's task, refused if the model cannot be tested on it."""
+    tasks: list[Any] = [task] * model.run_count if isinstance(task, Task) else list(task)
+    require(len(tasks) == model.run_count, "number of tasks", len(tasks), f"one, or one per seed, {model.run_count}")
+    require(prompts >= 1, "prompts", prompts, "at least 1")
+    _check_patterns(model, tasks[0])
+    check_task(model, tasks[0])
+    return tasks
+
+
+def _part(longest: int) -> int:
+    """Prompts at a time, so that memory stays small for long contexts; it does not depend on the number of runs."""
+    return max(1, _COLUMNS_AT_ONCE // (max(1, longest) * 16))
+
+
+def _parts(sampler: Any, prompts: int, part: int) -> Iterator[tuple[int, Any]]:
+    """Batches of ``part`` prompts, the last one smaller, with their sizes."""
+    for done in range(0, prompts, part):
+        size = min(part, prompts - done)
+        yield size, sampler.prompts(size, purpose=EVALUATION_PURPOSE, step=done)
+
+
+def _squared_errors(model: Model, task: FunctionClass, sampler: Any, prompts: int, part: int) -> SquaredErrors:
+    """Squared errors at every context length, or at the query alone."""
+    errors = []
+    for _, batch in _parts(sampler, prompts, part):
+        squared = (model.predict(batch).output - batch.labels).square() / task.scale
+        errors.append(squared if squared.ndim == 3 else squared[..., None])
+    lengths = range(task.length + 1) if task.predictions == "every" else (task.length,)
+    return SquaredErrors(tuple(lengths), torch.cat(errors, dim=1))
+
+
+def _check_patterns(model: Model, task: Task) -> None:
+    """Refuse a pattern task with other numbers of patterns than the model was trained on."""
+    known = model.trained_on[0] if model.trained_on else None
+    if isinstance(known, PatternClassification) and isinstance(task, PatternClassification):
+        require(
+            (task.M1, task.M2) == (known.M1, known.M2),
+            "(M1, M2) of the task",
+            (task.M1, task.M2),
+            f"{(known.M1, known.M2)}, those trained on: another number of patterns means other patterns",
+        )

@@ -1,0 +1,111 @@
+"""Training with and without the curriculum (Garg 2022, Section 6 and Appendix A.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+from matplotlib.figure import Figure
+
+from iclscope.evaluation.intervals import Interval, mean_interval
+from iclscope.evaluation.slopes import first_below
+from iclscope.experiments.claims import Claim, Control, Region
+from iclscope.experiments.experiment import Experiment, Preset
+from iclscope.experiments.garg2022.settings import PAPER, TEST, GPT2Group, function_trial
+from iclscope.experiments.summaries import summarise
+from iclscope.experiments.trial import Trial
+from iclscope.report.style import curve, legend, reference_line
+
+LEVEL = 0.5
+"""The error after the most examples that both trainings are timed to: half of predicting 0."""
+WITH, WITHOUT = "with curriculum", "without"
+PLAIN = "trained"
+SWAPPED = "names swapped"
+
+
+def _trials(preset: Preset) -> list[Trial]:
+    with_curriculum = [function_trial("linear", preset, seed) for seed in preset.seeds]
+    # What comes after the level is reached is not looked at, so the second training stops there.
+    without = [function_trial("linear", preset, seed, schedule=None, target_risk=LEVEL * 0.9) for seed in preset.seeds]
+    return with_curriculum + without
+
+
+def _measure(group: GPT2Group, _preset: Preset) -> pl.DataFrame:
+    name = WITH if group.trials[0].training.schedule is not None else WITHOUT
+    errors = group.trajectory[f"{TEST}/squared_error"]
+    rows = group.trajectory_rows(arm=PLAIN, prefix=TEST, quantities={"error": errors[:, :, -1]}).drop("domain")
+    return rows.with_columns(training=pl.lit(name))
+
+
+def _controls(rows: pl.DataFrame) -> pl.DataFrame:
+    """The two trainings under each other's name."""
+    swapped = pl.when(pl.col("training") == WITH).then(pl.lit(WITHOUT)).otherwise(pl.lit(WITH))
+    return rows.with_columns(arm=pl.lit(SWAPPED), training=swapped)
+
+
+def _steps(rows: pl.DataFrame, training: str) -> Sequence[float]:
+    """Steps to the level for each seed."""
+    chosen = rows.filter(pl.col("training") == training).sort("seed", "step")
+    return [
+        first_below(group["step"].to_list(), group["error"].to_list(), LEVEL)
+        for _, group in chosen.group_by("seed", maintain_order=True)
+    ]
+
+
+def _speed(rows: pl.DataFrame) -> Interval:
+    """Steps with the curriculum over steps without, per seed."""
+    pairs = zip(_steps(rows, WITH), _steps(rows, WITHOUT), strict=True)
+    return mean_interval([a / b for a, b in pairs])
+
+
+def _draw(figure: Figure, rows: pl.DataFrame) -> None:
+    ax = figure.subplots()
+    trained = rows.filter(pl.col("arm") == PLAIN)
+    for index, training in enumerate((WITH, WITHOUT)):
+        kept = trained.filter((pl.col("training") == training) & pl.col("error").is_not_nan())
+        points = summarise(kept, "step", "error")
+        if points.is_empty():
+            continue
+        curve(ax, points["step"], points["value"], points["low"], points["high"], label=training, index=index)
+    reference_line(ax, LEVEL, label=f"timed to {LEVEL:g}")
+    ax.set(xlabel="training step", ylabel="error after the most examples", ylim=(-0.03, 1.4))
+    legend(ax)
+
+
+def _finding(rows: pl.DataFrame) -> str:
+    trained = rows.filter(pl.col("arm") == PLAIN)
+    fast, slow = (mean_interval(_steps(trained, name)).value for name in (WITH, WITHOUT))
+    return (
+        f"The error after the most examples halves that of predicting 0 at step {fast:.0f} with the curriculum and at step "
+        f"{slow:.0f} without (means over seeds)."
+    )
+
+
+EXPERIMENT = Experiment(
+    name="curriculum",
+    title="The curriculum",
+    caption=(
+        "Error of the models of linear functions after the most in-context examples, at the full dimension, over training: "
+        "with the curriculum (few dimensions and examples first) and without. The training without is stopped once its "
+        "error is well below the level that both are timed to. Shaded: 95 % intervals over seeds."
+    ),
+    position=70,
+    trials=_trials,
+    measure=_measure,
+    claims=(
+        Claim(
+            id="curriculum-faster",
+            statement="The curriculum makes training faster.",
+            source=f"{PAPER}, Section 6 and Appendix A.2",
+            quantity="steps to half the error of predicting 0 (after the most examples) with the curriculum over without",
+            expected=Region(high=0.9),
+            reason="faster means fewer; a tenth is the least worth a curriculum",
+            estimate=_speed,
+            control=Control("the two trainings under each other's names", SWAPPED),
+        ),
+    ),
+    draw=_draw,
+    finding=_finding,
+    size=(6.4, 3.6),
+    controls=_controls,
+)

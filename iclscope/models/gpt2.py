@@ -1,0 +1,304 @@
+"""GPT-2 as an in-context learner: Hugging Face's model between a linear read-in and a linear read-out.
+
+The backbone of Garg 2022 and of the multi-layer experiments of Li 2024: no dropout, no vocabulary, one real number as
+prediction. The backbone is transformers' own ``GPT2Model``; every weight of it gets a leading run axis, and one run is
+read at a time (or all at once through ``torch.func.vmap``, which pays on a GPU only; docs/performance.md).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from iclscope.errors import BadRequest, require
+from iclscope.models.gpt2_config import GPT2TransformerConfig
+from iclscope.models.initial_gpt2 import initial_values
+from iclscope.models.pretrained import load_pretrained, write_pretrained
+from iclscope.tasks import ExamplePrompts, Task, task_from_settings
+
+_TOKENS_AT_ONCE = 2048
+_IMPORTING = threading.Lock()
+
+
+class GPT2Prediction(NamedTuple):
+    """What the model says of a batch of prompts.
+
+    Attributes:
+        output: a number per prediction: [run, batch] at the query, [run, batch, points] at every x.
+        attention: softmax weights of every layer and head, from token to token; None unless asked for.
+        hidden: activations of the MLP neurons of every layer at every token; None unless asked for.
+    """
+
+    output: Float[Tensor, "run batch *points"]
+    attention: Float[Tensor, "run batch layer head token token"] | None
+    hidden: Float[Tensor, "run batch layer token neuron"] | None
+
+
+class _Network(nn.Module):
+    """The forward pass of a single run: read-in, transformers' GPT-2, read-out."""
+
+    def __init__(self, config: GPT2TransformerConfig) -> None:
+        super().__init__()
+        self.read_in = nn.Linear(config.token_width, config.embedding)
+        # Importing takes a second, which nobody should wait who uses another model; two threads at once would break it.
+        with _IMPORTING:
+            from transformers import GPT2Config, GPT2Model
+        settings = GPT2Config(
+            vocab_size=1,
+            bos_token_id=None,
+            eos_token_id=None,
+            n_positions=config.positions,
+            n_embd=config.embedding,
+            n_layer=config.layers,
+            n_head=config.heads,
+            resid_pdrop=0.0,
+            embd_pdrop=0.0,
+            attn_pdrop=0.0,
+            use_cache=False,
+            # The same function as GPT-2's own gelu_new, computed in one operation instead of eight.
+            activation_function="gelu_pytorch_tanh",
+        )
+        self.backbone = GPT2Model(settings)
+        self.backbone.wte = None  # type: ignore[assignment]  # tokens are vectors; an embedding of words would be a weight without gradient
+        self.read_out = nn.Linear(config.embedding, 1)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        states = self.backbone(inputs_embeds=self.read_in(tokens)).last_hidden_state
+        output: Tensor = self.read_out(states)[..., 0]
+        return output
+
+
+class GPT2Transformer(nn.Module):
+    """Many GPT-2 models of equal sizes, one per run.
+
+    Attributes:
+        config: the sizes of every run.
+        seeds: the seed of each run's initial weights.
+        trained_on: the task each run was trained on; None if that is not known.
+        stacking: "loop" reads one run after the other, "vmap" all at once.
+    """
+
+    trained_on: tuple[Task, ...] | None = None
+    stacking: Literal["loop", "vmap"]
+
+    def __init__(
+        self,
+        config: GPT2TransformerConfig | None = None,
+        *,
+        seeds: int | Sequence[int] = 1,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+        **settings: Any,
+    ) -> None:
+        """Set transformers' own distribution of initial values, each run from its seed.
+
+        Args:
+            config: the sizes; leave out to give ``settings`` instead.
+            seeds: one per run, or a number of runs (seeds 0, 1, …).
+            dtype: precision of the weights.
+            device: where they are.
+            settings: fields of `GPT2TransformerConfig`.
+
+        Raises:
+            BadRequest: if a setting is not allowed.
+        """
+        super().__init__()
+        require(config is None or not settings, "config", sorted(settings), "either a config or settings, not both")
+        self.config = config or GPT2TransformerConfig(**settings)
+        self.seeds = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+        require(len(self.seeds) > 0, "seeds", seeds, "at least one run")
+        with torch.device("meta"):
+            one = _Network(self.config).to(dtype)
+        shapes = {name: weight.shape for name, weight in one.named_parameters()}
+        values = initial_values(shapes, self.seeds, layers=self.config.layers, device=device)
+        # The same modules, with a run axis on every weight, so that names are transformers' own.
+        for name, value in values.items():
+            path, _, leaf = name.rpartition(".")
+            one.get_submodule(path).register_parameter(leaf, nn.Parameter(value.to(dtype)))
+        self.network = one
+        self.stacking = "vmap" if torch.device(device).type == "cuda" and len(self.seeds) > 1 else "loop"
+
+    @property
+    def run_count(self) -> int:
+        """The number of runs."""
+        return len(self.seeds)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the weights."""
+        return next(self.parameters()).dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    def check_dimensions(self, d_X: int, d_Y: int) -> None:
+        """Refuse a task whose columns have other dimensions.
+
+        Raises:
+            BadRequest: naming both.
+        """
+        own = (self.config.d_X, self.config.d_Y)
+        require((d_X, d_Y) == own, "(d_X, d_Y) of the task", (d_X, d_Y), f"{own}, the model's")
+
+    def check_length(self, length: int) -> None:
+        """Refuse prompts that are longer than the model's positions.
+
+        Args:
+            length: context examples, the query not counted.
+
+        Raises:
+            BadRequest: naming the longest that fits.
+        """
+        most = self.config.most_points - 1
+        allowed = f"at most {most}: {self.config.positions} positions hold no more examples and a query"
+        require(length <= most, "length", length, allowed)
+
+    def predict(self, prompts: ExamplePrompts, *, inside: bool = False) -> GPT2Prediction:
+        """Read prompts; differentiable in the weights.
+
+        Args:
+            prompts: a batch per run.
+            inside: also return attention weights and MLP activations of all layers (slower, much memory).
+
+        Raises:
+            BadRequest: if the prompts' dimensions are not the model's, or they have more tokens than positions.
+        """
+        examples = prompts.examples()
+        self.check_dimensions(examples.inputs.shape[3], examples.answers.shape[3])
+        self.check_length(examples.inputs.shape[2] - 1)
+        tokens = examples.tokens(self.config.tokens)
+        attention = hidden = None
+        if inside:
+            output, attention, hidden = self._read_inside(tokens.values)
+        elif torch.is_grad_enabled():
+            output = self._read(tokens.values)
+        else:
+            # Without gradients nothing is kept, so a part at a time stays in the cache.
+            parts = torch.split(tokens.values, max(1, _TOKENS_AT_ONCE // tokens.values.shape[2]), dim=1)
+            output = torch.cat([self._read(part) for part in parts], dim=1)
+        read = output.gather(2, tokens.read_at)
+        return GPT2Prediction(read if examples.query_at is None else read[..., 0], attention, hidden)
+
+    forward = predict
+
+    def _weights_of_runs(self) -> list[dict[str, Tensor]]:
+        """The weights of each run, by name."""
+        names = [name for name, _ in self.network.named_parameters()]
+        runs = zip(*(weight.unbind(0) for weight in self.network.parameters()), strict=True)
+        return [dict(zip(names, weights, strict=True)) for weights in runs]
+
+    def _read(self, tokens: Float[Tensor, "run batch token width"]) -> Float[Tensor, "run batch token"]:
+        """The output at every token."""
+        if self.stacking == "vmap":
+            # The fused attention kernels have no rule for stacking weights; the plain products have.
+            self.network.backbone.config._attn_implementation = "eager"
+            stacked = dict(self.network.named_parameters())
+            output: Tensor = vmap(lambda w, t: functional_call(self.network, w, (t,)))(stacked, tokens)
+            return output
+        self.network.backbone.config._attn_implementation = "sdpa"
+        runs = zip(self._weights_of_runs(), tokens, strict=True)
+        return torch.stack([functional_call(self.network, weights, (one,)) for weights, one in runs])
+
+    def _read_inside(self, tokens: Float[Tensor, "run batch token width"]) -> tuple[Tensor, Tensor, Tensor]:
+        """The output at every token, with attention weights and MLP activations of every layer."""
+        seen: dict[str, list[Tensor]] = {"attention": [], "hidden": []}
+        hooks = []
+        for layer in range(self.config.layers):
+            attn = self.network.get_submodule(f"backbone.h.{layer}.attn")
+            hooks.append(attn.register_forward_hook(lambda _m, _i, out: seen["attention"].append(out[1])))
+            act = self.network.get_submodule(f"backbone.h.{layer}.mlp.act")
+            hooks.append(act.register_forward_hook(lambda _m, _i, out: seen["hidden"].append(out)))
+        # The fused kernels do not return their weights.
+        self.network.backbone.config._attn_implementation = "eager"
+        outputs, attentions, activations = [], [], []
+        try:
+            for weights, one in zip(self._weights_of_runs(), tokens, strict=True):
+                outputs.append(functional_call(self.network, weights, (one,)))
+                attentions.append(torch.stack(seen["attention"], dim=1))
+                activations.append(torch.stack(seen["hidden"], dim=1))
+                seen["attention"].clear()
+                seen["hidden"].clear()
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return torch.stack(outputs), torch.stack(attentions), torch.stack(activations)
+
+    def runs(self, indices: Sequence[int]) -> GPT2Transformer:
+        """A copy that holds some of the runs, in the given order."""
+        chosen = list(indices)
+        copy = GPT2Transformer(self.config, seeds=[self.seeds[i] for i in chosen], dtype=self.dtype, device=self.device)
+        copy.load_state_dict({name: tensor[chosen] for name, tensor in self.state_dict().items()})
+        if self.trained_on is not None:
+            copy.trained_on = tuple(self.trained_on[i] for i in chosen)
+        return copy
+
+    def run(self, index: int) -> GPT2Transformer:
+        """A copy that holds one run."""
+        return self.runs([index])
+
+    def untrained(self) -> GPT2Transformer:
+        """The same runs at their initial values."""
+        return GPT2Transformer(self.config, seeds=self.seeds, dtype=self.dtype, device=self.device)
+
+    def backbone(self, run: int = 0) -> nn.Module:
+        """A plain ``transformers.GPT2Model`` with one run's weights, for any tool that reads such models.
+
+        Its word embeddings are not used: give it ``inputs_embeds``, the read-in of the tokens.
+        """
+        config = deepcopy(self.network.backbone.config)
+        config._attn_implementation = "sdpa"
+        with torch.device("meta"):  # draws nothing from PyTorch's generator
+            plain = type(self.network.backbone)(config)
+        weights = {
+            name.removeprefix("network.backbone."): tensor[run].clone()
+            for name, tensor in self.state_dict().items()
+            if name.startswith("network.backbone.")
+        }
+        weights["wte.weight"] = torch.zeros(1, self.config.embedding, dtype=self.dtype, device=self.device)
+        plain.load_state_dict(weights, assign=True)
+        return plain
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write ``config.json`` and ``model.safetensors`` into a folder, atomically.
+
+        Args:
+            folder: made if it does not exist; an older checkpoint in it is replaced only once the new one is whole.
+        """
+        config = {
+            "model": type(self).__name__,
+            "seeds": list(self.seeds),
+            "trained_on": None if self.trained_on is None else [task.model_dump() for task in self.trained_on],
+            "config": self.config.model_dump(),
+        }
+        write_pretrained(Path(folder), config, dict(self.state_dict()))
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, device: torch.device | str = "cpu") -> GPT2Transformer:
+        """Load what `save_pretrained` wrote.
+
+        Raises:
+            BadRequest: if the folder holds no checkpoint, a broken one, or one of another model.
+        """
+        config, weights = load_pretrained(Path(folder), cls.__name__, device)
+        try:
+            dtype = next(iter(weights.values())).dtype
+            model = cls(GPT2TransformerConfig(**config["config"]), seeds=config["seeds"], dtype=dtype, device=device)
+            model.load_state_dict(weights)
+            if config.get("trained_on") is not None:
+                model.trained_on = tuple(task_from_settings(task) for task in config["trained_on"])
+        except (KeyError, TypeError, ValueError, RuntimeError, StopIteration) as error:
+            reason = " ".join(str(error).split())
+            raise BadRequest(
+                f"checkpoint = {str(folder)!r} is not allowed: it does not fit the model ({reason})"
+            ) from error
+        return model

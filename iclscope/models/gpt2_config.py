@@ -1,0 +1,68 @@
+"""Sizes of a GPT-2 that learns in context."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from pydantic import Field, model_validator
+
+from iclscope.errors import require
+from iclscope.settings import Settings
+from iclscope.tasks.examples import TokenFormat
+
+SIZES = {"tiny": (3, 2, 64), "small": (6, 4, 128), "standard": (12, 8, 256)}
+"""Layers, heads and embedding of the three models of Garg 2022 (Appendix A.1)."""
+
+
+class GPT2TransformerConfig(Settings):
+    """Sizes of a GPT-2 that reads examples (Garg 2022, Appendix A.1; Li 2024, Section 4: 3 layers, 2 heads)."""
+
+    kind: Literal["gpt2"] = Field("gpt2", description="which model this is")
+    d_X: int = Field(20, ge=1, description="input dimension")
+    d_Y: int = Field(1, ge=1, description="dimension of an answer; 1 for real numbers")
+    tokens: TokenFormat = Field("alternating", description="columns [x; y] (Li 2024), or x and y in turn (Garg 2022)")
+    layers: int = Field(3, ge=1, description="number of layers")
+    heads: int = Field(2, ge=1, description="attention heads per layer")
+    embedding: int = Field(64, ge=1, description="dimension of the residual stream, a multiple of heads")
+    positions: int = Field(81, ge=1, description="the most tokens a prompt may have; 41 points in turn have 81")
+
+    @model_validator(mode="after")
+    def _check(self) -> GPT2TransformerConfig:
+        require(self.embedding % self.heads == 0, "embedding", self.embedding, f"a multiple of heads = {self.heads}")
+        return self
+
+    @classmethod
+    def of_size(cls, size: str, **settings: Any) -> GPT2TransformerConfig:
+        """A config of one of the published sizes: tiny, small or standard.
+
+        Raises:
+            BadRequest: if there is no such size, or another setting is not allowed.
+        """
+        require(size in SIZES, "size", size, ", ".join(SIZES))
+        layers, heads, embedding = SIZES[size]
+        return cls(**{"layers": layers, "heads": heads, "embedding": embedding, **settings})
+
+    @property
+    def token_width(self) -> int:
+        """Numbers per token."""
+        return self.d_X + self.d_Y if self.tokens == "columns" else max(self.d_X, self.d_Y)
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """What must agree for models to be stacked along the run axis: everything."""
+        return tuple(self.model_dump().values())
+
+    @property
+    def most_points(self) -> int:
+        """The most points (context and query) that fit into a prompt."""
+        return self.positions if self.tokens == "columns" else (self.positions + 1) // 2
+
+    def runs_at_a_time(self, device: torch.device) -> int:
+        """How many runs are worth training together: on a CPU none with another (docs/performance.md)."""
+        return 16 if device.type == "cuda" else 1
+
+    def operations(self, length: int) -> int:
+        """Roughly what a prompt costs, up to a factor: twelve products per layer and token."""
+        tokens = (length + 1) * (1 if self.tokens == "columns" else 2)
+        return 12 * self.layers * self.embedding**2 * tokens // 170  # measured beside the one-layer model

@@ -1,0 +1,114 @@
+"""What a figure was trained on, in the papers' symbols; several values where a setting varies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from iclscope.experiments.experiment import Preset
+from iclscope.experiments.trial import Trial
+from iclscope.models import SoftmaxReLUConfig
+from iclscope.tasks import FunctionClass, PatternClassification
+from iclscope.training.schedules import Curriculum
+
+
+def settings_of(trials: Sequence[Trial], preset: Preset, rows: pl.DataFrame) -> dict[str, str]:
+    """Name → values of every setting that the trials have, in the order to be shown.
+
+    Args:
+        trials: what was trained.
+        preset: for the number of seeds.
+        rows: the figure's rows, for the number of test prompts.
+    """
+    values: dict[str, list[str]] = {}
+    for trial in trials:
+        for name, value in (_of_task(trial) | _of_model(trial) | _of_training(trial)).items():
+            text = value if isinstance(value, str) else f"{value:g}"
+            if text not in values.setdefault(name, []):
+                values[name].append(text)
+    return {name: ", ".join(_ordered(found)) for name, found in values.items()} | {
+        "seeds": str(len(preset.seeds)),
+        "test prompts per seed and point": _test_prompts(trials, rows),
+        "trainings": str(len(trials)),
+    }
+
+
+def _of_task(trial: Trial) -> dict[str, float | str]:
+    task = trial.task
+    if isinstance(task, FunctionClass):
+        extra: dict[str, dict[str, float | str]] = {
+            "sparse_linear": {"s": task.sparsity},
+            "decision_tree": {"depth": task.depth},
+            "relu_network": {"h": task.width},
+        }
+        scaled: dict[str, float | str] = {"answers times": task.y_scale} if task.y_scale != 1 else {}
+        own: dict[str, float | str] = {"functions": task.function.replace("_", " "), "d": task.d_X, "l": task.length}
+        return own | extra.get(task.function, {}) | scaled
+    shortest, longest = task.length_range
+    return {
+        "M1": task.M1,
+        "M2": task.M2,
+        "d_X": task.d_X,
+        "d_Y": task.d_Y,
+        "β": task.beta,
+        "‖q‖": task.q_norm,
+        "K": task.K,
+        "α": task.alpha,
+        "l": longest if shortest == longest else f"{shortest} to {longest}",
+        "training tasks": _tasks_text(task),
+    }
+
+
+def _of_model(trial: Trial) -> dict[str, float | str]:
+    model = trial.model
+    if isinstance(model, SoftmaxReLUConfig):
+        return {"model": "one layer", "m": model.width, "δ": model.delta, "ξ": model.xi}
+    return {"model": "GPT-2", "layers": model.layers, "heads": model.heads, "embedding": model.embedding}
+
+
+def _of_training(trial: Trial) -> dict[str, float | str]:
+    training = trial.training
+    settings: dict[str, float | str] = {
+        "optimizer": {"sgd": "SGD", "adam": "Adam"}[training.optimizer],
+        "η": training.learning_rate,
+        "B": training.batch_size,
+        "steps": training.steps,
+    }
+    if training.rate_decay:
+        settings["η over steps"] = "linear to 0"
+    if isinstance(training.schedule, Curriculum):
+        plan = training.schedule
+        settings["curriculum"] = (
+            f"from {plan.dimensions} dimensions and {plan.length} examples, "
+            f"{plan.dimensions_added} and {plan.length_added} more every {plan.every} steps"
+        )
+    elif training.schedule is not None:
+        settings["training lengths"] = f"drawn per step from {training.schedule.shortest} up"
+    return settings
+
+
+def _ordered(texts: Sequence[str]) -> list[str]:
+    """Numbers by size, before words."""
+
+    def key(text: str) -> tuple[float, str]:
+        try:
+            return float(text), ""
+        except ValueError:
+            return float("inf"), text
+
+    return sorted(texts, key=key)
+
+
+def _test_prompts(trials: Sequence[Trial], rows: pl.DataFrame) -> str:
+    """How many prompts each number rests on: from the rows, or for trajectories from the trials."""
+    counts = set(rows["prompts"].drop_nulls()) if "prompts" in rows.columns else set()
+    return ", ".join(str(n) for n in sorted(counts or {trial.evaluation.prompts for trial in trials}))
+
+
+def _tasks_text(task: PatternClassification) -> str:
+    """The training tasks in words."""
+    chosen = task.training_tasks
+    if isinstance(chosen, tuple):
+        return f"{len(chosen)} chosen"
+    return chosen if isinstance(chosen, str) else f"share {chosen:.2f}"

@@ -1,0 +1,98 @@
+"""Prompts as examples in order, and the two ways to write them as tokens of a sequence model.
+
+Li 2024 writes an example as one token, the column [x; y]; Garg 2022 writes x and y as two tokens that alternate, y
+padded with zeros to the dimension of x. A causal model reads either from left to right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from iclscope.errors import require
+
+TokenFormat = Literal["columns", "alternating"]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A sequence per prompt, and where predictions are read.
+
+    Attributes:
+        values: the tokens, before any read-in.
+        read_at: indices of the tokens at which the model's output is a prediction.
+        examples_at: index of each example's first token; the query's among them.
+    """
+
+    values: Float[Tensor, "run batch tokens width"]
+    read_at: Int64[Tensor, "run batch reads"]
+    examples_at: Int64[Tensor, " points"]
+
+
+@dataclass(frozen=True)
+class InContextExamples:
+    """Examples (x_1, y_1), (x_2, y_2), … of each prompt, in order.
+
+    Attributes:
+        inputs: x of every point; points behind the query are padding.
+        answers: y of every point, as a vector; the query's own is never read.
+        query_at: which point is the query; None if every point is one, after those before it.
+    """
+
+    inputs: Float[Tensor, "run batch points d_X"]
+    answers: Float[Tensor, "run batch points d_Y"]
+    query_at: Int64[Tensor, "run batch"] | None = None
+
+    def tokens(self, form: TokenFormat) -> Tokens:
+        """Write the examples as tokens.
+
+        Raises:
+            BadRequest: for columns where every point is a query: a column holds the answer beside the input.
+        """
+        return self._columns() if form == "columns" else self._alternating()
+
+    def _columns(self) -> Tokens:
+        """[x; y] per point, with zeros for y at the query (Li 2024, Section 2)."""
+        query_at = self.query_at
+        require(query_at is not None, "tokens", "columns", "alternating, where a prediction is asked for at every x")
+        assert query_at is not None
+        points = torch.arange(self.inputs.shape[2], device=self.inputs.device)
+        known = (points != query_at[..., None])[..., None].to(self.answers)
+        return Tokens(torch.cat([self.inputs, self.answers * known], dim=3), query_at[..., None], points)
+
+    def _alternating(self) -> Tokens:
+        """x_1, y_1, x_2, …, x_n, each padded with zeros to the longer of the two (Garg 2022, Section 2).
+
+        The last y is left out: nothing comes after it, so nothing could read it.
+        """
+        runs, batch, points, _ = self.inputs.shape
+        width = max(self.inputs.shape[3], self.answers.shape[3])
+        pairs = torch.stack([_padded(self.inputs, width), _padded(self.answers, width)], dim=3)
+        values = pairs.reshape(runs, batch, 2 * points, width)[:, :, :-1]
+        examples_at = 2 * torch.arange(points, device=values.device)
+        if self.query_at is not None:
+            return Tokens(values, 2 * self.query_at[..., None], examples_at)
+        return Tokens(values, examples_at.expand(runs, batch, points), examples_at)
+
+
+def _padded(vectors: Float[Tensor, "*batch d"], width: int) -> Float[Tensor, "*batch width"]:
+    """Append zeros."""
+    return torch.nn.functional.pad(vectors, (0, width - vectors.shape[-1]))
+
+
+@runtime_checkable
+class ExamplePrompts(Protocol):
+    """A batch of prompts that a sequence model can read."""
+
+    @property
+    def labels(self) -> Tensor:
+        """What the model should say: [run, batch] at the query, or [run, batch, points] at every x."""
+        ...
+
+    def examples(self) -> InContextExamples:
+        """The prompts as examples in order."""
+        ...

@@ -1,0 +1,8 @@
+"""Functions learnt in context from pairs x, f(x): the tasks of Garg 2022."""
+
+from iclscope.tasks.function_classes.function_class import FunctionClass
+from iclscope.tasks.function_classes.functions import FunctionName
+from iclscope.tasks.function_classes.inputs import InputName
+from iclscope.tasks.function_classes.sampler import FunctionPrompts, FunctionSampler
+
+__all__ = ["FunctionClass", "FunctionName", "FunctionPrompts", "FunctionSampler", "InputName"]
