@@ -106,7 +106,7 @@ PLANS: dict[str, dict[FunctionName, Plan]] = {
             # Answers as large as those of the linear class, whose size the model's initial values suit.
             FunctionClass(function="sparse_linear", d_X=5, length=10, sparsity=1, y_scale=5**0.5),
             4_000,
-            Curriculum(dimensions=2, length=6, every=500, dimensions_added=1, length_added=2),
+            Curriculum(dimensions=2, length=4, every=250, dimensions_added=1, length_added=2),
         ),
         "decision_tree": _quick(
             FunctionClass(function="decision_tree", d_X=4, length=12, depth=2),
