@@ -105,17 +105,17 @@ PLANS: dict[str, dict[FunctionName, Plan]] = {
         "sparse_linear": _quick(
             # Answers as large as those of the linear class, whose size the model's initial values suit.
             FunctionClass(function="sparse_linear", d_X=5, length=10, sparsity=1, y_scale=5**0.5),
-            4_000,
+            3_500,
             Curriculum(dimensions=2, length=4, every=250, dimensions_added=1, length_added=2),
         ),
         "decision_tree": _quick(
             FunctionClass(function="decision_tree", d_X=4, length=12, depth=2),
-            3_000,
+            2_500,
             Curriculum(dimensions=2, length=6, every=400, dimensions_added=1, length_added=3),
         ),
         "relu_network": _quick(
             FunctionClass(function="relu_network", d_X=3, length=10, width=20),
-            2_000,
+            1_500,
             Curriculum(dimensions=2, length=6, every=400, dimensions_added=1, length_added=2),
         ),
     },
