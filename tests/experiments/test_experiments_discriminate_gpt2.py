@@ -51,9 +51,9 @@ def alpha_rows(ends: Mapping[float, tuple[float, float]], without: float = 0.5) 
     return _with_wobble(table).with_columns(prompts=pl.lit(PROMPTS))
 
 
-def share_rows(cycle: float, breaking: Sequence[float]) -> pl.DataFrame:
+def share_rows(cycle: float, breaking: Sequence[float], most: float = 0.005) -> pl.DataFrame:
     """Errors on unseen tasks after training on the cycle, on larger sets, and on sets that break the condition."""
-    sets = [(0.2, True, cycle), (0.4, True, cycle / 2), (0.8, True, cycle / 4)]
+    sets = [(0.2, True, cycle), (0.4, True, (cycle + most) / 2), (0.8, True, most)]
     sets += [(len(tasks) / 30, False, error) for tasks, error in zip(BREAKING, breaking, strict=True)]
     rows: list[tuple[object, ...]] = []
     for seed, (share, meets, error) in product(SEEDS, sets):
@@ -127,6 +127,7 @@ CASES = [
     Case("gpt2-task-share", "gpt2-task-share", share_rows(0.09, (0.3, 0.2)), "fails"),
     Case("gpt2-task-share", "gpt2-task-coverage", share_rows(0.01, (0.3, 0.2)), "holds"),
     Case("gpt2-task-share", "gpt2-task-coverage", share_rows(0.01, (0.05, 0.02)), "fails"),
+    Case("gpt2-task-share", "gpt2-task-coverage", share_rows(0.2, (0.3, 0.2)), "holds"),  # whatever the cycle does
     Case(
         "multilayer-attention", "multilayer-attention-some-layer", attention_rows((0.5, 0.9, 0.6), [0.95] * 3), "holds"
     ),
@@ -175,7 +176,7 @@ def test_a_control_that_does_as_claimed_is_seen() -> None:
     assert (found.verdict, found.control_verdict) == ("holds", "holds")
     found = judged("gpt2-ood-alpha", "gpt2-no-context", alpha_rows(dict.fromkeys(GOOD_ALPHA, (0.5, 0.5))))
     assert (found.verdict, found.control_verdict) == ("holds", "holds")
-    found = judged("gpt2-task-share", "gpt2-task-coverage", share_rows(0.3, (0.3, 0.2)))
+    found = judged("gpt2-task-share", "gpt2-task-coverage", share_rows(0.8, (0.3, 0.2)))
     assert (found.verdict, found.control_verdict) == ("holds", "holds")
     rows = attention_rows([0.9] * 3, [0.9] * 3, start=0.85)
     found = judged("multilayer-attention", "multilayer-attention-every-layer", rows)

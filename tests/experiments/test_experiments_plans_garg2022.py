@@ -93,7 +93,7 @@ def test_the_published_tests() -> None:
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_ends_at_the_full_size(name: str) -> None:
+def test_every_preset_trains_at_the_full_size_for_a_third_of_the_time(name: str) -> None:
     """A curriculum that does not reach the task's own size would test on what was never trained on."""
     for function in CLASSES:
         trial = function_trial(function, Preset.named(name, paper="garg2022"), 0)
@@ -105,7 +105,7 @@ def test_every_preset_ends_at_the_full_size(name: str) -> None:
             if schedule.size(step, dimensions=task.d_X, length=task.length) == (task.length, task.d_X)
         ]
         assert reached
-        assert reached[0] < trial.training.steps / 2
+        assert reached[0] <= trial.training.steps * 2 / 3
         assert gpt2(trial).most_points >= task.points
 
 

@@ -53,9 +53,10 @@ def _measure(group: TrainedGroup[Any], preset: Preset) -> pl.DataFrame:
 
 
 def _controls(rows: pl.DataFrame) -> pl.DataFrame:
-    """Models trained on the cycle, under the name of those whose tasks do not cover."""
-    cycle = _cycle(rows.filter(pl.col("arm") == "trained"))
-    return cycle.with_columns(arm=pl.lit(COVERING), meets_condition=pl.lit(False))
+    """Models trained on most of the tasks, under the name of those whose tasks do not cover."""
+    trained = rows.filter((pl.col("arm") == "trained") & (pl.col("model") == GPT2) & pl.col("meets_condition"))
+    most = trained.filter(pl.col("share") == pl.col("share").max())
+    return most.with_columns(arm=pl.lit(COVERING), meets_condition=pl.lit(False))
 
 
 def _cycle(rows: pl.DataFrame) -> pl.DataFrame:
@@ -122,7 +123,7 @@ EXPERIMENT = Experiment(
             expected=Region(low=0.1),
             reason="ten times the 0.01 that the paper's figures mark as small",
             estimate=lambda rows: rate_over_seeds(_not_covering(rows)),
-            control=Control("GPT-2 trained on the cycle, which meets the condition", COVERING),
+            control=Control("GPT-2 trained on four fifths of the tasks, which meet the condition", COVERING),
         ),
     ),
     draw=_draw,
