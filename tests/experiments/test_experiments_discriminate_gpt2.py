@@ -176,7 +176,7 @@ def test_a_control_that_does_as_claimed_is_seen() -> None:
     assert (found.verdict, found.control_verdict) == ("holds", "holds")
     found = judged("gpt2-ood-alpha", "gpt2-no-context", alpha_rows(dict.fromkeys(GOOD_ALPHA, (0.5, 0.5))))
     assert (found.verdict, found.control_verdict) == ("holds", "holds")
-    found = judged("gpt2-task-share", "gpt2-task-coverage", share_rows(0.8, (0.3, 0.2)))
+    found = judged("gpt2-task-share", "gpt2-task-coverage", share_rows(0.01, (0.3, 0.2), most=0.3))
     assert (found.verdict, found.control_verdict) == ("holds", "holds")
     rows = attention_rows([0.9] * 3, [0.9] * 3, start=0.85)
     found = judged("multilayer-attention", "multilayer-attention-every-layer", rows)

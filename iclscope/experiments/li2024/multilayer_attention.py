@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import polars as pl
 from matplotlib.figure import Figure
 
@@ -10,7 +12,7 @@ from iclscope.experiments.experiment import Experiment, Preset
 from iclscope.experiments.li2024.gpt2_settings import GPT2_TRAINING, GPT2Group, gpt2_trials, layer_rows
 from iclscope.experiments.li2024.settings import IN_DOMAIN, OUT_OF_DOMAIN, PAPER
 from iclscope.experiments.li2024.trajectories import AT_START, at_end, with_control
-from iclscope.experiments.summaries import over_seeds, signed, summarise, worst
+from iclscope.experiments.summaries import over_seeds, signed, summarise
 from iclscope.report.style import curve, legend, published, reference_line
 
 # Read off the paper's figure: attention on same-pattern contexts at epoch 1600, layers 1 to 3; a jump near epoch 640.
@@ -23,20 +25,14 @@ def _measure(group: GPT2Group, _preset: Preset) -> pl.DataFrame:
     return with_control(pl.concat(both))
 
 
-def _most(rows: pl.DataFrame) -> pl.DataFrame:
-    """The layer with the largest share at the end, in domain."""
-    return worst(at_end(rows, IN_DOMAIN), "layer", "same_pattern")
+def _most(rows: pl.DataFrame, column: str) -> pl.DataFrame:
+    """Each seed's value in the layer where it is largest at the end, in domain."""
+    return at_end(rows, IN_DOMAIN).group_by("seed").agg(pl.col(column).max())
 
 
-def _least(rows: pl.DataFrame) -> pl.DataFrame:
-    """The layer with the smallest share at the end, in domain."""
-    negated = at_end(rows, IN_DOMAIN).with_columns(less=-pl.col("same_pattern"))
-    return worst(negated, "layer", "less")
-
-
-def _best_head(rows: pl.DataFrame) -> pl.DataFrame:
-    """The layer with the most concentrated head at the end, in domain."""
-    return worst(at_end(rows, IN_DOMAIN), "layer", "best_head")
+def _least(rows: pl.DataFrame, column: str) -> pl.DataFrame:
+    """Each seed's value in the layer where it is smallest at the end, in domain."""
+    return at_end(rows, IN_DOMAIN).group_by("seed").agg(pl.col(column).min())
 
 
 def _draw(figure: Figure, rows: pl.DataFrame) -> None:
@@ -71,8 +67,9 @@ def _finding(rows: pl.DataFrame) -> str:
     )
 
 
-def _claim(name: str, which: str, column: str, chosen: object, statement: str) -> Claim:
-    assert callable(chosen)
+def _claim(
+    name: str, which: str, column: str, chosen: Callable[[pl.DataFrame, str], pl.DataFrame], statement: str
+) -> Claim:
     return Claim(
         id=f"multilayer-attention-{name}",
         statement=statement,
@@ -80,7 +77,7 @@ def _claim(name: str, which: str, column: str, chosen: object, statement: str) -
         quantity=f"share of the query's context attention that lies on examples with its pattern, {which}, in domain",
         expected=Region(low=min(PUBLISHED)),
         reason=f"the smallest published layer, {min(PUBLISHED)}",
-        estimate=lambda rows: over_seeds(chosen(rows), column),
+        estimate=lambda rows: over_seeds(chosen(rows, column), column),
         control=AT_START,
     )
 
@@ -100,23 +97,23 @@ EXPERIMENT = Experiment(
     claims=(
         _claim(
             "some-layer",
-            "mean over heads in the layer with the most",
+            "mean over heads in each model's layer with the most",
             "same_pattern",
             _most,
             "GPT-2 comes to attend to examples that share the query's pattern.",
         ),
         _claim(
             "every-layer",
-            "mean over heads in the layer with the least",
+            "mean over heads in each model's layer with the least",
             "same_pattern",
             _least,
             "Every layer of GPT-2 comes to attend to examples that share the query's pattern.",
         ),
         _claim(
             "best-head",
-            "the most concentrated head",
+            "each model's most concentrated head",
             "best_head",
-            _best_head,
+            _most,
             "Some head of GPT-2 comes to attend to examples that share the query's pattern.",
         ),
     ),
