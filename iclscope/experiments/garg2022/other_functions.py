@@ -57,7 +57,7 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
         draw_methods(ax, _of(rows, name), (GPT2, *BASELINES))
         ax.set(title=name, ylabel="", ylim=(-0.05, 2.05))
     axes[0].set_ylabel("squared error, 1 = predicting 0")
-    legend(axes[0])
+    legend(axes[0], outside=True)
 
 
 def _finding(rows: pl.DataFrame) -> str:
@@ -114,6 +114,6 @@ EXPERIMENT = Experiment(
     ),
     draw=_draw,
     finding=_finding,
-    size=(7.6, 3.4),
+    size=(8.4, 3.2),
     checkpoint=checkpoint_name,
 )

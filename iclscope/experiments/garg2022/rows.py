@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from iclscope.evaluation.bootstrap import BootstrapMeans, bootstrap_means
 from iclscope.evaluation.errors_by_length import baseline_errors_by_length, errors_by_length
@@ -168,4 +169,5 @@ def draw_methods(ax: Axes, rows: pl.DataFrame, methods: Sequence[str]) -> None:
             .sort("length")
         )
         curve(ax, points["length"], points["error"], points["low"], points["high"], label=method, index=index)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel="in-context examples k", ylabel="squared error, 1 = predicting 0", ylim=(-0.03, 1.6))
