@@ -201,7 +201,6 @@ CASES = [
     ood_case("ood-subspace", ood.SUBSPACE, constant(0.02), constant(0.4)),
     ood_case("ood-noise", ood.NOISY, constant(0.26), constant(0.5)),
     case("other-functions", "other-noisy", other_rows, constant(0.3), constant(0.8)),
-    case("other-functions", "other-signs", other_rows, constant(0.5), constant(0.8)),
     Case(
         "curriculum",
         "curriculum-faster",
