@@ -10,6 +10,7 @@ from iclscope.experiments.experiment import Preset
 from iclscope.experiments.trial import Trial
 from iclscope.models import SoftmaxReLUConfig
 from iclscope.tasks import FunctionClass, PatternClassification
+from iclscope.tasks.patterns import cycle_tasks
 from iclscope.training.schedules import Curriculum
 
 
@@ -111,4 +112,6 @@ def _tasks_text(task: PatternClassification) -> str:
     chosen = task.training_tasks
     if isinstance(chosen, tuple):
         return f"{len(chosen)} chosen"
+    if task.training_task_set() == cycle_tasks(task.M1):
+        return "cycle"
     return chosen if isinstance(chosen, str) else f"share {chosen:.2f}"

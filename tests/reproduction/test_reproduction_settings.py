@@ -65,7 +65,7 @@ def test_several_models_tasks_and_values_stand_side_by_side() -> None:
     assert (found["layers"], found["heads"], found["m"]) == ("3", "2", "40")
     assert (found["optimizer"], found["‖q‖"]) == ("Adam, SGD", "0.5, 3")
     assert found["training lengths"] == "drawn per step from 2 up"
-    assert found["training tasks"] == "2 chosen, 3 chosen, cycle, share 0.20, share 0.40, share 0.80"
+    assert found["training tasks"] == "2 chosen, 3 chosen, cycle, share 0.40, share 0.80"
     assert found["trainings"] == str(5 * 5 * 2)
 
 
