@@ -19,7 +19,9 @@ def reproduce_command(
     papers: Annotated[list[str], typer.Argument(metavar="PAPER...", help="Short names (see iclscope list), or all.")],
     figure: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this figure; may be repeated.")] = None,
     preset: Annotated[str, typer.Option(metavar="|".join(PRESETS), help="How much it may cost.")] = "quick",
-    seeds: Annotated[int | None, typer.Option(metavar="N", help="Seeds per point; at least 2.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(metavar="N", help="Seeds per point; at least 2, for garg2022 at least 1.")
+    ] = None,
     device: Annotated[str, typer.Option(metavar="|".join(DEVICES), help="Where to train.")] = "auto",
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default: results/PAPER.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Make everything anew, also over other settings.")] = False,

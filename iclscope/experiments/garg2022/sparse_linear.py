@@ -82,7 +82,7 @@ EXPERIMENT = Experiment(
             source=f"{PAPER}, Section 5, figure on sparse linear functions",
             quantity="GPT-2's mean error over that of least squares, k = 1 … d−1",
             expected=Region(high=1.0),
-            reason="better means less",
+            reason="better means less; short trainings give an upper bound only",
             estimate=lambda rows: ratio(rows, "least squares", 1, _d(rows) - 1),
             control=_CONTROL,
         ),
