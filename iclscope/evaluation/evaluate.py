@@ -80,7 +80,7 @@ def evaluate(
             not those trained on.
     """
     tasks = _tasks_of_runs(model, task, prompts)
-    longest = tasks[0].length if isinstance(tasks[0].length, int) else tasks[0].length[1]
+    longest = tasks[0].length_range[1]
     sampler = stack_tasks(tasks, seeds or model.seeds, dtype=model.dtype, device=model.device)
     part = _part(longest)
     if isinstance(tasks[0], FunctionClass):

@@ -162,6 +162,6 @@ def check_readable(model: ModelConfig, task: Task) -> None:
         return
     every = isinstance(task, FunctionClass) and task.predictions == "every"
     require(model.tokens == "alternating" or not every, "tokens", model.tokens, "alternating, to predict at every x")
-    longest = task.length if isinstance(task, FunctionClass) else task.length_range[1]
+    longest = task.length_range[1]
     allowed = f"at most {model.most_points - 1}: {model.positions} positions hold no more examples and a query"
     require(longest < model.most_points, "length", longest, allowed)

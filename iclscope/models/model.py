@@ -44,7 +44,7 @@ def check_task(model: Model, task: Task) -> None:
     model.check_dimensions(task.d_X, task.d_Y)
     functions, one_layer = isinstance(task, FunctionClass), isinstance(model, SoftmaxReLUTransformer)
     require(not (functions and one_layer), "task", task.kind, "patterns; functions need a GPT2Transformer")
-    model.check_length(task.length if isinstance(task.length, int) else task.length[1])
+    model.check_length(task.length_range[1])
 
 
 def load_model(folder: str | Path, device: torch.device | str = "cpu") -> Model:

@@ -50,7 +50,7 @@ def train_trials(
     task, training = trials[0].task, trials[0].training
     sampler: Sampler = stack_tasks([trial.task for trial in trials], [trial.seed for trial in trials], device=device)
     if training.schedule is not None:
-        longest = task.length if isinstance(task.length, int) else task.length[1]
+        longest = task.length_range[1]
         sampler = ScheduledSampler(sampler, training.schedule, dimensions=task.d_X, length=longest)
     return train_runs(
         untrained_models(trials, device),
@@ -159,7 +159,7 @@ def _train_and_store(
 
 def step_cost(trial: Trial) -> int:
     """Roughly how long a step of one run takes, in steps of the one-layer model at its defaults; at least 1."""
-    longest = trial.task.length if isinstance(trial.task.length, int) else trial.task.length[1]
+    longest = trial.task.length_range[1]
     return max(1, round((trial.training.batch_size * trial.model.operations(longest) + 10_000) / 30_000))
 
 

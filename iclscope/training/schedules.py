@@ -62,7 +62,7 @@ def check_schedule(schedule: Schedule, task: Task) -> None:
     Raises:
         BadRequest: naming what does not fit.
     """
-    longest = task.length if isinstance(task.length, int) else task.length[1]
+    longest = task.length_range[1]
     if isinstance(schedule, LengthPerStep):
         require(schedule.shortest <= longest, "shortest", schedule.shortest, f"at most the task's length, {longest}")
     elif not isinstance(task, FunctionClass):

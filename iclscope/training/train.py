@@ -88,7 +88,7 @@ def train(
     sampler: Sampler = stack_tasks(tasks, model.seeds, dtype=model.dtype, device=model.device)
     if schedule is not None:
         check_schedule(schedule, first)
-        longest = first.length if isinstance(first.length, int) else first.length[1]
+        longest = first.length_range[1]
         sampler = ScheduledSampler(sampler, schedule, dimensions=first.d_X, length=longest)
     rate_of_run: Float[Tensor, " run"] = torch.tensor(rates, dtype=model.dtype, device=model.device)
     with one_thread_per_operation():

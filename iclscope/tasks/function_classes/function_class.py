@@ -62,6 +62,11 @@ class FunctionClass(Settings):
         return 1
 
     @property
+    def length_range(self) -> tuple[int, int]:
+        """The shortest and the longest context, as every task has them."""
+        return (self.length, self.length)
+
+    @property
     def points(self) -> int:
         """Inputs per prompt, the last query included."""
         return self.length + 1
