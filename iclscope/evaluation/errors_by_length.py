@@ -10,7 +10,7 @@ from iclscope.baselines.regression import baseline_errors
 from iclscope.errors import require
 from iclscope.evaluation.evaluate import evaluate, function_prompts
 from iclscope.evaluation.squared_errors import SquaredErrors
-from iclscope.models import Model, check_task
+from iclscope.models import Model
 from iclscope.tasks import FunctionClass
 from iclscope.tasks.function_classes.inputs import QUERY_APART
 
@@ -62,7 +62,7 @@ def errors_by_length(
     Raises:
         BadRequest: if the model cannot read the task's prompts, or there is no such length.
     """
-    check_task(model, task)
+    model.check_task(task)
     found = []
     for test, wanted in _tests(task, lengths):
         errors = evaluate(model, test, prompts=prompts, seeds=seeds)

@@ -12,7 +12,7 @@ from torch import Tensor
 from iclscope.errors import require
 from iclscope.evaluation.risks import EVALUATION_PURPOSE, Risks, risks_of
 from iclscope.evaluation.squared_errors import SquaredErrors
-from iclscope.models import Model, check_task
+from iclscope.models import Model
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
 from iclscope.tasks import FunctionClass, FunctionPrompts, PatternClassification, Task, stack_tasks
 from iclscope.threads import one_thread_per_operation
@@ -83,7 +83,7 @@ def evaluate(
     longest = tasks[0].length_range[1]
     sampler = stack_tasks(tasks, seeds or model.seeds, dtype=model.dtype, device=model.device)
     part = _part(longest)
-    if isinstance(tasks[0], FunctionClass):
+    if not isinstance(tasks[0], PatternClassification):
         require(neurons is None, "neurons", "a mask", "None, but for the one-layer model")
         return _squared_errors(model, tasks[0], sampler, prompts, part)
     hinge = torch.zeros(model.run_count, dtype=torch.float64, device=model.device)
@@ -151,7 +151,7 @@ def _tasks_of_runs(model: Model, task: Any, prompts: int) -> list[Any]:
     require(len(tasks) == model.run_count, "number of tasks", len(tasks), f"one, or one per seed, {model.run_count}")
     require(prompts >= 1, "prompts", prompts, "at least 1")
     _check_patterns(model, tasks[0])
-    check_task(model, tasks[0])
+    model.check_task(tasks[0])
     return tasks
 
 
@@ -173,7 +173,7 @@ def _squared_errors(model: Model, task: FunctionClass, sampler: Any, prompts: in
     for _, batch in _parts(sampler, prompts, part):
         squared = (model.predict(batch).output - batch.labels).square() / task.scale
         errors.append(squared if squared.ndim == 3 else squared[..., None])
-    lengths = range(task.length + 1) if task.predictions == "every" else (task.length,)
+    lengths = (task.length,) if task.query_only else range(task.length + 1)
     return SquaredErrors(tuple(lengths), torch.cat(errors, dim=1))
 
 

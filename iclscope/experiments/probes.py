@@ -14,16 +14,19 @@ from iclscope.mechanism import attention_concentration, layer_attention, layer_n
 from iclscope.models import Model
 from iclscope.models.gpt2 import GPT2Transformer
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
-from iclscope.tasks import FunctionSampler, PatternPrompts, PatternSampler, TaskSampler, stack_tasks
+from iclscope.tasks import PatternPrompts, PatternSampler, TaskSampler, stack_tasks
 from iclscope.training.loop import Probe, Records
 
 
 def _measure(name: ProbeName, model: Model, prompts: Any, sampler: TaskSampler) -> Records:
     """One probe on one batch of prompts."""
-    if isinstance(sampler, FunctionSampler):
-        assert name == "squared_error"
+    if name == "weights":
+        return {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    if name == "squared_error":
+        assert not isinstance(sampler, PatternSampler)
         errors = (model.predict(prompts).output - prompts.labels).square() / sampler.task.scale
         return {"squared_error": errors.mean(dim=1).reshape(len(errors), -1)}
+    assert isinstance(sampler, PatternSampler)
     if name == "risk":
         return risks_of(model.predict(prompts).output, prompts.labels)._asdict()
     if isinstance(model, GPT2Transformer):
@@ -68,7 +71,8 @@ class TrialProbe:
         evaluation = trials[0].evaluation
         for name in evaluation.on:
             tasks = [trial.evaluation.on[name] for trial in trials]
-            sampler = stack_tasks(tasks, [trial.seed for trial in trials], device=self._device)
+            seeds = [trial.seed for trial in trials]
+            sampler = stack_tasks(tasks, seeds, dtype=trials[0].dtype, device=self._device)
             self._on[name] = (sampler, sampler.prompts(evaluation.prompts, purpose=EVALUATION_PURPOSE))
         self._live = tuple(live)
 

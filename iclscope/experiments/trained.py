@@ -85,4 +85,5 @@ class TrainedGroup(Generic[AnyModel]):
 
 def untrained_models(trials: Sequence[Trial], device: torch.device | str = "cpu") -> Model:
     """The untrained models of trials of one shape, along one run axis."""
-    return stack_models([trial.model for trial in trials], [trial.seed for trial in trials], device)
+    seeds = [trial.seed for trial in trials]
+    return stack_models([trial.model for trial in trials], seeds, device, trials[0].dtype)

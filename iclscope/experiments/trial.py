@@ -6,10 +6,11 @@ import hashlib
 import json
 from typing import Annotated, Literal
 
+import torch
 from pydantic import Field, model_validator
 
 from iclscope.errors import require, require_finite
-from iclscope.models import GPT2TransformerConfig, ModelConfig, SoftmaxReLUConfig
+from iclscope.models import ModelConfig, SoftmaxReLUConfig
 from iclscope.settings import Settings
 from iclscope.tasks import FunctionClass, PatternClassification, Task
 from iclscope.training.losses import LossName
@@ -19,9 +20,16 @@ from iclscope.training.schedules import Schedule, check_schedule
 # Raised when the same settings give other numbers than before (a changed sampler, say), so that no store mixes them.
 SCIENCE_VERSION = 2
 
-ProbeName = Literal["risk", "attention", "projections", "neurons", "squared_error", "layers"]
-PATTERN_PROBES = frozenset({"risk", "attention", "projections", "neurons", "layers"})
-ONE_LAYER_PROBES = frozenset({"attention", "projections", "neurons"})
+ProbeName = Literal["risk", "attention", "projections", "neurons", "squared_error", "layers", "weights"]
+PATTERN_PROBES = frozenset({"risk", "attention", "projections", "neurons", "layers", "weights"})
+OTHER_PROBES = frozenset({"squared_error", "weights"})
+PROBES_OF_MODEL: dict[str, frozenset[str]] = {
+    "softmax_relu": frozenset({"attention", "projections", "neurons"}),
+    "gpt2": frozenset({"layers"}),
+}
+"""What can be measured inside one model only."""
+
+MODEL_PROBES = frozenset().union(*PROBES_OF_MODEL.values())
 
 AnyTask = Annotated[Task, Field(discriminator="kind")]
 
@@ -38,6 +46,7 @@ class Training(Settings):
     schedule: Annotated[Schedule, Field(discriminator="kind")] | None = Field(
         None, description="sizes of the prompts from step to step; None: always the task's"
     )
+    precision: Literal["single", "double"] = Field("single", description="of weights and prompts: float32 or float64")
     target_risk: float | None = Field(
         None,
         gt=0,
@@ -71,16 +80,15 @@ class Trial(Settings):
         training, on = self.training, self.evaluation.on
         require_finite([("learning_rate", training.learning_rate), ("target_risk", training.target_risk)])
         for task in (self.task, *on.values()):
-            check_readable(self.model, task)
+            self.model.check_task(task)
         if training.schedule is not None:
             check_schedule(training.schedule, self.task)
-        functions = isinstance(self.task, FunctionClass)
-        signs = not isinstance(self.task, FunctionClass) or self.task.function == "linear_classification"
+        signs = not self.task.real_answers
         require(training.loss == "squared" or signs, "loss", training.loss, "squared, where answers are real numbers")
         require(all(isinstance(task, type(self.task)) for task in on.values()), "on", list(on), "tasks of one kind")
         for probe in self.evaluation.probes if on else ():
-            allowed = frozenset({"squared_error"}) if functions else PATTERN_PROBES
-            allowed -= ONE_LAYER_PROBES if isinstance(self.model, GPT2TransformerConfig) else {"layers"}
+            of_task = PATTERN_PROBES if isinstance(self.task, PatternClassification) else OTHER_PROBES
+            allowed = of_task - MODEL_PROBES | of_task & PROBES_OF_MODEL.get(self.model.kind, frozenset())
             require(probe in allowed, "probes", probe, ", ".join(sorted(allowed)))
         wants_risk = on and {"risk", "squared_error"} & set(self.evaluation.probes)
         require(
@@ -133,6 +141,7 @@ class Trial(Settings):
             training.loss,
             training.rate_decay,
             training.schedule,
+            training.precision,
             # Adam moves all runs at one rate.
             training.learning_rate if training.optimizer == "adam" else None,
             on,
@@ -141,27 +150,13 @@ class Trial(Settings):
             evaluation.prompts,
         )
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of weights and prompts."""
+        return torch.float64 if self.training.precision == "double" else torch.float32
+
     def record_steps(self) -> frozenset[int]:
         """The steps at which probes are taken."""
         if not self.evaluation.on:
             return frozenset()
         return frozenset(range(0, self.training.steps, self.evaluation.every)) | {self.training.steps}
-
-
-def check_readable(model: ModelConfig, task: Task) -> None:
-    """Refuse a task whose prompts a model of these sizes cannot read.
-
-    Raises:
-        BadRequest: naming what does not fit.
-    """
-    sizes = (model.d_X, model.d_Y)
-    require((task.d_X, task.d_Y) == sizes, "(d_X, d_Y) of a task", (task.d_X, task.d_Y), f"{sizes}, the model's")
-    if isinstance(model, SoftmaxReLUConfig):
-        allowed = "patterns for the one-layer model; it predicts at the query alone and reads columns"
-        require(isinstance(task, PatternClassification), "task", task.kind, allowed)
-        return
-    every = isinstance(task, FunctionClass) and task.predictions == "every"
-    require(model.tokens == "alternating" or not every, "tokens", model.tokens, "alternating, to predict at every x")
-    longest = task.length_range[1]
-    allowed = f"at most {model.most_points - 1}: {model.positions} positions hold no more examples and a query"
-    require(longest < model.most_points, "length", longest, allowed)

@@ -2,7 +2,7 @@
 
 from iclscope.models.gpt2 import GPT2Prediction, GPT2Transformer
 from iclscope.models.gpt2_config import SIZES, GPT2TransformerConfig
-from iclscope.models.model import Model, ModelConfig, check_task, load_model, stack_models
+from iclscope.models.model import Model, ModelConfig, load_model, stack_models
 from iclscope.models.softmax_relu import Prediction, SoftmaxReLUConfig, SoftmaxReLUTransformer
 
 __all__ = [
@@ -15,7 +15,6 @@ __all__ = [
     "Prediction",
     "SoftmaxReLUConfig",
     "SoftmaxReLUTransformer",
-    "check_task",
     "load_model",
     "stack_models",
 ]

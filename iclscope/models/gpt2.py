@@ -141,27 +141,30 @@ class GPT2Transformer(nn.Module):
         """Where the weights are."""
         return next(self.parameters()).device
 
-    def check_dimensions(self, d_X: int, d_Y: int) -> None:
-        """Refuse a task whose columns have other dimensions.
+    @classmethod
+    def stacked(
+        cls,
+        configs: Sequence[GPT2TransformerConfig],
+        seeds: Sequence[int],
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> GPT2Transformer:
+        """The untrained models of these configs, one per run.
 
         Raises:
-            BadRequest: naming both.
+            BadRequest: if their sizes differ.
         """
-        own = (self.config.d_X, self.config.d_Y)
-        require((d_X, d_Y) == own, "(d_X, d_Y) of the task", (d_X, d_Y), f"{own}, the model's")
+        require(len(set(configs)) == 1, "configs", len(configs), "configs of equal sizes")
+        return cls(configs[0], seeds=seeds, dtype=dtype, device=device)
 
-    def check_length(self, length: int) -> None:
-        """Refuse prompts that are longer than the model's positions.
-
-        Args:
-            length: context examples, the query not counted.
+    def check_task(self, task: Task) -> None:
+        """Refuse a task whose prompts the model cannot read.
 
         Raises:
-            BadRequest: naming the longest that fits.
+            BadRequest: naming what does not fit.
         """
-        most = self.config.most_points - 1
-        allowed = f"at most {most}: {self.config.positions} positions hold no more examples and a query"
-        require(length <= most, "length", length, allowed)
+        self.config.check_task(task)
 
     def predict(self, prompts: ExamplePrompts, *, inside: bool = False) -> GPT2Prediction:
         """Read prompts; differentiable in the weights.
@@ -174,8 +177,8 @@ class GPT2Transformer(nn.Module):
             BadRequest: if the prompts' dimensions are not the model's, or they have more tokens than positions.
         """
         examples = prompts.examples()
-        self.check_dimensions(examples.inputs.shape[3], examples.answers.shape[3])
-        self.check_length(examples.inputs.shape[2] - 1)
+        self.config.check_dimensions(examples.inputs.shape[3], examples.answers.shape[3])
+        self.config.check_length(examples.inputs.shape[2] - 1)
         tokens = examples.tokens(self.config.tokens)
         attention = hidden = None
         if inside:
@@ -238,6 +241,7 @@ class GPT2Transformer(nn.Module):
         chosen = list(indices)
         copy = GPT2Transformer(self.config, seeds=[self.seeds[i] for i in chosen], dtype=self.dtype, device=self.device)
         copy.load_state_dict({name: tensor[chosen] for name, tensor in self.state_dict().items()})
+        copy.stacking = self.stacking
         if self.trained_on is not None:
             copy.trained_on = tuple(self.trained_on[i] for i in chosen)
         return copy

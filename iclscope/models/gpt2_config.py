@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from iclscope.errors import require
 from iclscope.settings import Settings
+from iclscope.tasks import Task
 from iclscope.tasks.examples import TokenFormat
 
 SIZES = {"tiny": (3, 2, 64), "small": (6, 4, 128), "standard": (12, 8, 256)}
@@ -52,6 +53,43 @@ class GPT2TransformerConfig(Settings):
     def shape(self) -> tuple[object, ...]:
         """What must agree for models to be stacked along the run axis: everything."""
         return tuple(self.model_dump().values())
+
+    def described(self) -> dict[str, float | str]:
+        """The sizes in the papers' words, in the order to be shown."""
+        return {"model": "GPT-2", "layers": self.layers, "heads": self.heads, "embedding": self.embedding}
+
+    def check_task(self, task: Task) -> None:
+        """Refuse a task whose prompts a model of these sizes cannot read.
+
+        Raises:
+            BadRequest: naming what does not fit.
+        """
+        self.check_dimensions(task.d_X, task.d_Y)
+        allowed = "alternating, to predict at every x"
+        require(self.tokens == "alternating" or task.query_only, "tokens", self.tokens, allowed)
+        self.check_length(task.length_range[1])
+
+    def check_dimensions(self, d_X: int, d_Y: int) -> None:
+        """Refuse columns of other dimensions.
+
+        Raises:
+            BadRequest: naming both.
+        """
+        own = (self.d_X, self.d_Y)
+        require((d_X, d_Y) == own, "(d_X, d_Y) of the task", (d_X, d_Y), f"{own}, the model's")
+
+    def check_length(self, length: int) -> None:
+        """Refuse prompts that are longer than the positions.
+
+        Args:
+            length: context examples, the query not counted.
+
+        Raises:
+            BadRequest: naming the longest that fits.
+        """
+        most = self.most_points - 1
+        allowed = f"at most {most}: {self.positions} positions hold no more examples and a query"
+        require(length <= most, "length", length, allowed)
 
     @property
     def most_points(self) -> int:

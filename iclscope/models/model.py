@@ -1,8 +1,13 @@
-"""Any model, and its checkpoint whichever it is."""
+"""Any model, and its checkpoint whichever it is.
+
+A model's config has a ``kind``, ``shape``, ``described()``, ``check_task``, and says how many runs train together and
+what a prompt costs; its class is ``stacked`` from many configs. A new model is entered in `Model`, `ModelConfig` and
+``_MODEL_OF`` below; nothing else needs to know its name.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -12,39 +17,31 @@ from iclscope.models.gpt2 import GPT2Transformer
 from iclscope.models.gpt2_config import GPT2TransformerConfig
 from iclscope.models.pretrained import model_of_checkpoint
 from iclscope.models.softmax_relu import SoftmaxReLUConfig, SoftmaxReLUTransformer
-from iclscope.tasks import FunctionClass, Task
 
 Model = SoftmaxReLUTransformer | GPT2Transformer
 ModelConfig = SoftmaxReLUConfig | GPT2TransformerConfig
 
-_MODELS: dict[str, type[Model]] = {model.__name__: model for model in (SoftmaxReLUTransformer, GPT2Transformer)}
+_MODEL_OF: dict[type[ModelConfig], type[Model]] = {
+    SoftmaxReLUConfig: SoftmaxReLUTransformer,
+    GPT2TransformerConfig: GPT2Transformer,
+}
+_MODELS: dict[str, type[Model]] = {model.__name__: model for model in _MODEL_OF.values()}
 
 
-def stack_models(configs: Sequence[ModelConfig], seeds: Sequence[int], device: torch.device | str = "cpu") -> Model:
+def stack_models(
+    configs: Sequence[ModelConfig],
+    seeds: Sequence[int],
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Model:
     """The untrained models of these configs, of one kind and size, along one run axis.
 
     Raises:
         BadRequest: if they are of different kinds or sizes.
     """
-    one_layer = [config for config in configs if isinstance(config, SoftmaxReLUConfig)]
-    gpt2 = [config for config in configs if isinstance(config, GPT2TransformerConfig)]
-    require(not (one_layer and gpt2), "configs", len(configs), "configs of one kind of model")
-    if one_layer:
-        return SoftmaxReLUTransformer(configs=one_layer, seeds=seeds, device=device)
-    require(len(set(gpt2)) == 1, "configs", len(configs), "configs of equal sizes")
-    return GPT2Transformer(gpt2[0], seeds=seeds, device=device)
-
-
-def check_task(model: Model, task: Task) -> None:
-    """Refuse a task whose prompts the model cannot read.
-
-    Raises:
-        BadRequest: naming what does not fit.
-    """
-    model.check_dimensions(task.d_X, task.d_Y)
-    functions, one_layer = isinstance(task, FunctionClass), isinstance(model, SoftmaxReLUTransformer)
-    require(not (functions and one_layer), "task", task.kind, "patterns; functions need a GPT2Transformer")
-    model.check_length(task.length_range[1])
+    require(len({config.kind for config in configs}) == 1, "configs", len(configs), "configs of one kind of model")
+    stacked: Callable[..., Model] = _MODEL_OF[type(configs[0])].stacked
+    return stacked(configs, seeds, dtype=dtype, device=device)
 
 
 def load_model(folder: str | Path, device: torch.device | str = "cpu") -> Model:

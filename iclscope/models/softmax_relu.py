@@ -22,7 +22,7 @@ from iclscope.errors import BadRequest, require, require_finite
 from iclscope.models.pretrained import load_pretrained, write_pretrained
 from iclscope.random_streams import RandomStream
 from iclscope.settings import Settings
-from iclscope.tasks import Prompts, Task, task_from_settings
+from iclscope.tasks import ExamplePrompts, Prompts, Task, columns_of, task_from_settings
 
 TRAINED = ("W_Q", "W_K", "W_V", "W_O")
 
@@ -53,6 +53,21 @@ class SoftmaxReLUConfig(Settings):
     def shape(self) -> tuple[int, ...]:
         """What must agree for models to be stacked along the run axis."""
         return (self.d_X, self.d_Y, self.width, self.m_a or self.d, self.m_b or self.d)
+
+    def described(self) -> dict[str, float | str]:
+        """The sizes in the paper's symbols, in the order to be shown."""
+        return {"model": "one layer", "m": self.width, "δ": self.delta, "ξ": self.xi}
+
+    def check_task(self, task: Task) -> None:
+        """Refuse a task whose prompts a model of these sizes cannot read; every length will do.
+
+        Raises:
+            BadRequest: naming what does not fit.
+        """
+        own = (self.d_X, self.d_Y)
+        require((task.d_X, task.d_Y) == own, "(d_X, d_Y) of the task", (task.d_X, task.d_Y), f"{own}, the model's")
+        allowed = "the query alone: the one-layer model answers one query per prompt"
+        require(task.query_only, "predictions", "every", allowed)
 
     def runs_at_a_time(self, device: torch.device) -> int:  # noqa: ARG002 (the same on every device)
         """How many runs are worth training together: with more a step gets no cheaper per run, but leaves the cache."""
@@ -173,24 +188,33 @@ class SoftmaxReLUTransformer(nn.Module):
         config = self.configs[0]
         return f"d_X={config.d_X}, d_Y={config.d_Y}, width={config.width}, runs={self.run_count}"
 
-    def check_dimensions(self, d_X: int, d_Y: int) -> None:
-        """Refuse a task whose columns the model cannot read.
+    @classmethod
+    def stacked(
+        cls,
+        configs: Sequence[SoftmaxReLUConfig],
+        seeds: Sequence[int],
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> SoftmaxReLUTransformer:
+        """The untrained models of these configs, one per run.
 
         Raises:
-            BadRequest: naming both dimensions.
+            BadRequest: if their sizes differ.
         """
-        config = self.configs[0]
-        require(
-            (d_X, d_Y) == (config.d_X, config.d_Y),
-            "(d_X, d_Y) of the task",
-            (d_X, d_Y),
-            f"({config.d_X}, {config.d_Y}), the model's",
-        )
+        return cls(configs=configs, seeds=seeds, dtype=dtype, device=device)
 
-    def check_length(self, length: int) -> None:
-        """Accept every length: attention over the context has no positions."""
+    def check_task(self, task: Task) -> None:
+        """Refuse a task whose prompts the model cannot read.
 
-    def predict(self, prompts: Prompts, *, neurons: Bool[Tensor, "run width"] | None = None) -> Prediction:
+        Raises:
+            BadRequest: naming what does not fit.
+        """
+        self.configs[0].check_task(task)
+
+    def predict(
+        self, prompts: Prompts | ExamplePrompts, *, neurons: Bool[Tensor, "run width"] | None = None
+    ) -> Prediction:
         """Read prompts; differentiable in the weights.
 
         The products of weights come first: with A = W_Kᵀ W_Q every column is scored as p_sᵀ A p_query, and columns
@@ -198,9 +222,13 @@ class SoftmaxReLUTransformer(nn.Module):
         O(l + m·patterns) if it is sparse.
 
         Args:
-            prompts: a batch per run.
+            prompts: a batch per run, of one query each.
             neurons: which MLP neurons to keep (pruning); None keeps all.
+
+        Raises:
+            BadRequest: if the prompts ask for a prediction at every x.
         """
+        prompts = columns_of(prompts)
         scores = prompts.scores(self.W_K.transpose(1, 2) @ self.W_Q)
         if prompts.mask is not None:
             scores = scores.masked_fill(~prompts.mask, torch.finfo(scores.dtype).min)

@@ -8,9 +8,6 @@ import polars as pl
 
 from iclscope.experiments.experiment import Preset
 from iclscope.experiments.trial import Trial
-from iclscope.models import SoftmaxReLUConfig
-from iclscope.tasks import FunctionClass, PatternClassification
-from iclscope.tasks.patterns import cycle_tasks
 from iclscope.training.schedules import Curriculum
 
 
@@ -24,7 +21,7 @@ def settings_of(trials: Sequence[Trial], preset: Preset, rows: pl.DataFrame) -> 
     """
     values: dict[str, list[str]] = {}
     for trial in trials:
-        for name, value in (_of_task(trial) | _of_model(trial) | _of_training(trial)).items():
+        for name, value in (trial.task.described() | trial.model.described() | _of_training(trial)).items():
             text = value if isinstance(value, str) else f"{value:g}"
             if text not in values.setdefault(name, []):
                 values[name].append(text)
@@ -33,39 +30,6 @@ def settings_of(trials: Sequence[Trial], preset: Preset, rows: pl.DataFrame) -> 
         "test prompts per seed and point": _test_prompts(trials, rows),
         "trainings": str(len(trials)),
     }
-
-
-def _of_task(trial: Trial) -> dict[str, float | str]:
-    task = trial.task
-    if isinstance(task, FunctionClass):
-        extra: dict[str, dict[str, float | str]] = {
-            "sparse_linear": {"s": task.sparsity},
-            "decision_tree": {"depth": task.depth},
-            "relu_network": {"h": task.width},
-        }
-        scaled: dict[str, float | str] = {"answers times": task.y_scale} if task.y_scale != 1 else {}
-        own: dict[str, float | str] = {"functions": task.function.replace("_", " "), "d": task.d_X, "l": task.length}
-        return own | extra.get(task.function, {}) | scaled
-    shortest, longest = task.length_range
-    return {
-        "M1": task.M1,
-        "M2": task.M2,
-        "d_X": task.d_X,
-        "d_Y": task.d_Y,
-        "β": task.beta,
-        "‖q‖": task.q_norm,
-        "K": task.K,
-        "α": task.alpha,
-        "l": longest if shortest == longest else f"{shortest} to {longest}",
-        "training tasks": _tasks_text(task),
-    }
-
-
-def _of_model(trial: Trial) -> dict[str, float | str]:
-    model = trial.model
-    if isinstance(model, SoftmaxReLUConfig):
-        return {"model": "one layer", "m": model.width, "δ": model.delta, "ξ": model.xi}
-    return {"model": "GPT-2", "layers": model.layers, "heads": model.heads, "embedding": model.embedding}
 
 
 def _of_training(trial: Trial) -> dict[str, float | str]:
@@ -105,13 +69,3 @@ def _test_prompts(trials: Sequence[Trial], rows: pl.DataFrame) -> str:
     """How many prompts each number rests on: from the rows, or for trajectories from the trials."""
     counts = set(rows["prompts"].drop_nulls()) if "prompts" in rows.columns else set()
     return ", ".join(str(n) for n in sorted(counts or {trial.evaluation.prompts for trial in trials}))
-
-
-def _tasks_text(task: PatternClassification) -> str:
-    """The training tasks in words."""
-    chosen = task.training_tasks
-    if isinstance(chosen, tuple):
-        return f"{len(chosen)} chosen"
-    if task.training_task_set() == cycle_tasks(task.M1):
-        return "cycle"
-    return chosen if isinstance(chosen, str) else f"share {chosen:.2f}"

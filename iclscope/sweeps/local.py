@@ -48,14 +48,16 @@ def train_trials(
 ) -> TrainingState:
     """Train trials of one shape together; the arguments are those of `train_runs`."""
     task, training = trials[0].task, trials[0].training
-    sampler: Sampler = stack_tasks([trial.task for trial in trials], [trial.seed for trial in trials], device=device)
+    dtype = trials[0].dtype
+    seeds = [trial.seed for trial in trials]
+    sampler: Sampler = stack_tasks([trial.task for trial in trials], seeds, dtype=dtype, device=device)
     if training.schedule is not None:
         longest = task.length_range[1]
         sampler = ScheduledSampler(sampler, training.schedule, dimensions=task.d_X, length=longest)
     return train_runs(
         untrained_models(trials, device),
         sampler,
-        learning_rate=torch.tensor([trial.training.learning_rate for trial in trials], device=device),
+        learning_rate=torch.tensor([trial.training.learning_rate for trial in trials], dtype=dtype, device=device),
         steps=training.steps,
         batch_size=training.batch_size,
         optimizer=training.optimizer,

@@ -1,6 +1,6 @@
 """What a prompt is made of. Tasks know nothing of models."""
 
-from iclscope.tasks.examples import ExamplePrompts, InContextExamples
+from iclscope.tasks.examples import ExamplePrompts, InContextExamples, columns_of
 from iclscope.tasks.function_classes import FunctionClass, FunctionPrompts, FunctionSampler
 from iclscope.tasks.patterns import PatternClassification, PatternPrompts, PatternSampler, PatternShift
 from iclscope.tasks.prompts import DensePrompts, Prompts
@@ -20,6 +20,7 @@ __all__ = [
     "Prompts",
     "Task",
     "TaskSampler",
+    "columns_of",
     "stack_tasks",
     "task_from_settings",
 ]

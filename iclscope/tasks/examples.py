@@ -7,13 +7,14 @@ padded with zeros to the dimension of x. A causal model reads either from left t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, cast, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from iclscope.errors import require
+from iclscope.tasks.prompts import DensePrompts, Prompts
 
 TokenFormat = Literal["columns", "alternating"]
 
@@ -46,6 +47,41 @@ class InContextExamples:
     inputs: Float[Tensor, "run batch points d_X"]
     answers: Float[Tensor, "run batch points d_Y"]
     query_at: Int64[Tensor, "run batch"] | None = None
+
+    def context_mask(self) -> Bool[Tensor, "run batch points"]:
+        """Which points are context: those before the query.
+
+        Raises:
+            BadRequest: where every point is a query.
+        """
+        query_at = self._the_query()
+        points = torch.arange(self.inputs.shape[2], device=self.inputs.device)
+        return points < query_at[..., None]
+
+    def query(self) -> Float[Tensor, "run batch d_X"]:
+        """Inputs of the queries.
+
+        Raises:
+            BadRequest: where every point is a query.
+        """
+        at = self._the_query()[..., None, None].expand(-1, -1, 1, self.inputs.shape[3])
+        return self.inputs.gather(2, at)[:, :, 0]
+
+    def dense(self, labels: Float[Tensor, "run batch"]) -> DensePrompts:
+        """The prompt's matrix P (Li 2024, Section 2) with its columns written out; padding is masked."""
+        mask = self.context_mask()
+        query = torch.cat([self.query(), self.answers.new_zeros(*self.answers.shape[:2], self.answers.shape[3])], dim=2)
+        columns = torch.cat([self.inputs, self.answers], dim=3)
+        if bool((self._the_query() == self.inputs.shape[2] - 1).all()):  # nothing behind any query
+            return DensePrompts(columns[:, :, :-1], query, labels)
+        return DensePrompts(columns, query, labels, mask)
+
+    def _the_query(self) -> Int64[Tensor, "run batch"]:
+        """Where the one query is."""
+        allowed = "the query alone: this model answers one query per prompt"
+        require(self.query_at is not None, "predictions", "every", allowed)
+        assert self.query_at is not None
+        return self.query_at
 
     def tokens(self, form: TokenFormat) -> Tokens:
         """Write the examples as tokens.
@@ -96,3 +132,18 @@ class ExamplePrompts(Protocol):
     def examples(self) -> InContextExamples:
         """The prompts as examples in order."""
         ...
+
+
+def columns_of(prompts: Prompts | ExamplePrompts) -> Prompts:
+    """Prompts as columns, for a model that reads scores and weighted sums of them.
+
+    Prompts that have these maps themselves (sparse ones) are left as they are.
+
+    Raises:
+        BadRequest: if the prompts ask for a prediction at every x.
+    """
+    # Not isinstance with the protocol, which would compute every property of sparse prompts.
+    if hasattr(prompts, "weighted_sum"):
+        return cast("Prompts", prompts)
+    assert isinstance(prompts, ExamplePrompts)
+    return prompts.examples().dense(prompts.labels)

@@ -31,7 +31,11 @@ class PromptSize(NamedTuple):
 
 @runtime_checkable
 class TrainingPrompts(Protocol):
-    """All that a loss asks of prompts."""
+    """All that a loss asks of prompts.
+
+    A batch that lists every prompt there is, for an exact expectation, also has ``weights`` [run, batch]: the prompts'
+    probabilities. Without them all prompts count alike.
+    """
 
     @property
     def labels(self) -> Tensor:

@@ -158,7 +158,7 @@ def train_runs(
             if state.step >= steps:
                 break
             prompts = live.sampler.prompts(batch_size, purpose=TRAINING_PURPOSE, step=state.step)
-            losses = loss(live.model.predict(prompts).output, prompts.labels).flatten(1).mean(dim=1)
+            losses = _mean_loss(loss(live.model.predict(prompts).output, prompts.labels), prompts)
             infinite = ~losses.detach().isfinite().cpu()
             if bool(infinite.any()):
                 live.end(infinite, state.diverged_at)
@@ -226,6 +226,14 @@ class _LiveRuns(Generic[Model]):
             self._keep(kept, remaining)
         else:
             self.indices = []
+
+
+def _mean_loss(losses: Float[Tensor, "run batch *points"], prompts: TrainingPrompts) -> Float[Tensor, " run"]:
+    """Each run's mean loss: all prompts alike, or by their probabilities where a batch lists every prompt there is."""
+    weights: Tensor | None = getattr(prompts, "weights", None)
+    if weights is None:
+        return losses.flatten(1).mean(dim=1)
+    return (losses.flatten(2).mean(dim=2) * weights).sum(dim=1)
 
 
 def _note_divergence_at_the_end(state: TrainingState) -> None:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from iclscope.errors import require, require_finite
-from iclscope.models import GPT2Transformer, SoftmaxReLUTransformer, check_task
+from iclscope.models import GPT2Transformer, SoftmaxReLUTransformer
 from iclscope.tasks import FunctionClass, PatternClassification, Task, stack_tasks
 from iclscope.threads import one_thread_per_operation
 from iclscope.training.loop import Probe, Sampler, train_runs
@@ -75,8 +75,7 @@ def train(
     tasks: list[Any] = [task] * runs if isinstance(task, Task) else list(task)
     require(len(tasks) == runs, "number of tasks", len(tasks), f"one, or one per seed, {runs}")
     first = tasks[0]
-    functions = isinstance(first, FunctionClass)
-    rule: OptimizerName = optimizer or ("adam" if functions else "sgd")
+    rule: OptimizerName = optimizer or ("adam" if first.real_answers else "sgd")
     rate = learning_rate if learning_rate is not None else {"sgd": 1.0, "adam": 1e-3}[rule]
     rates = [rate] * runs if isinstance(rate, (int, float)) else list(rate)
     require(len(rates) == runs, "learning_rate", learning_rate, f"one number, or one per run ({runs})")
@@ -84,7 +83,7 @@ def train(
     require(min(rates) > 0, "learning_rate", min(rates), "positive")
     require(steps >= 0, "steps", steps, "0 or more")
     require(batch_size >= 1, "batch_size", batch_size, "at least 1")
-    check_task(model, first)
+    model.check_task(first)
     sampler: Sampler = stack_tasks(tasks, model.seeds, dtype=model.dtype, device=model.device)
     if schedule is not None:
         check_schedule(schedule, first)
@@ -100,7 +99,7 @@ def train(
             batch_size=batch_size,
             optimizer=rule,
             rate_decay=rate_decay,
-            loss=LOSSES[loss or ("squared" if functions else "hinge")],
+            loss=LOSSES[loss or ("squared" if first.real_answers else "hinge")],
             probe=probe,
         )
     trained = model.runs(range(runs))

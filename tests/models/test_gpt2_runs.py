@@ -13,7 +13,6 @@ from torch import Tensor
 from iclscope.errors import BadRequest
 from iclscope.models import SIZES as PUBLISHED
 from iclscope.models import GPT2Transformer, GPT2TransformerConfig, SoftmaxReLUConfig, stack_models
-from iclscope.models.model import check_task
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
 from iclscope.tasks import FunctionClass
 
@@ -111,9 +110,9 @@ def test_the_longest_prompt_fills_the_positions(tokens: Any) -> None:
         prompts = task.sampler([0], dtype=torch.float64).prompts(2, purpose="test")
         if fits:
             assert bool(model.predict(prompts).output.isfinite().all())
-            check_task(model, task)
+            model.check_task(task)
             continue
-        for refused in (lambda: model.predict(prompts), lambda: check_task(model, task)):  # noqa: B023 (called at once)
+        for refused in (lambda: model.predict(prompts), lambda: model.check_task(task)):  # noqa: B023 (called at once)
             with pytest.raises(BadRequest, match=rf"length = {length}.*at most {longest}: {positions} positions"):
                 refused()
 
@@ -129,7 +128,7 @@ def test_prompts_of_other_dimensions_are_refused() -> None:
         with pytest.raises(BadRequest, match=own):
             model.predict(prompts)
         with pytest.raises(BadRequest, match=own):
-            check_task(model, task)
+            model.check_task(task)
 
 
 def test_columns_cannot_be_asked_at_every_x() -> None:
@@ -140,10 +139,11 @@ def test_columns_cannot_be_asked_at_every_x() -> None:
         model.predict(prompts)
 
 
-def test_the_one_layer_model_reads_no_functions() -> None:
+def test_the_one_layer_model_answers_one_query_only() -> None:
     model = SoftmaxReLUTransformer(d_X=4, d_Y=1)
-    with pytest.raises(BadRequest, match=r"task = 'functions'.*GPT2Transformer"):
-        check_task(model, FUNCTIONS)
+    model.check_task(FUNCTIONS.replace(predictions="query"))
+    with pytest.raises(BadRequest, match=r"predictions = 'every'.*one query per prompt"):
+        model.check_task(FUNCTIONS)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from iclscope.errors import BadRequest
 from iclscope.models import SoftmaxReLUTransformer
-from iclscope.tasks import DensePrompts, PatternClassification, PatternPrompts
+from iclscope.tasks import DensePrompts, FunctionClass, PatternClassification, PatternPrompts
 from iclscope.training.losses import hinge_loss
 
 
@@ -161,9 +161,23 @@ def test_calling_a_model_predicts() -> None:
 
 
 def test_a_task_of_other_dimensions_is_refused() -> None:
+    task = PatternClassification(M1=3, M2=3, d_X=6, d_Y=2)
     with pytest.raises(BadRequest, match=r"\(6, 3\).*\(6, 2\)"):
-        SoftmaxReLUTransformer(d_X=6, d_Y=2).check_dimensions(6, 3)
-    SoftmaxReLUTransformer(d_X=6, d_Y=2).check_dimensions(6, 2)
+        SoftmaxReLUTransformer(d_X=6, d_Y=2).check_task(task.replace(d_Y=3))
+    SoftmaxReLUTransformer(d_X=6, d_Y=2).check_task(task)
+
+
+def test_functions_are_read_as_columns() -> None:
+    """Prompts without columns of their own are written out: [x; y] before the query, whatever the task."""
+    task = FunctionClass(d_X=6, length=4, predictions="query")
+    prompts = task.sampler([0], dtype=torch.float64).prompts(3, purpose="test")
+    model = random_model(0, 1, d_X=6, d_Y=1, width=3)
+    columns = torch.cat([prompts.inputs, prompts.answers[..., None]], dim=3)[:, :, :-1]
+    query = torch.nn.functional.pad(prompts.inputs[:, :, -1], (0, 1))
+    expected = model.predict(DensePrompts(columns, query, prompts.labels))
+    assert torch.equal(model.predict(prompts).output, expected.output)
+    with pytest.raises(BadRequest, match=r"predictions = 'every'.*one query per prompt"):
+        model.predict(task.replace(predictions="every").sampler([0]).prompts(3, purpose="test"))
 
 
 def test_shapes_are_checked_in_these_tests() -> None:

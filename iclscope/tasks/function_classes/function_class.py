@@ -67,6 +67,27 @@ class FunctionClass(Settings):
         return (self.length, self.length)
 
     @property
+    def query_only(self) -> bool:
+        """Whether the model predicts at the last x alone, not at every one."""
+        return self.predictions == "query"
+
+    @property
+    def real_answers(self) -> bool:
+        """Whether answers are real numbers, not signs."""
+        return self.function != "linear_classification"
+
+    def described(self) -> dict[str, float | str]:
+        """The settings in the paper's symbols, in the order to be shown."""
+        extra: dict[str, dict[str, float | str]] = {
+            "sparse_linear": {"s": self.sparsity},
+            "decision_tree": {"depth": self.depth},
+            "relu_network": {"h": self.width},
+        }
+        scaled: dict[str, float | str] = {"answers times": self.y_scale} if self.y_scale != 1 else {}
+        own: dict[str, float | str] = {"functions": self.function.replace("_", " "), "d": self.d_X, "l": self.length}
+        return own | extra.get(self.function, {}) | scaled
+
+    @property
     def points(self) -> int:
         """Inputs per prompt, the last query included."""
         return self.length + 1

@@ -88,6 +88,41 @@ class PatternClassification(Settings):
         """The shortest and the longest context."""
         return (self.length, self.length) if isinstance(self.length, int) else self.length
 
+    @property
+    def query_only(self) -> bool:
+        """Always: the query has one label."""
+        return True
+
+    @property
+    def real_answers(self) -> bool:
+        """Never: labels are signs."""
+        return False
+
+    def described(self) -> dict[str, float | str]:
+        """The settings in the paper's symbols, in the order to be shown."""
+        shortest, longest = self.length_range
+        return {
+            "M1": self.M1,
+            "M2": self.M2,
+            "d_X": self.d_X,
+            "d_Y": self.d_Y,
+            "β": self.beta,
+            "‖q‖": self.q_norm,
+            "K": self.K,
+            "α": self.alpha,
+            "l": longest if shortest == longest else f"{shortest} to {longest}",
+            "training tasks": self._training_tasks_text(),
+        }
+
+    def _training_tasks_text(self) -> str:
+        """The training tasks in words."""
+        chosen = self.training_tasks
+        if isinstance(chosen, tuple):
+            return f"{len(chosen)} chosen"
+        if self.training_task_set() == task_sets.cycle_tasks(self.M1):
+            return "cycle"
+        return chosen if isinstance(chosen, str) else f"share {chosen:.2f}"
+
     def replace(self, **changes: Any) -> PatternClassification:
         """The same task with some settings changed, checked like a new one."""
         return PatternClassification(**{**{name: getattr(self, name) for name in type(self).model_fields}, **changes})

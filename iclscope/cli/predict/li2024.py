@@ -1,8 +1,7 @@
-"""``iclscope predict``: a theory's numbers for given settings, without any training."""
+"""``iclscope predict li2024``: what the theorems ask for and promise."""
 
 from __future__ import annotations
 
-import math
 from typing import Annotated
 
 import typer
@@ -10,23 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from iclscope.errors import require
-from iclscope.tasks.function_classes import FunctionClass
 from iclscope.tasks.patterns import PatternClassification, PatternShift
-from iclscope.theory import garg2022, li2024
-
-predict_app = typer.Typer(
-    help="The theory's numbers for given settings, no training.", invoke_without_command=True, rich_markup_mode=None
-)
+from iclscope.theory import li2024
 
 
-@predict_app.callback()
-def _papers(context: typer.Context) -> None:
-    """The theory's numbers for given settings, no training."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-
-
-@predict_app.command("li2024")
 def predict_li2024(
     alpha: Annotated[float, typer.Option(help="Share α of task-relevant context in training, (0, 1].")] = 0.8,
     alpha_test: Annotated[float, typer.Option(help="The same in testing, α', (0, 1].")] = 0.8,
@@ -99,29 +85,3 @@ def predict_li2024(
 def _met(length: int, needed: float) -> str:
     """Whether a given length is enough."""
     return f"{length}, {'enough' if length >= needed else 'too short'}"
-
-
-@predict_app.command("garg2022")
-def predict_garg2022(
-    d_x: Annotated[int, typer.Option("--d-X", help="Dimension d of the inputs, at least 1.")] = 20,
-    length: Annotated[int, typer.Option(help="The longest context k, at least 0.")] = 40,
-    noise: Annotated[float, typer.Option(help="Standard deviation of noise on the answers, 0 or more.")] = 0.0,
-) -> None:
-    """Expected errors of least squares and averaging on the linear functions of Garg et al. 2022."""
-    task = FunctionClass(d_X=d_x, length=length, noise=noise)
-    curves = garg2022.errors(d=task.d_X, longest=task.length, noise=task.noise)
-    every = max(1, length // 20)
-    table = Table("examples k", "least squares", "averaging", box=None, header_style="bold")
-    for curve in curves:
-        if curve.k % every == 0 or curve.k in (d_x, length):
-            table.add_row(str(curve.k), _number(curve.least_squares), _number(curve.averaging))
-    console = Console()
-    console.print(
-        "Linear functions of Garg et al. 2022 (arXiv 2208.01066): expected squared error of f(x), divided by d, so "
-        "that predicting 0 scores 1. The paper proves nothing of the transformer; it is compared with these methods."
-    )
-    console.print(table)
-
-
-def _number(value: float) -> str:
-    return "infinite" if math.isinf(value) else f"{value:.4g}"

@@ -1,0 +1,24 @@
+"""``iclscope predict``: a theory's numbers for given settings, without any training; one file per paper."""
+
+from __future__ import annotations
+
+import typer
+
+from iclscope.cli.predict.garg2022 import predict_garg2022
+from iclscope.cli.predict.li2024 import predict_li2024
+
+predict_app = typer.Typer(
+    help="The theory's numbers for given settings, no training.", invoke_without_command=True, rich_markup_mode=None
+)
+for _paper, _command in (
+    ("li2024", predict_li2024),
+    ("garg2022", predict_garg2022),
+):
+    predict_app.command(_paper)(_command)
+
+
+@predict_app.callback()
+def _papers(context: typer.Context) -> None:
+    """The theory's numbers for given settings, no training."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
