@@ -31,6 +31,7 @@ def _measure(name: ProbeName, model: Model, prompts: Any, sampler: TaskSampler) 
         return risks_of(model.predict(prompts).output, prompts.labels)._asdict()
     if isinstance(model, GPT2Transformer):
         return _inside(model, prompts, sampler)
+    assert isinstance(model, SoftmaxReLUTransformer)
     return _of_one_layer(name, model, prompts, sampler)
 
 

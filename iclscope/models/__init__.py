@@ -2,6 +2,7 @@
 
 from iclscope.models.gpt2 import GPT2Prediction, GPT2Transformer
 from iclscope.models.gpt2_config import SIZES, GPT2TransformerConfig
+from iclscope.models.linear_attention import LinearAttention, LinearAttentionConfig, LinearAttentionPrediction
 from iclscope.models.model import Model, ModelConfig, load_model, stack_models
 from iclscope.models.softmax_relu import Prediction, SoftmaxReLUConfig, SoftmaxReLUTransformer
 
@@ -10,6 +11,9 @@ __all__ = [
     "GPT2Prediction",
     "GPT2Transformer",
     "GPT2TransformerConfig",
+    "LinearAttention",
+    "LinearAttentionConfig",
+    "LinearAttentionPrediction",
     "Model",
     "ModelConfig",
     "Prediction",

@@ -9,20 +9,18 @@ object, and a single model is the case of one run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from iclscope.errors import BadRequest, require, require_finite
-from iclscope.models.pretrained import load_pretrained, write_pretrained
+from iclscope.errors import require, require_finite
+from iclscope.models.run_model import RunModel
 from iclscope.random_streams import RandomStream
 from iclscope.settings import Settings
-from iclscope.tasks import ExamplePrompts, Prompts, Task, columns_of, task_from_settings
+from iclscope.tasks import ExamplePrompts, Prompts, Task, columns_of
 
 TRAINED = ("W_Q", "W_K", "W_V", "W_O")
 
@@ -92,21 +90,18 @@ class Prediction(NamedTuple):
     hidden: Float[Tensor, "run batch width"]
 
 
-class SoftmaxReLUTransformer(nn.Module):
+class SoftmaxReLUTransformer(RunModel[SoftmaxReLUConfig]):
     """Many one-layer transformers, one per run.
 
     Attributes:
-        configs: sizes and initial scales of each run.
-        seeds: the seed of each run's initial weights.
         W_Q: query matrices, [run, m_a, d].
         W_K: key matrices, [run, m_a, d].
         W_V: value matrices, [run, m_b, d].
         W_O: MLP weights, one row per neuron, [run, m, m_b].
         a: output signs ±1/√m, [run, m]; never trained.
-        trained_on: the task each run was trained on; None if that is not known.
     """
 
-    trained_on: tuple[Task, ...] | None = None
+    config_type = SoftmaxReLUConfig
 
     W_Q: Tensor
     W_K: Tensor
@@ -114,44 +109,13 @@ class SoftmaxReLUTransformer(nn.Module):
     W_O: Tensor
     a: Tensor
 
-    def __init__(
-        self,
-        *,
-        seeds: int | Sequence[int] = 1,
-        configs: Sequence[SoftmaxReLUConfig] | None = None,
-        dtype: torch.dtype = torch.float32,
-        device: torch.device | str = "cpu",
-        **settings: Any,
-    ) -> None:
+    def set_initial_weights(self, dtype: torch.dtype, device: torch.device) -> None:
         """Set the initial values of Li 2024.
 
         W_Q and W_K are δ on their first d_X diagonal entries and 0 elsewhere, W_V is δ on its whole diagonal,
         W_O's entries are N(0, ξ²), a's are uniform on ±1/√m.
-
-        Args:
-            seeds: one per run, or a number of runs (seeds 0, 1, …).
-            configs: one config per run, of equal sizes; leave out to give ``settings`` instead.
-            dtype: precision of the weights.
-            device: where the weights live.
-            settings: fields of `SoftmaxReLUConfig`, the same for all runs.
-
-        Raises:
-            BadRequest: if configs of different sizes are stacked, or their number is not that of the seeds.
         """
-        super().__init__()
-        self.seeds = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
-        require(len(self.seeds) > 0, "seeds", seeds, "at least one run")
-        self.configs = tuple(configs) if configs else (SoftmaxReLUConfig(**settings),) * len(self.seeds)
-        require(not (configs and settings), "settings", sorted(settings), "either configs or settings")
-        require(
-            len(self.configs) == len(self.seeds),
-            "configs",
-            len(self.configs),
-            f"one per seed, {len(self.seeds)}",
-        )
-        require(len({config.shape for config in self.configs}) == 1, "configs", len(self.configs), "equal sizes")
-
-        config = self.configs[0]
+        config = self.config
         d, d_X, m = config.d, config.d_X, config.width
         m_a, m_b = config.m_a or d, config.m_b or d
         stream = RandomStream.from_seeds(self.seeds, "initial weights", device)
@@ -168,49 +132,10 @@ class SoftmaxReLUTransformer(nn.Module):
         self.W_O = nn.Parameter((xi * stream.at(0).normal(m, m_b)).to(dtype))
         self.register_buffer("a", (signs / m**0.5).to(dtype))
 
-    @property
-    def run_count(self) -> int:
-        """The number of runs."""
-        return len(self.seeds)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Precision of the weights."""
-        return self.W_O.dtype
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return self.W_O.device
-
     def extra_repr(self) -> str:
         """Sizes and runs, for ``print(model)``."""
-        config = self.configs[0]
+        config = self.config
         return f"d_X={config.d_X}, d_Y={config.d_Y}, width={config.width}, runs={self.run_count}"
-
-    @classmethod
-    def stacked(
-        cls,
-        configs: Sequence[SoftmaxReLUConfig],
-        seeds: Sequence[int],
-        *,
-        dtype: torch.dtype = torch.float32,
-        device: torch.device | str = "cpu",
-    ) -> SoftmaxReLUTransformer:
-        """The untrained models of these configs, one per run.
-
-        Raises:
-            BadRequest: if their sizes differ.
-        """
-        return cls(configs=configs, seeds=seeds, dtype=dtype, device=device)
-
-    def check_task(self, task: Task) -> None:
-        """Refuse a task whose prompts the model cannot read.
-
-        Raises:
-            BadRequest: naming what does not fit.
-        """
-        self.configs[0].check_task(task)
 
     def predict(
         self, prompts: Prompts | ExamplePrompts, *, neurons: Bool[Tensor, "run width"] | None = None
@@ -241,66 +166,3 @@ class SoftmaxReLUTransformer(nn.Module):
         return Prediction((hidden @ a[..., None])[..., 0], attention, hidden)
 
     forward = predict
-
-    def runs(self, indices: Sequence[int]) -> SoftmaxReLUTransformer:
-        """A copy that holds some of the runs, in the given order."""
-        chosen = list(indices)
-        copy = SoftmaxReLUTransformer(
-            seeds=[self.seeds[i] for i in chosen],
-            configs=[self.configs[i] for i in chosen],
-            dtype=self.W_O.dtype,
-            device=self.W_O.device,
-        )
-        copy.load_state_dict({name: tensor[chosen] for name, tensor in self.state_dict().items()})
-        if self.trained_on is not None:
-            copy.trained_on = tuple(self.trained_on[i] for i in chosen)
-        return copy
-
-    def run(self, index: int) -> SoftmaxReLUTransformer:
-        """A copy that holds one run."""
-        return self.runs([index])
-
-    def untrained(self) -> SoftmaxReLUTransformer:
-        """The same runs at their initial values."""
-        return SoftmaxReLUTransformer(
-            seeds=self.seeds, configs=self.configs, dtype=self.W_O.dtype, device=self.W_O.device
-        )
-
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Write ``config.json`` and ``model.safetensors`` into a folder, atomically.
-
-        Args:
-            folder: made if it does not exist; an older checkpoint in it is replaced only once the new one is whole.
-        """
-        config = {
-            "model": type(self).__name__,
-            "seeds": list(self.seeds),
-            "trained_on": None if self.trained_on is None else [task.model_dump() for task in self.trained_on],
-            "runs": [config.model_dump() for config in self.configs],
-        }
-        write_pretrained(Path(folder), config, dict(self.state_dict()))
-
-    @classmethod
-    def from_pretrained(cls, folder: str | Path, device: torch.device | str = "cpu") -> SoftmaxReLUTransformer:
-        """Load what `save_pretrained` wrote.
-
-        Raises:
-            BadRequest: if the folder holds no checkpoint, a broken one, or one of another model.
-        """
-        config, weights = load_pretrained(Path(folder), cls.__name__, device)
-        try:
-            model = cls(
-                seeds=config["seeds"],
-                configs=[SoftmaxReLUConfig(**run) for run in config["runs"]],
-                dtype=weights["W_O"].dtype,
-                device=device,
-            )
-            model.load_state_dict(weights)
-            if config.get("trained_on") is not None:
-                model.trained_on = tuple(task_from_settings(task) for task in config["trained_on"])
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            reason = " ".join(str(error).split())
-            raise BadRequest(
-                f"checkpoint = {str(folder)!r} is not allowed: it does not fit the model ({reason})"
-            ) from error
-        return model

@@ -2,6 +2,7 @@
 
 from iclscope.tasks.examples import ExamplePrompts, InContextExamples, columns_of
 from iclscope.tasks.function_classes import FunctionClass, FunctionPrompts, FunctionSampler
+from iclscope.tasks.linear_regression import LinearRegression, LinearRegressionSampler
 from iclscope.tasks.patterns import PatternClassification, PatternPrompts, PatternSampler, PatternShift
 from iclscope.tasks.prompts import DensePrompts, Prompts
 from iclscope.tasks.task import Task, TaskSampler, stack_tasks, task_from_settings
@@ -13,6 +14,8 @@ __all__ = [
     "FunctionPrompts",
     "FunctionSampler",
     "InContextExamples",
+    "LinearRegression",
+    "LinearRegressionSampler",
     "PatternClassification",
     "PatternPrompts",
     "PatternSampler",

@@ -14,12 +14,17 @@ import torch
 
 from iclscope.errors import require
 from iclscope.tasks.function_classes import FunctionClass, FunctionSampler
+from iclscope.tasks.linear_regression import LinearRegression, LinearRegressionSampler
 from iclscope.tasks.patterns import PatternClassification, PatternSampler
 
-Task = PatternClassification | FunctionClass
-TaskSampler = PatternSampler | FunctionSampler
+Task = PatternClassification | FunctionClass | LinearRegression
+TaskSampler = PatternSampler | FunctionSampler | LinearRegressionSampler
 
-_KINDS: dict[str, type[Task]] = {"patterns": PatternClassification, "functions": FunctionClass}
+_KINDS: dict[str, type[Task]] = {
+    "patterns": PatternClassification,
+    "functions": FunctionClass,
+    "linear_regression": LinearRegression,
+}
 
 
 def task_from_settings(settings: Any) -> Task:

@@ -1,0 +1,190 @@
+"""What our own models with a run axis share: runs, copies, checkpoints. A model adds its weights and `predict`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+
+import torch
+from torch import nn
+
+from iclscope.errors import BadRequest, require
+from iclscope.models.pretrained import load_pretrained, write_pretrained
+from iclscope.tasks import Task, task_from_settings
+
+
+class RunConfig(Protocol):
+    """Sizes and initial values of one run."""
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """What must agree for models to be stacked along the run axis."""
+        ...
+
+    def check_task(self, task: Task) -> None:
+        """Refuse a task whose prompts the model cannot read."""
+        ...
+
+    def model_dump(self) -> dict[str, Any]:
+        """All settings."""
+        ...
+
+
+Config = TypeVar("Config", bound=RunConfig)
+
+
+class RunModel(nn.Module, Generic[Config]):
+    """Many models of equal sizes, one per run; every weight has a leading run axis.
+
+    A subclass names its ``config_type`` and sets its weights in ``set_initial_weights``.
+
+    Attributes:
+        configs: sizes and initial values of each run.
+        seeds: the seed of each run's initial weights.
+        trained_on: the task each run was trained on; None if that is not known.
+    """
+
+    config_type: ClassVar[type[Any]]
+    trained_on: tuple[Task, ...] | None = None
+
+    def __init__(
+        self,
+        *,
+        seeds: int | Sequence[int] = 1,
+        configs: Sequence[Config] | None = None,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+        **settings: Any,
+    ) -> None:
+        """Set the initial values.
+
+        Args:
+            seeds: one per run, or a number of runs (seeds 0, 1, …).
+            configs: one config per run, of equal sizes; leave out to give ``settings`` instead.
+            dtype: precision of the weights.
+            device: where the weights live.
+            settings: fields of the config, the same for all runs.
+
+        Raises:
+            BadRequest: if configs of different sizes are stacked, or their number is not that of the seeds.
+        """
+        super().__init__()
+        self.seeds = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+        require(len(self.seeds) > 0, "seeds", seeds, "at least one run")
+        self.configs: tuple[Config, ...] = (
+            tuple(configs) if configs else (self.config_type(**settings),) * len(self.seeds)
+        )
+        require(not (configs and settings), "settings", sorted(settings), "either configs or settings")
+        require(len(self.configs) == len(self.seeds), "configs", len(self.configs), f"one per seed, {len(self.seeds)}")
+        require(len({config.shape for config in self.configs}) == 1, "configs", len(self.configs), "equal sizes")
+        self.set_initial_weights(dtype, torch.device(device))
+
+    def set_initial_weights(self, dtype: torch.dtype, device: torch.device) -> None:
+        """Make the weights, a function of configs and seeds alone."""
+        raise NotImplementedError(f"{type(self).__name__} says how its weights start")
+
+    @property
+    def config(self) -> Config:
+        """The sizes of every run, and the initial values of the first."""
+        return self.configs[0]
+
+    @property
+    def run_count(self) -> int:
+        """The number of runs."""
+        return len(self.seeds)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the weights."""
+        return next(self.parameters()).dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    @classmethod
+    def stacked(
+        cls,
+        configs: Sequence[Config],
+        seeds: Sequence[int],
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> Self:
+        """The untrained models of these configs, one per run.
+
+        Raises:
+            BadRequest: if their sizes differ.
+        """
+        return cls(configs=configs, seeds=seeds, dtype=dtype, device=device)
+
+    def check_task(self, task: Task) -> None:
+        """Refuse a task whose prompts the model cannot read.
+
+        Raises:
+            BadRequest: naming what does not fit.
+        """
+        self.config.check_task(task)
+
+    def runs(self, indices: Sequence[int]) -> Self:
+        """A copy that holds some of the runs, in the given order."""
+        chosen = list(indices)
+        copy = type(self)(
+            seeds=[self.seeds[i] for i in chosen],
+            configs=[self.configs[i] for i in chosen],
+            dtype=self.dtype,
+            device=self.device,
+        )
+        copy.load_state_dict({name: tensor[chosen] for name, tensor in self.state_dict().items()})
+        if self.trained_on is not None:
+            copy.trained_on = tuple(self.trained_on[i] for i in chosen)
+        return copy
+
+    def run(self, index: int) -> Self:
+        """A copy that holds one run."""
+        return self.runs([index])
+
+    def untrained(self) -> Self:
+        """The same runs at their initial values."""
+        return type(self)(seeds=self.seeds, configs=self.configs, dtype=self.dtype, device=self.device)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write ``config.json`` and ``model.safetensors`` into a folder, atomically.
+
+        Args:
+            folder: made if it does not exist; an older checkpoint in it is replaced only once the new one is whole.
+        """
+        config = {
+            "model": type(self).__name__,
+            "seeds": list(self.seeds),
+            "trained_on": None if self.trained_on is None else [task.model_dump() for task in self.trained_on],
+            "runs": [config.model_dump() for config in self.configs],
+        }
+        write_pretrained(Path(folder), config, dict(self.state_dict()))
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, device: torch.device | str = "cpu") -> Self:
+        """Load what `save_pretrained` wrote.
+
+        Raises:
+            BadRequest: if the folder holds no checkpoint, a broken one, or one of another model.
+        """
+        config, weights = load_pretrained(Path(folder), cls.__name__, device)
+        try:
+            model = cls(
+                seeds=config["seeds"],
+                configs=[cls.config_type(**run) for run in config["runs"]],
+                dtype=next(iter(weights.values())).dtype,
+                device=device,
+            )
+            model.load_state_dict(weights)
+            if config.get("trained_on") is not None:
+                model.trained_on = tuple(task_from_settings(task) for task in config["trained_on"])
+        except (KeyError, TypeError, ValueError, RuntimeError, StopIteration) as error:
+            reason = " ".join(str(error).split())
+            raise BadRequest(
+                f"checkpoint = {str(folder)!r} is not allowed: it does not fit the model ({reason})"
+            ) from error
+        return model

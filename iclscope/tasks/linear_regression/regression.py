@@ -1,0 +1,153 @@
+"""The settings of linear regression in context: where x, w and y come from, and how the query differs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field, model_validator
+
+from iclscope.errors import require, require_finite
+from iclscope.settings import Settings
+
+if TYPE_CHECKING:
+    from iclscope.tasks.linear_regression.sampler import LinearRegressionSampler
+
+Matrix = tuple[tuple[float, ...], ...]
+
+
+class LinearRegression(Settings):
+    """y = ⟨w, x⟩ + noise, w drawn anew for every prompt; the answer to the last x alone is asked for.
+
+    Von Oswald 2023 draws x uniformly, Zhang 2024 from N(0, Λ). The defaults are those of von Oswald's public code.
+    """
+
+    kind: Literal["linear_regression"] = Field("linear_regression", description="which task this is")
+    d_X: int = Field(10, ge=1, description="input dimension d")
+    length: int = Field(10, ge=0, description="context length N (M in the testing prompts of Zhang 2024)")
+    inputs: Literal["uniform", "gaussian"] = Field("uniform", description="x ~ U(−h, h)^d, or N(0, Λ)")
+    half_width: float = Field(
+        0.5, gt=0, description="h of uniform inputs: 1/2 in von Oswald's public code, 1 in the paper's text"
+    )
+    covariance: Literal["identity", "exponential"] | Matrix = Field(
+        "identity",
+        description="Λ of gaussian inputs: identity, a matrix, or exponential: diagonal, Exp(1), drawn per prompt",
+    )
+    x_scale: float = Field(1.0, description="every x, the query's too, is multiplied by this")
+    query_scale: float = Field(1.0, description="the query's x alone is multiplied by this")
+    weight_scale: float = Field(1.0, description="w ~ N(0, weight_scale² I)")
+    weight: tuple[float, ...] | None = Field(
+        None, description="one w for all prompts, before weight_scale; None: drawn"
+    )
+    noise: float = Field(0.0, ge=0, description="standard deviation of normal noise on the answers in the context")
+
+    @model_validator(mode="after")
+    def _check(self) -> LinearRegression:
+        scales = ("half_width", "x_scale", "query_scale", "weight_scale", "noise")
+        require_finite([(name, getattr(self, name)) for name in scales])
+        for name in ("x_scale", "query_scale", "weight_scale"):
+            require(getattr(self, name) != 0, name, getattr(self, name), "any number but 0")
+        if self.inputs == "uniform":
+            require(self.covariance == "identity", "covariance", "given", "with inputs = 'gaussian' only")
+        if not isinstance(self.covariance, str):
+            check_covariance(self.covariance, self.d_X)
+        if self.weight is not None:
+            require_finite([("weight", value) for value in self.weight])
+            require(len(self.weight) == self.d_X, "entries of weight", len(self.weight), f"d_X = {self.d_X}")
+        return self
+
+    @property
+    def d_Y(self) -> int:
+        """An answer is one number."""
+        return 1
+
+    @property
+    def length_range(self) -> tuple[int, int]:
+        """The shortest and the longest context, as every task has them."""
+        return (self.length, self.length)
+
+    @property
+    def query_only(self) -> bool:
+        """Always: the last x is the query."""
+        return True
+
+    @property
+    def real_answers(self) -> bool:
+        """Always: answers are real numbers."""
+        return True
+
+    @property
+    def scale(self) -> float:
+        """E ⟨w, x⟩² at a query drawn like the context: what predicting 0 errs; errors are divided by it."""
+        weight = np.ones(self.d_X) if self.weight is None else np.asarray(self.weight)
+        covariance = self.input_covariance()
+        # E w wᵀ is the identity where w is drawn, w wᵀ where it is fixed.
+        second = np.trace(covariance) if self.weight is None else weight @ covariance @ weight
+        return float(second) * (self.x_scale * self.weight_scale) ** 2
+
+    def input_covariance(self) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+        """Λ = E x xᵀ [d, d] before ``x_scale``; its mean over prompts where it is drawn anew for each."""
+        if self.inputs == "uniform":
+            return np.eye(self.d_X) * self.half_width**2 / 3
+        return np.eye(self.d_X) if isinstance(self.covariance, str) else np.asarray(self.covariance, dtype=float)
+
+    def described(self) -> dict[str, float | str]:
+        """The settings in the papers' symbols, in the order to be shown."""
+        inputs = f"U(−{self.half_width:g}, {self.half_width:g})" if self.inputs == "uniform" else "N(0, Λ)"
+        shown: dict[str, float | str] = {"functions": "linear", "d": self.d_X, "N": self.length, "x": inputs}
+        if self.inputs == "gaussian":
+            shown["Λ"] = self.covariance if isinstance(self.covariance, str) else "given"
+        changed = {"x times": self.x_scale, "query times": self.query_scale, "w times": self.weight_scale}
+        shown |= {name: value for name, value in changed.items() if value != 1}
+        return shown | ({"noise": self.noise} if self.noise else {})
+
+    def replace(self, **changes: Any) -> LinearRegression:
+        """The same task with some settings changed, checked like a new one."""
+        return LinearRegression(**{**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """What must agree for tasks to be sampled in one batch: everything, since no setting is drawn per run."""
+        return tuple(self.model_dump().values())
+
+    @staticmethod
+    def stacked(
+        tasks: Sequence[LinearRegression],
+        seeds: Sequence[int],
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> LinearRegressionSampler:
+        """A sampler of these tasks, one per run.
+
+        Raises:
+            BadRequest: if they differ, or their number is not that of the seeds.
+        """
+        from iclscope.tasks.linear_regression.sampler import LinearRegressionSampler
+
+        require(len(tasks) == len(seeds) > 0, "number of tasks", len(tasks), f"one per seed, {len(seeds)}")
+        require(len({task.shape for task in tasks}) == 1, "tasks", len(tasks), "equal tasks")
+        return LinearRegressionSampler(tasks[0], seeds, dtype=dtype, device=device)
+
+    def sampler(
+        self, seeds: Sequence[int], *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+    ) -> LinearRegressionSampler:
+        """A sampler of this task's prompts with one run per seed."""
+        return self.stacked([self] * len(seeds), seeds, dtype=dtype, device=device)
+
+
+def check_covariance(covariance: Matrix, d: int, option: str = "covariance") -> None:
+    """Refuse a matrix that is no covariance of d inputs.
+
+    Raises:
+        BadRequest: if it is not square of size d, finite, symmetric and positive definite.
+    """
+    rows = [len(row) for row in covariance]
+    require(rows == [d] * d, f"rows of {option}", rows, f"{d} of {d} numbers each, as d_X = {d}")
+    require_finite([(option, value) for row in covariance for value in row])
+    matrix = np.asarray(covariance, dtype=float)
+    require(bool(np.allclose(matrix, matrix.T)), option, "given", "a symmetric matrix; this one is not")
+    least = float(np.linalg.eigvalsh(matrix)[0])
+    require(least > 0, f"smallest eigenvalue of {option}", least, "positive: a covariance is positive definite")

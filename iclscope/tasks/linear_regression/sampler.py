@@ -1,0 +1,102 @@
+"""Drawing prompts of linear regression, for many runs at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from iclscope.errors import require
+from iclscope.random_streams import RandomStream
+from iclscope.tasks.function_classes.sampler import FunctionPrompts
+from iclscope.tasks.linear_regression.regression import LinearRegression
+from iclscope.tasks.prompts import PromptSize
+
+
+class LinearRegressionSampler:
+    """Prompts of linear regression, a stream per run.
+
+    A batch is a pure function of the run's seed, the purpose and the step.
+
+    Attributes:
+        task: the settings.
+    """
+
+    task: LinearRegression
+
+    def __init__(
+        self,
+        task: LinearRegression,
+        seeds: Sequence[int],
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Set up the streams.
+
+        Args:
+            task: the settings, the same for all runs.
+            seeds: one per run.
+            dtype: precision of the prompts; numbers are drawn in float64 whatever it is.
+            device: where prompts are made.
+        """
+        self.task = task
+        self._seeds = tuple(seeds)
+        self._dtype = dtype
+        self._device = torch.device(device)
+
+    def runs(self, indices: Sequence[int]) -> LinearRegressionSampler:
+        """The sampler of some of the runs, in the given order."""
+        seeds = [self._seeds[i] for i in indices]
+        return LinearRegressionSampler(self.task, seeds, dtype=self._dtype, device=self._device)
+
+    def prompts(self, batch: int, *, purpose: str, step: int = 0, size: PromptSize | None = None) -> FunctionPrompts:
+        """Draw a batch of prompts for every run.
+
+        Args:
+            batch: prompts per run.
+            purpose: "training", "evaluation", … Prompts of different purposes are independent.
+            step: which batch; equal steps give equal prompts.
+            size: another number of examples than the task's own.
+
+        Raises:
+            BadRequest: if the size asks for fewer dimensions: all are used here.
+        """
+        task = self.task
+        length = task.length if size is None else size.length
+        fewer = size is not None and size.dimensions is not None and size.dimensions != task.d_X
+        require(not fewer, "dimensions of a schedule", getattr(size, "dimensions", None), f"d_X = {task.d_X}")
+        x = self._inputs(self._stream(purpose, "inputs", step), batch, length + 1) * task.x_scale
+        x[:, :, -1] *= task.query_scale
+        values = torch.einsum("rbpd,rbd->rbp", x, self._weights(self._stream(purpose, "weights", step), batch))
+        answers = values
+        if task.noise:
+            answers = values + task.noise * self._stream(purpose, "noise", step).normal(batch, length + 1)
+        kind = self._dtype
+        return FunctionPrompts(x.to(kind), answers.to(kind), values.to(kind), predict_at_every_point=False)
+
+    def _stream(self, purpose: str, what: str, step: int) -> RandomStream:
+        return RandomStream.from_seeds(self._seeds, f"{purpose} {what}", self._device).at(step)
+
+    def _inputs(self, stream: RandomStream, batch: int, points: int) -> Float64[Tensor, "run batch points d"]:
+        task = self.task
+        if task.inputs == "uniform":
+            return (2 * stream.uniform(batch, points, task.d_X) - 1) * task.half_width
+        normal = stream.normal(batch, points, task.d_X)
+        if task.covariance == "exponential":
+            variances = -torch.log1p(-stream.at(1).uniform(batch, 1, task.d_X))
+            return normal * variances.sqrt()
+        if task.covariance == "identity":
+            return normal
+        root = np.linalg.cholesky(task.input_covariance())
+        return normal @ torch.from_numpy(root).to(self._device).T
+
+    def _weights(self, stream: RandomStream, batch: int) -> Float64[Tensor, "run batch d"]:
+        task = self.task
+        if task.weight is None:
+            return task.weight_scale * stream.normal(batch, task.d_X)
+        fixed = torch.tensor(task.weight, dtype=torch.float64, device=self._device) * task.weight_scale
+        return fixed.expand(len(self._seeds), batch, task.d_X)
