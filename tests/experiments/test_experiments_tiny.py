@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from iclscope.baselines import baseline_outputs
+from iclscope.baselines import classifier_outputs
 from iclscope.baselines.regression import REGRESSION_BASELINES, trees, two_layer_network
 from iclscope.evaluation import bootstrap
 from iclscope.experiments.experiment import PAPERS, Experiment, Preset, experiments_of
@@ -79,7 +79,7 @@ def makings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Makings]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prompt_length, "STEPS", TINY_STEPS_OF_LENGTHS)
         # Starting processes takes longer than fitting these few prompts.
-        patch.setattr(baselines, "baseline_outputs", partial(baseline_outputs, processes=1))
+        patch.setattr(baselines, "classifier_outputs", partial(classifier_outputs, processes=1))
         patch.setattr(garg2022_rows, "PROMPTS", 16)
         patch.setattr(bootstrap, "RESAMPLES", 50)
         patch.setattr(trees, "BOOSTING_ROUNDS", 2)
