@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 from matplotlib.figure import Figure
@@ -105,6 +105,15 @@ class Experiment:
         return measured if self.controls is None else pl.concat([measured, self.controls(measured)], how="diagonal")
 
 
+class Abilities(NamedTuple):
+    """What the theory or the model of a paper covers, for the page that shows papers side by side."""
+
+    nonlinear_attention: bool = False
+    mlp: bool = False
+    distribution_shift: bool = False
+    pruning: bool = False
+
+
 @dataclass(frozen=True)
 class Paper:
     """A paper whose figures are redrawn.
@@ -115,6 +124,9 @@ class Paper:
         citation: authors, venue, year.
         summary: one line for lists.
         seeds: how many seeds per point at each preset.
+        model: what is trained, in a few words.
+        task: what it learns in context, in a few words.
+        abilities: what theory or model cover.
         least_seeds: the fewest that give an interval; 1 where single seeds have one over prompts.
     """
 
@@ -123,6 +135,9 @@ class Paper:
     citation: str
     summary: str
     seeds: Mapping[str, int]
+    model: str
+    task: str
+    abilities: Abilities
     least_seeds: int = 2
 
 
@@ -135,6 +150,9 @@ PAPERS = {
             "Li, Wang, Lu, Cui and Chen, ICML 2024, arXiv:2402.15607",
             "one layer of softmax attention and a ReLU MLP, and GPT-2, trained on prompts of orthogonal patterns",
             seeds={"quick": 5, "lab": 10, "paper": 20},
+            model="one layer: softmax attention, then a ReLU MLP; GPT-2 with 3 layers",
+            task="binary classification of inputs made of orthogonal patterns",
+            abilities=Abilities(nonlinear_attention=True, mlp=True, distribution_shift=True, pruning=True),
         ),
         Paper(
             "garg2022",
@@ -143,6 +161,9 @@ PAPERS = {
             "GPT-2 trained to learn linear functions, sparse ones, decision trees and ReLU networks in context",
             # One seed is the published run; its intervals are over prompts.
             seeds={"quick": 3, "lab": 3, "paper": 1},
+            model="GPT-2 with 3 to 12 layers",
+            task="linear and sparse linear functions, decision trees, ReLU networks",
+            abilities=Abilities(nonlinear_attention=True, mlp=True, distribution_shift=True),
             least_seeds=1,
         ),
     )

@@ -52,6 +52,7 @@ def stack_tasks(
         BadRequest: if they are of different kinds or shapes.
     """
     kinds = sorted({task.kind for task in tasks})
+    require(len(tasks) == len(seeds) > 0, "number of tasks", len(tasks), f"one per seed, {len(seeds)}")
     require(len(kinds) == 1, "tasks", kinds, "tasks of one kind")
     stacked: Callable[..., TaskSampler] = type(tasks[0]).stacked
     return stacked(tasks, seeds, dtype=dtype, device=device)

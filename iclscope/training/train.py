@@ -75,7 +75,8 @@ def train(
     tasks: list[Any] = [task] * runs if isinstance(task, Task) else list(task)
     require(len(tasks) == runs, "number of tasks", len(tasks), f"one, or one per seed, {runs}")
     first = tasks[0]
-    rule: OptimizerName = optimizer or ("adam" if first.real_answers else "sgd")
+    on_patterns = isinstance(first, PatternClassification)
+    rule: OptimizerName = optimizer or ("sgd" if on_patterns else "adam")
     rate = learning_rate if learning_rate is not None else {"sgd": 1.0, "adam": 1e-3}[rule]
     rates = [rate] * runs if isinstance(rate, (int, float)) else list(rate)
     require(len(rates) == runs, "learning_rate", learning_rate, f"one number, or one per run ({runs})")
@@ -99,7 +100,7 @@ def train(
             batch_size=batch_size,
             optimizer=rule,
             rate_decay=rate_decay,
-            loss=LOSSES[loss or ("squared" if first.real_answers else "hinge")],
+            loss=LOSSES[loss or ("hinge" if on_patterns else "squared")],
             probe=probe,
         )
     trained = model.runs(range(runs))
