@@ -126,7 +126,7 @@ class Paper:
         seeds: how many seeds per point at each preset.
         model: what is trained, in a few words.
         task: what it learns in context, in a few words.
-        abilities: what theory or model cover.
+        abilities: what theory or model cover; None for what is about several papers.
         least_seeds: the fewest that give an interval; 1 where single seeds have one over prompts.
     """
 
@@ -137,7 +137,7 @@ class Paper:
     seeds: Mapping[str, int]
     model: str
     task: str
-    abilities: Abilities
+    abilities: Abilities | None
     least_seeds: int = 2
 
 

@@ -16,6 +16,9 @@ ABILITIES = ("nonlinear attention", "MLP", "distribution shift", "pruning")
 """The columns of the table, in the order of a paper's abilities."""
 
 
+_WORDS = {"holds": ("holds", "hold"), "fails": ("fails", "fail"), "inconclusive": ("open", "open")}
+
+
 @dataclass(frozen=True)
 class PaperCard:
     """What the page tells of one paper.
@@ -26,7 +29,7 @@ class PaperCard:
         citation: full reference; addresses in it become links.
         model: what is trained.
         task: what it learns in context.
-        abilities: whether theory or model cover each of `ABILITIES`.
+        abilities: whether theory or model cover each of `ABILITIES`; empty for what is no paper of its own.
         preset: the preset that was run.
         seeds: how many seeds per setting.
         claims: the judged claims.
@@ -90,6 +93,8 @@ def render_index(papers: Sequence[PaperCard], common: Sequence[CommonFigure]) ->
         .get_template("index.html.jinja")
         .render(
             papers=papers,
+            covered=[paper for paper in papers if paper.abilities],
+            words=_WORDS,
             common=common,
             abilities=ABILITIES,
             claims=claims,

@@ -81,7 +81,7 @@ def _card(folder: Path, paper: Paper) -> PaperCard | None:
         citation=paper.citation,
         model=paper.model,
         task=paper.task,
-        abilities=tuple(paper.abilities),
+        abilities=tuple(paper.abilities or ()),
         preset=run["settings"]["preset"],
         seeds=run["settings"]["seeds"],
         claims=list(_judged(paper.name, claims)),
