@@ -14,12 +14,20 @@ from iclscope.evaluation.risks import EVALUATION_PURPOSE, Risks, risks_of
 from iclscope.evaluation.squared_errors import SquaredErrors
 from iclscope.models import Model
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
-from iclscope.tasks import FunctionClass, FunctionPrompts, LinearRegression, PatternClassification, Task, stack_tasks
+from iclscope.tasks import (
+    FunctionClass,
+    FunctionPrompts,
+    LinearRegression,
+    OrthonormalFeatures,
+    PatternClassification,
+    Task,
+    stack_tasks,
+)
 from iclscope.threads import one_thread_per_operation
 
 _COLUMNS_AT_ONCE = 400_000
 
-OtherTask = FunctionClass | LinearRegression
+OtherTask = FunctionClass | LinearRegression | OrthonormalFeatures
 """Tasks whose answers are judged by squared errors."""
 
 
@@ -155,6 +163,9 @@ def _tasks_of_runs(model: Model, task: Any, prompts: int) -> list[Any]:
     require(prompts >= 1, "prompts", prompts, "at least 1")
     _check_patterns(model, tasks[0])
     model.check_task(tasks[0])
+    if isinstance(tasks[0], OrthonormalFeatures):
+        expectation = tasks[0].expectation
+        require(expectation == "sampled", "expectation", expectation, "sampled: tests are on single prompts")
     return tasks
 
 

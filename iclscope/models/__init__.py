@@ -4,10 +4,12 @@ from iclscope.models.gpt2 import GPT2Prediction, GPT2Transformer
 from iclscope.models.gpt2_config import SIZES, GPT2TransformerConfig
 from iclscope.models.linear_attention import LinearAttention, LinearAttentionConfig, LinearAttentionPrediction
 from iclscope.models.model import Model, ModelConfig, load_model, stack_models
+from iclscope.models.softmax_attention import AttentionPrediction, SoftmaxAttention, SoftmaxAttentionConfig
 from iclscope.models.softmax_relu import Prediction, SoftmaxReLUConfig, SoftmaxReLUTransformer
 
 __all__ = [
     "SIZES",
+    "AttentionPrediction",
     "GPT2Prediction",
     "GPT2Transformer",
     "GPT2TransformerConfig",
@@ -17,6 +19,8 @@ __all__ = [
     "Model",
     "ModelConfig",
     "Prediction",
+    "SoftmaxAttention",
+    "SoftmaxAttentionConfig",
     "SoftmaxReLUConfig",
     "SoftmaxReLUTransformer",
     "load_model",

@@ -15,15 +15,17 @@ import torch
 from iclscope.errors import require
 from iclscope.tasks.function_classes import FunctionClass, FunctionSampler
 from iclscope.tasks.linear_regression import LinearRegression, LinearRegressionSampler
+from iclscope.tasks.orthonormal_features import FeatureSampler, OrthonormalFeatures
 from iclscope.tasks.patterns import PatternClassification, PatternSampler
 
-Task = PatternClassification | FunctionClass | LinearRegression
-TaskSampler = PatternSampler | FunctionSampler | LinearRegressionSampler
+Task = PatternClassification | FunctionClass | LinearRegression | OrthonormalFeatures
+TaskSampler = PatternSampler | FunctionSampler | LinearRegressionSampler | FeatureSampler
 
 _KINDS: dict[str, type[Task]] = {
     "patterns": PatternClassification,
     "functions": FunctionClass,
     "linear_regression": LinearRegression,
+    "orthonormal_features": OrthonormalFeatures,
 }
 
 
