@@ -166,6 +166,13 @@ PAPERS = {
             abilities=Abilities(nonlinear_attention=True, mlp=True, distribution_shift=True),
             least_seeds=1,
         ),
+        Paper(
+            "huang2024",
+            "In-Context Convergence of Transformers",
+            "Huang, Cheng and Liang, ICML 2024, arXiv:2310.05249",
+            "one layer of softmax attention trained on prompts of orthonormal features, phase by phase",
+            seeds={"quick": 5, "lab": 10, "paper": 20},
+        ),
     )
 }
 

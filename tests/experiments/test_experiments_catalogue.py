@@ -50,6 +50,7 @@ FIGURES = {
         "other-functions",
         "curriculum",
     ],
+    "huang2024": ["balanced", "imbalanced", "gradient", "convergence-k", "convergence-eta-epsilon"],
 }
 # The rows of the claims table in the description of the paper; "width-batch" speaks of two quantities.
 FAMILIES = [

@@ -33,7 +33,13 @@ TINY_STEPS, TINY_STEPS_OF_LENGTHS = 2, 3
 EXPERIMENTS = {f"{paper}/{experiment.name}": experiment for paper in PAPERS for experiment in experiments_of(paper)}
 NAMES = list(EXPERIMENTS)
 # Claims of slopes, and of how fast a level is reached, need runs that get there, and nothing here is trained so long.
-NEED_A_LEVEL = {"li2024/iterations", "li2024/prompt-length", "garg2022/curriculum"}
+HUANG_LEVELS = (
+    "huang2024/balanced",
+    "huang2024/imbalanced",
+    "huang2024/convergence-k",
+    "huang2024/convergence-eta-epsilon",
+)
+NEED_A_LEVEL = {"li2024/iterations", "li2024/prompt-length", "garg2022/curriculum", *HUANG_LEVELS}
 
 
 def shrunk(trial: Trial) -> Trial:
@@ -186,6 +192,15 @@ MEASURES = {
     "error",
     "low",
     "high",
+    "own_score",
+    "dominant_score",
+    "cross_score",
+    "largest_cross",
+    "attention",
+    "dominant_attention",
+    "loss",
+    "growth",
+    "difference",
 }
 
 
