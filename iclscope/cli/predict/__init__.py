@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from iclscope.cli.predict.garg2022 import predict_garg2022
+from iclscope.cli.predict.huang2024 import predict_huang2024
 from iclscope.cli.predict.li2024 import predict_li2024
 
 predict_app = typer.Typer(
@@ -13,6 +14,7 @@ predict_app = typer.Typer(
 for _paper, _command in (
     ("li2024", predict_li2024),
     ("garg2022", predict_garg2022),
+    ("huang2024", predict_huang2024),
 ):
     predict_app.command(_paper)(_command)
 
