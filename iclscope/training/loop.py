@@ -229,7 +229,7 @@ class _LiveRuns(Generic[Model]):
 
 
 def mean_loss(losses: Float[Tensor, "run batch *points"], prompts: TrainingPrompts) -> Float[Tensor, " run"]:
-    """Each run's mean loss: all prompts alike, or by their probabilities where a batch lists every prompt there is."""
+    """Each run's mean loss: all prompts alike, or by their probabilities where a batch has them."""
     weights: Tensor | None = getattr(prompts, "weights", None)
     if weights is None:
         return losses.flatten(1).mean(dim=1)

@@ -103,6 +103,15 @@ def test_training_is_gradient_descent_on_the_scores() -> None:
     assert float(start.Q.detach().abs().max()) == 0, "the caller's model was changed"
 
 
+def test_a_learning_rate_that_no_training_survives_is_reported_per_run() -> None:
+    start = SoftmaxAttention(seeds=3, d_X=5)
+    task = TASK.replace(expectation="counts")
+    found = icl.train(task, start, optimizer="sgd", learning_rate=[0.5, 1e39, 0.5], steps=5, batch_size=4)
+    assert [step >= 0 for step in found.diverged_at.tolist()] == [False, True, False]
+    alone = icl.train(task, start.run(2), optimizer="sgd", learning_rate=0.5, steps=5, batch_size=4)
+    assert torch.allclose(alone.model.Q[0], found.model.Q[2], atol=1e-6)
+
+
 def test_at_its_start_it_averages_the_answers() -> None:
     model = SoftmaxAttention(seeds=2, d_X=5)
     prompts = TASK.sampler((0, 1)).prompts(4, purpose="test")

@@ -75,10 +75,10 @@ def _measure(group: FeatureGroup, preset: Preset) -> pl.DataFrame:
 
 def _places(group: FeatureGroup) -> list[SoftmaxAttention]:
     """The models at a few places of the training."""
-    recorded = group.trajectory[f"{CONTEXTS}/Q"]
+    recorded = group.trajectory[f"{CONTEXTS}/Q"].double().cpu()
     models = []
     for place in PLACES:
-        model = group.model.runs(range(group.model.run_count))
+        model = SoftmaxAttention(seeds=group.model.seeds, configs=group.model.configs, dtype=torch.float64)
         model.load_state_dict({"Q": recorded[:, round(place * (recorded.shape[1] - 1))]})
         models.append(model)
     return models

@@ -51,8 +51,7 @@ class FeatureSampler:
         self._dtype = dtype
         self._device = torch.device(device)
         self._probabilities = torch.tensor(task.feature_probabilities, dtype=torch.float64, device=self._device)
-        square = RandomStream.from_seeds(seeds, "orthonormal features", device).normal(task.d_X, task.K)
-        self._features = torch.linalg.qr(square).Q.transpose(1, 2)
+        self._features = _orthonormal_features(seeds, task.K, task.d_X).to(self._device)
         self.features = self._features.to(dtype)
         self._listed: dict[int, tuple[Tensor, Tensor]] = {}
 
@@ -105,9 +104,7 @@ class FeatureSampler:
     ) -> CountPrompts:
         """Contexts of given probabilities with every query."""
         asked = self.task.query_feature
-        queries = (
-            torch.arange(self.task.K, device=self._device) if asked is None else torch.tensor([asked]).to(counts.device)
-        )
+        queries = torch.tensor(range(self.task.K) if asked is None else [asked], device=self._device)
         of_query = self._probabilities if asked is None else torch.ones(1, dtype=torch.float64, device=self._device)
         weights = (chances[:, None] * of_query).flatten().to(self._dtype).expand(len(counts), -1)
         return CountPrompts(counts.to(self._dtype), self.features, queries, weights)
@@ -124,3 +121,15 @@ class FeatureSampler:
             ways = torch.lgamma(torch.tensor(length + 1.0, dtype=torch.float64)) - torch.lgamma(counts + 1).sum(dim=1)
             self._listed[length] = (counts, (ways + (counts * self._probabilities.log()).sum(dim=1)).exp())
         return self._listed[length]
+
+
+def _orthonormal_features(seeds: Sequence[int], K: int, d_X: int) -> Float64[Tensor, "run K d"]:
+    """K directions per seed, uniform among orthonormal sets, one per row.
+
+    Made on the CPU wherever they are used, and with the signs that make the decomposition unique (a positive
+    diagonal of R), so that a model is measured on the features it was trained on whatever machine it comes from.
+    """
+    decomposed = torch.linalg.qr(RandomStream.from_seeds(seeds, "orthonormal features").normal(d_X, K))
+    signs = decomposed.R.diagonal(dim1=1, dim2=2).sign()
+    features: Tensor = (decomposed.Q * signs[:, None]).transpose(1, 2)
+    return features
