@@ -172,6 +172,9 @@ PAPERS = {
             "Huang, Cheng and Liang, ICML 2024, arXiv:2310.05249",
             "one layer of softmax attention trained on prompts of orthonormal features, phase by phase",
             seeds={"quick": 5, "lab": 10, "paper": 20},
+            model="one layer of softmax attention with one trained matrix",
+            task="linear functions of inputs that are one of K orthonormal features",
+            abilities=Abilities(nonlinear_attention=True),
         ),
     )
 }

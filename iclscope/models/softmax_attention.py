@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from iclscope.errors import BadRequest, require
-from iclscope.models.pretrained import load_pretrained, write_pretrained
+from iclscope.errors import require
+from iclscope.models.run_model import RunModel
 from iclscope.settings import Settings
-from iclscope.tasks import CountPrompts, ExamplePrompts, Task, task_from_settings
+from iclscope.tasks import CountPrompts, ExamplePrompts, Task
 from iclscope.tasks.examples import InContextExamples
 
 
@@ -68,94 +66,25 @@ class AttentionPrediction(NamedTuple):
     hidden: Float[Tensor, "run batch d_Y"]
 
 
-class SoftmaxAttention(nn.Module):
+class SoftmaxAttention(RunModel[SoftmaxAttentionConfig]):
     """Many layers of softmax attention, one per run.
 
     Attributes:
-        configs: the size of each run.
-        seeds: the seed of each run, of its features and prompts; no weight depends on it.
-        Q: the trained bilinear form, [run, d_X, d_X]; zero before training. Row index: context; column index: query.
-        trained_on: the task each run was trained on; None if that is not known.
+        Q: the trained bilinear form, [run, d_X, d_X]. Row index: context; column index: query.
     """
 
-    trained_on: tuple[Task, ...] | None = None
+    config_type = SoftmaxAttentionConfig
 
     Q: Tensor
 
-    def __init__(
-        self,
-        *,
-        seeds: int | Sequence[int] = 1,
-        configs: Sequence[SoftmaxAttentionConfig] | None = None,
-        dtype: torch.dtype = torch.float32,
-        device: torch.device | str = "cpu",
-        **settings: Any,
-    ) -> None:
-        """Set Q to zero, so that every example gets the same attention.
-
-        Args:
-            seeds: one per run, or a number of runs (seeds 0, 1, …).
-            configs: one config per run, of equal sizes; leave out to give ``settings`` instead.
-            dtype: precision of the weights.
-            device: where the weights live.
-            settings: fields of `SoftmaxAttentionConfig`, the same for all runs.
-
-        Raises:
-            BadRequest: if configs of different sizes are stacked, or their number is not that of the seeds.
-        """
-        super().__init__()
-        self.seeds = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
-        require(len(self.seeds) > 0, "seeds", seeds, "at least one run")
-        require(not (configs and settings), "settings", sorted(settings), "either configs or settings")
-        self.configs = tuple(configs) if configs else (SoftmaxAttentionConfig(**settings),) * len(self.seeds)
-        allowed = f"one per seed, {len(self.seeds)}"
-        require(len(self.configs) == len(self.seeds), "configs", len(self.configs), allowed)
-        require(len({config.shape for config in self.configs}) == 1, "configs", len(self.configs), "equal sizes")
-        d = self.configs[0].d_X
-        self.Q = nn.Parameter(torch.zeros(len(self.seeds), d, d, dtype=dtype, device=device))
-
-    @property
-    def run_count(self) -> int:
-        """The number of runs."""
-        return len(self.seeds)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Precision of the weights."""
-        return self.Q.dtype
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return self.Q.device
+    def set_initial_weights(self, dtype: torch.dtype, device: torch.device) -> None:
+        """Q(0) = 0, so that every example gets the same attention; no weight depends on the seed."""
+        d = self.config.d_X
+        self.Q = nn.Parameter(torch.zeros(self.run_count, d, d, dtype=dtype, device=device))
 
     def extra_repr(self) -> str:
         """Size and runs, for ``print(model)``."""
-        return f"d_X={self.configs[0].d_X}, runs={self.run_count}"
-
-    @classmethod
-    def stacked(
-        cls,
-        configs: Sequence[SoftmaxAttentionConfig],
-        seeds: Sequence[int],
-        *,
-        dtype: torch.dtype = torch.float32,
-        device: torch.device | str = "cpu",
-    ) -> SoftmaxAttention:
-        """The untrained models of these configs, one per run.
-
-        Raises:
-            BadRequest: if their sizes differ.
-        """
-        return cls(configs=configs, seeds=seeds, dtype=dtype, device=device)
-
-    def check_task(self, task: Task) -> None:
-        """Refuse a task whose prompts the model cannot read.
-
-        Raises:
-            BadRequest: naming what does not fit.
-        """
-        self.configs[0].check_task(task)
+        return f"d_X={self.config.d_X}, runs={self.run_count}"
 
     def predict(self, prompts: ExamplePrompts) -> AttentionPrediction:
         """Read prompts; differentiable in Q.
@@ -190,60 +119,3 @@ class SoftmaxAttention(nn.Module):
         attention = (of_query[:, None] + prompts.counts.log()[:, :, None]).softmax(dim=3).flatten(1, 2)
         hidden = attention * prompts.answer_scale
         return AttentionPrediction(hidden, attention, hidden)
-
-    def runs(self, indices: Sequence[int]) -> SoftmaxAttention:
-        """A copy that holds some of the runs, in the given order."""
-        chosen = list(indices)
-        copy = SoftmaxAttention(
-            seeds=[self.seeds[i] for i in chosen],
-            configs=[self.configs[i] for i in chosen],
-            dtype=self.dtype,
-            device=self.device,
-        )
-        copy.load_state_dict({name: tensor[chosen] for name, tensor in self.state_dict().items()})
-        if self.trained_on is not None:
-            copy.trained_on = tuple(self.trained_on[i] for i in chosen)
-        return copy
-
-    def run(self, index: int) -> SoftmaxAttention:
-        """A copy that holds one run."""
-        return self.runs([index])
-
-    def untrained(self) -> SoftmaxAttention:
-        """The same runs at Q = 0."""
-        return SoftmaxAttention(seeds=self.seeds, configs=self.configs, dtype=self.dtype, device=self.device)
-
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Write ``config.json`` and ``model.safetensors`` into a folder, atomically.
-
-        Args:
-            folder: made if it does not exist; an older checkpoint in it is replaced only once the new one is whole.
-        """
-        config = {
-            "model": type(self).__name__,
-            "seeds": list(self.seeds),
-            "trained_on": None if self.trained_on is None else [task.model_dump() for task in self.trained_on],
-            "runs": [config.model_dump() for config in self.configs],
-        }
-        write_pretrained(Path(folder), config, dict(self.state_dict()))
-
-    @classmethod
-    def from_pretrained(cls, folder: str | Path, device: torch.device | str = "cpu") -> SoftmaxAttention:
-        """Load what `save_pretrained` wrote.
-
-        Raises:
-            BadRequest: if the folder holds no checkpoint, a broken one, or one of another model.
-        """
-        config, weights = load_pretrained(Path(folder), cls.__name__, device)
-        try:
-            configs = [SoftmaxAttentionConfig(**run) for run in config["runs"]]
-            model = cls(seeds=config["seeds"], configs=configs, dtype=weights["Q"].dtype, device=device)
-            model.load_state_dict(weights)
-            if config.get("trained_on") is not None:
-                model.trained_on = tuple(task_from_settings(task) for task in config["trained_on"])
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            reason = " ".join(str(error).split())
-            raise BadRequest(
-                f"checkpoint = {str(folder)!r} is not allowed: it does not fit the model ({reason})"
-            ) from error
-        return model

@@ -25,7 +25,7 @@ def model_text(model: Model) -> str:
     elif isinstance(model, LinearAttention):
         text = f"linear attention with {model.config.layers} layer{'s' * (model.config.layers > 1)}"
     elif isinstance(model, SoftmaxAttention):
-        text = f"one layer of softmax attention of dimension {model.configs[0].d_X}"
+        text = f"one layer of softmax attention of dimension {model.config.d_X}"
     else:
         text = f"one-layer transformer with {model.configs[0].width} neurons"
     seeds = ", ".join(map(str, model.seeds))
