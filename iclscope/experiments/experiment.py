@@ -145,6 +145,13 @@ PAPERS = {
             seeds={"quick": 3, "lab": 3, "paper": 1},
             least_seeds=1,
         ),
+        Paper(
+            "zhang2024",
+            "Trained Transformers Learn Linear Models In-Context",
+            "Zhang, Frei and Bartlett, JMLR 2024, arXiv:2306.09927",
+            "one layer of linear attention under gradient flow, beside exact limits, risks and shifts",
+            seeds={"quick": 4, "lab": 6, "paper": 10},
+        ),
     )
 }
 

@@ -1,4 +1,4 @@
-"""Linear attention as Zhang 2024 has it, E + W_PV E (Eᵀ W_KQ E)/N with the query in E, and the start that it analyses."""
+"""Linear attention as in Zhang 2024, E + W_PV E (Eᵀ W_KQ E)/N with the query in E, and the start that it analyses."""
 
 from __future__ import annotations
 
