@@ -60,12 +60,12 @@ class Plan:
 
 
 PLANS = {
-    "quick": Plan(d=3, length=10, lengths=(5, 10, 20), random_lengths=(5, 10, 20, 40), time=8.0, rate=0.01, batch=1024),
+    "quick": Plan(d=3, length=10, lengths=(5, 10, 20), random_lengths=(5, 10, 20, 40), time=8.0, rate=0.01, batch=2048),
     "lab": Plan(
         d=5, length=20, lengths=(10, 20, 40), random_lengths=(10, 20, 40, 80), time=12.0, rate=0.004, batch=4096
     ),
     "paper": Plan(
-        d=10, length=40, lengths=(20, 40, 80), random_lengths=(20, 40, 80, 160), time=20.0, rate=0.001, batch=8192
+        d=10, length=40, lengths=(20, 40, 80), random_lengths=(20, 40, 80, 160), time=20.0, rate=0.001, batch=16384
     ),
 }
 
