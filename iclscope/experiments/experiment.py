@@ -167,6 +167,16 @@ PAPERS = {
             least_seeds=1,
         ),
         Paper(
+            "zhang2024",
+            "Trained Transformers Learn Linear Models In-Context",
+            "Zhang, Frei and Bartlett, JMLR 2024, arXiv:2306.09927",
+            "one layer of linear attention under gradient flow, beside exact limits, risks and shifts",
+            seeds={"quick": 5, "lab": 8, "paper": 10},
+            model="one layer of linear attention; GPT-2",
+            task="linear regression on Gaussian inputs of any covariance",
+            abilities=Abilities(distribution_shift=True),
+        ),
+        Paper(
             "huang2024",
             "In-Context Convergence of Transformers",
             "Huang, Cheng and Liang, ICML 2024, arXiv:2310.05249",

@@ -21,7 +21,9 @@ from iclscope.experiments.experiment import PAPERS, Experiment, Preset, experime
 from iclscope.experiments.garg2022 import rows as garg2022_rows
 from iclscope.experiments.li2024 import baselines, prompt_length
 from iclscope.experiments.trial import Trial
+from iclscope.experiments.zhang2024 import gpt2_covariances
 from iclscope.models.gpt2 import GPT2Transformer
+from iclscope.models.linear_attention import LinearAttention
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
 from iclscope.report.style import new_figure
 from iclscope.sweeps import local
@@ -88,6 +90,7 @@ def makings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Makings]:
         patch.setattr(baselines, "classifier_outputs", partial(classifier_outputs, processes=1))
         patch.setattr(garg2022_rows, "PROMPTS", 16)
         patch.setattr(bootstrap, "RESAMPLES", 50)
+        patch.setitem(gpt2_covariances.SIZES, "quick", gpt2_covariances.SIZES["quick"]._replace(together=4))
         patch.setattr(trees, "BOOSTING_ROUNDS", 2)
         patch.setitem(REGRESSION_BASELINES, "two-layer network", partial(two_layer_network, steps=2))
         yield Makings(tmp_path_factory.mktemp("trained"))
@@ -113,6 +116,8 @@ def without_models(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
         (SoftmaxReLUTransformer, "predict"),
         (GPT2Transformer, "__init__"),
         (GPT2Transformer, "predict"),
+        (LinearAttention, "__init__"),
+        (LinearAttention, "predict"),
         (garg2022_rows, "baseline_errors_by_length"),
         (garg2022_rows, "bootstrap_means"),
         (TrialStore, "load"),
@@ -192,6 +197,18 @@ MEASURES = {
     "error",
     "low",
     "high",
+    # Zhang 2024
+    "distance",
+    "u",
+    "excess",
+    "gap",
+    "entry",
+    "deviation",
+    "risk",
+    "deviations",
+    "beside_limit",
+    "slope",
+    "relative",
     "own_score",
     "dominant_score",
     "cross_score",
