@@ -194,7 +194,7 @@ def test_more_examples_help_and_the_scale_of_inputs_goes_into_eta() -> None:
     assert losses[-1] < 0.001 * losses[0]
     one, other = (
         theory.optimal_step(d=10, length=10, moments=theory.uniform_moments(1.0).scaled(factor)).eta
-        for factor in (1.0, 3.0).eta
+        for factor in (1.0, 3.0)
     )
     assert other == pytest.approx(one / 9)
 
