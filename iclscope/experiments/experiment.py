@@ -145,6 +145,14 @@ PAPERS = {
             seeds={"quick": 3, "lab": 3, "paper": 1},
             least_seeds=1,
         ),
+        Paper(
+            "vonoswald2023",
+            "Transformers Learn In-Context by Gradient Descent",
+            "von Oswald, Niklasson, Randazzo, Sacramento, Mordvintsev, Zhmoginov and Vladymyrov, ICML 2023, "
+            "arXiv:2212.07677",
+            "linear self-attention constructed and trained to take steps of gradient descent in context",
+            seeds={"quick": 5, "lab": 10, "paper": 10},
+        ),
     )
 }
 

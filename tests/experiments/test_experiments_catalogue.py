@@ -50,6 +50,7 @@ FIGURES = {
         "other-functions",
         "curriculum",
     ],
+    "vonoswald2023": ["loss", "alignment", "deep", "ood"],
 }
 # The rows of the claims table in the description of the paper; "width-batch" speaks of two quantities.
 FAMILIES = [
@@ -74,6 +75,7 @@ FAMILIES = [
     "multilayer-neurons",
 ]
 NAMED = {paper: f"{paper[:-4].title()} et al. {paper[-4:]}, " for paper in FIGURES}
+NAMED["vonoswald2023"] = "von Oswald et al. 2023, "
 EXPERIMENTS = [(paper, experiment) for paper in PAPERS for experiment in experiments_of(paper)]
 CLAIMS = [(paper, claim) for paper, experiment in EXPERIMENTS for claim in experiment.claims]
 

@@ -186,6 +186,13 @@ MEASURES = {
     "error",
     "low",
     "high",
+    "loss",
+    "difference",
+    "distance",
+    "cosine",
+    "sensitivity_distance",
+    "interpolated",
+    "gamma",
 }
 
 
