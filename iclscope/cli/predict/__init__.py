@@ -6,6 +6,7 @@ import typer
 
 from iclscope.cli.predict.garg2022 import predict_garg2022
 from iclscope.cli.predict.li2024 import predict_li2024
+from iclscope.cli.predict.vonoswald2023 import predict_vonoswald2023
 
 predict_app = typer.Typer(
     help="The theory's numbers for given settings, no training.", invoke_without_command=True, rich_markup_mode=None
@@ -13,6 +14,7 @@ predict_app = typer.Typer(
 for _paper, _command in (
     ("li2024", predict_li2024),
     ("garg2022", predict_garg2022),
+    ("vonoswald2023", predict_vonoswald2023),
 ):
     predict_app.command(_paper)(_command)
 
