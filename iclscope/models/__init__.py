@@ -2,6 +2,11 @@
 
 from iclscope.models.gpt2 import GPT2Prediction, GPT2Transformer
 from iclscope.models.gpt2_config import SIZES, GPT2TransformerConfig
+from iclscope.models.interleaved_attention import (
+    InterleavedAttention,
+    InterleavedAttentionConfig,
+    InterleavedAttentionPrediction,
+)
 from iclscope.models.linear_attention import LinearAttention, LinearAttentionConfig, LinearAttentionPrediction
 from iclscope.models.model import Model, ModelConfig, load_model, stack_models
 from iclscope.models.softmax_relu import Prediction, SoftmaxReLUConfig, SoftmaxReLUTransformer
@@ -11,6 +16,9 @@ __all__ = [
     "GPT2Prediction",
     "GPT2Transformer",
     "GPT2TransformerConfig",
+    "InterleavedAttention",
+    "InterleavedAttentionConfig",
+    "InterleavedAttentionPrediction",
     "LinearAttention",
     "LinearAttentionConfig",
     "LinearAttentionPrediction",

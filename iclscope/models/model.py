@@ -15,17 +15,19 @@ import torch
 from iclscope.errors import BadRequest, require
 from iclscope.models.gpt2 import GPT2Transformer
 from iclscope.models.gpt2_config import GPT2TransformerConfig
+from iclscope.models.interleaved_attention import InterleavedAttention, InterleavedAttentionConfig
 from iclscope.models.linear_attention import LinearAttention, LinearAttentionConfig
 from iclscope.models.pretrained import model_of_checkpoint
 from iclscope.models.softmax_relu import SoftmaxReLUConfig, SoftmaxReLUTransformer
 
-Model = SoftmaxReLUTransformer | GPT2Transformer | LinearAttention
-ModelConfig = SoftmaxReLUConfig | GPT2TransformerConfig | LinearAttentionConfig
+Model = SoftmaxReLUTransformer | GPT2Transformer | LinearAttention | InterleavedAttention
+ModelConfig = SoftmaxReLUConfig | GPT2TransformerConfig | LinearAttentionConfig | InterleavedAttentionConfig
 
 _MODEL_OF: dict[type[ModelConfig], type[Model]] = {
     SoftmaxReLUConfig: SoftmaxReLUTransformer,
     GPT2TransformerConfig: GPT2Transformer,
     LinearAttentionConfig: LinearAttention,
+    InterleavedAttentionConfig: InterleavedAttention,
 }
 _MODELS: dict[str, type[Model]] = {model.__name__: model for model in _MODEL_OF.values()}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from iclscope.models import GPT2Transformer, LinearAttention, Model
+from iclscope.models import GPT2Transformer, InterleavedAttention, LinearAttention, Model
 from iclscope.tasks import FunctionClass, PatternShift, Task
 
 _ALWAYS = {
@@ -23,6 +23,8 @@ def model_text(model: Model) -> str:
         text = f"GPT-2 with {sizes.layers} layers, {sizes.heads} heads and embedding {sizes.embedding}"
     elif isinstance(model, LinearAttention):
         text = f"linear attention with {model.config.layers} layer{'s' * (model.config.layers > 1)}"
+    elif isinstance(model, InterleavedAttention):
+        text = "two layers of attention on interleaved tokens"
     else:
         text = f"one-layer transformer with {model.configs[0].width} neurons"
     seeds = ", ".join(map(str, model.seeds))

@@ -193,6 +193,9 @@ MEASURES = {
     "sensitivity_distance",
     "interpolated",
     "gamma",
+    "y_on_x",
+    "x_on_y",
+    "neighbour",
 }
 
 
