@@ -1,5 +1,6 @@
 """What reads a prompt."""
 
+from iclscope.models.feature_attention import FeatureAttention, FeatureAttentionConfig, FeatureAttentionPrediction
 from iclscope.models.gpt2 import GPT2Prediction, GPT2Transformer
 from iclscope.models.gpt2_config import SIZES, GPT2TransformerConfig
 from iclscope.models.interleaved_attention import (
@@ -13,6 +14,9 @@ from iclscope.models.softmax_relu import Prediction, SoftmaxReLUConfig, SoftmaxR
 
 __all__ = [
     "SIZES",
+    "FeatureAttention",
+    "FeatureAttentionConfig",
+    "FeatureAttentionPrediction",
     "GPT2Prediction",
     "GPT2Transformer",
     "GPT2TransformerConfig",

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from iclscope.errors import BadRequest, require
+from iclscope.models.feature_attention import FeatureAttention, FeatureAttentionConfig
 from iclscope.models.gpt2 import GPT2Transformer
 from iclscope.models.gpt2_config import GPT2TransformerConfig
 from iclscope.models.interleaved_attention import InterleavedAttention, InterleavedAttentionConfig
@@ -20,14 +21,21 @@ from iclscope.models.linear_attention import LinearAttention, LinearAttentionCon
 from iclscope.models.pretrained import model_of_checkpoint
 from iclscope.models.softmax_relu import SoftmaxReLUConfig, SoftmaxReLUTransformer
 
-Model = SoftmaxReLUTransformer | GPT2Transformer | LinearAttention | InterleavedAttention
-ModelConfig = SoftmaxReLUConfig | GPT2TransformerConfig | LinearAttentionConfig | InterleavedAttentionConfig
+Model = SoftmaxReLUTransformer | GPT2Transformer | LinearAttention | InterleavedAttention | FeatureAttention
+ModelConfig = (
+    SoftmaxReLUConfig
+    | GPT2TransformerConfig
+    | LinearAttentionConfig
+    | InterleavedAttentionConfig
+    | FeatureAttentionConfig
+)
 
 _MODEL_OF: dict[type[ModelConfig], type[Model]] = {
     SoftmaxReLUConfig: SoftmaxReLUTransformer,
     GPT2TransformerConfig: GPT2Transformer,
     LinearAttentionConfig: LinearAttention,
     InterleavedAttentionConfig: InterleavedAttention,
+    FeatureAttentionConfig: FeatureAttention,
 }
 _MODELS: dict[str, type[Model]] = {model.__name__: model for model in _MODEL_OF.values()}
 

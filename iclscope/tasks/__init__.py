@@ -5,6 +5,7 @@ from iclscope.tasks.function_classes import FunctionClass, FunctionPrompts, Func
 from iclscope.tasks.linear_regression import LinearRegression, LinearRegressionSampler
 from iclscope.tasks.patterns import PatternClassification, PatternPrompts, PatternSampler, PatternShift
 from iclscope.tasks.prompts import DensePrompts, Prompts
+from iclscope.tasks.sine_regression import SineRegression, SineRegressionSampler
 from iclscope.tasks.task import Task, TaskSampler, stack_tasks, task_from_settings
 
 __all__ = [
@@ -21,6 +22,8 @@ __all__ = [
     "PatternSampler",
     "PatternShift",
     "Prompts",
+    "SineRegression",
+    "SineRegressionSampler",
     "Task",
     "TaskSampler",
     "columns_of",

@@ -16,14 +16,16 @@ from iclscope.errors import require
 from iclscope.tasks.function_classes import FunctionClass, FunctionSampler
 from iclscope.tasks.linear_regression import LinearRegression, LinearRegressionSampler
 from iclscope.tasks.patterns import PatternClassification, PatternSampler
+from iclscope.tasks.sine_regression import SineRegression, SineRegressionSampler
 
-Task = PatternClassification | FunctionClass | LinearRegression
-TaskSampler = PatternSampler | FunctionSampler | LinearRegressionSampler
+Task = PatternClassification | FunctionClass | LinearRegression | SineRegression
+TaskSampler = PatternSampler | FunctionSampler | LinearRegressionSampler | SineRegressionSampler
 
 _KINDS: dict[str, type[Task]] = {
     "patterns": PatternClassification,
     "functions": FunctionClass,
     "linear_regression": LinearRegression,
+    "sine_regression": SineRegression,
 }
 
 

@@ -50,7 +50,7 @@ FIGURES = {
         "other-functions",
         "curriculum",
     ],
-    "vonoswald2023": ["loss", "alignment", "deep", "ood", "copy", "distractors"],
+    "vonoswald2023": ["loss", "alignment", "deep", "ood", "copy", "sine", "distractors"],
 }
 # The rows of the claims table in the description of the paper; "width-batch" speaks of two quantities.
 FAMILIES = [
