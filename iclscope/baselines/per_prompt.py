@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,45 +31,50 @@ _PROMPTS_PER_JOB = 256
 Inputs = NDArray[np.float64]
 
 
-def baseline_outputs(
-    prompts: PatternPrompts, d_X: int, *, processes: int = 2
+def classifier_outputs(
+    names: Sequence[str], prompts: PatternPrompts, *, processes: int = 2
 ) -> dict[str, Float[np.ndarray, "run batch"]]:
-    """Fit every classifier on each prompt's context and let it answer the query.
+    """Fit classifiers on each prompt's context and let them answer the query.
 
     A context whose labels are all equal is answered with that label. 3-NN needs three examples; with fewer it asks
     all there are.
 
     Args:
+        names: keys of `CLASSIFIERS`.
         prompts: a batch per run, all of one length.
-        d_X: how many first entries of a column are the input.
         processes: how many to fit in at a time.
 
     Returns:
         Predicted labels, +1 or −1, for each classifier.
     """
+    for name in names:
+        require(name in CLASSIFIERS, "names", name, ", ".join(CLASSIFIERS))
     require(prompts.mask is None, "length", "varying", "one length for all prompts")
     dense = prompts.dense()
     runs, batch, length, _ = dense.columns.shape
+    d_X = prompts.d_X
     inputs = dense.columns[..., :d_X].double().cpu().numpy().reshape(runs * batch, length, d_X)
     labels = prompts.signs.cpu().numpy().astype(np.int64).reshape(runs * batch, length)
     queries = dense.query[..., :d_X].double().cpu().numpy().reshape(runs * batch, d_X)
     parts = [slice(start, start + _PROMPTS_PER_JOB) for start in range(0, runs * batch, _PROMPTS_PER_JOB)]
-    answers = Parallel(n_jobs=processes)(delayed(_fit_and_answer)(inputs[p], labels[p], queries[p]) for p in parts)
-    joined = np.concatenate(answers, axis=1).reshape(len(CLASSIFIERS), runs, batch)
-    return dict(zip(CLASSIFIERS, joined, strict=True))
+    answers = Parallel(n_jobs=processes)(
+        delayed(_fit_and_answer)(tuple(names), inputs[p], labels[p], queries[p]) for p in parts
+    )
+    joined = np.concatenate(answers, axis=1).reshape(len(names), runs, batch)
+    return dict(zip(names, joined, strict=True))
 
 
-def _fit_and_answer(inputs: Inputs, labels: NDArray[np.int64], queries: Inputs) -> Inputs:
+def _fit_and_answer(names: Sequence[str], inputs: Inputs, labels: NDArray[np.int64], queries: Inputs) -> Inputs:
     """Predictions [classifier, prompt] of some prompts; scikit-learn fits one data set at a time."""
-    answers = np.empty((len(CLASSIFIERS), len(queries)))
+    answers = np.empty((len(names), len(queries)))
     # The inputs are finite by construction, and checking them costs as much as fitting twenty points.
     with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
         for i, (x, y, query) in enumerate(zip(inputs, labels, queries, strict=True)):
             if (y == y[0]).all():
                 answers[:, i] = y[0]
                 continue
-            for j, make in enumerate(CLASSIFIERS.values()):
-                classifier = make()
+            for j, name in enumerate(names):
+                classifier = CLASSIFIERS[name]()
                 if isinstance(classifier, KNeighborsClassifier):
                     classifier.n_neighbors = min(classifier.n_neighbors, len(y))
                 answers[j, i] = classifier.fit(x, y).predict(query[None])[0]

@@ -111,6 +111,8 @@ def evaluate_command(
     _check_new_file(out)
     model = _loaded(checkpoint, where)
     trained = trained_tasks(model)
+    kinds = "patterns or functions, which have settings to change here; other tasks are evaluated from Python"
+    require(trained[0].kind in ("patterns", "functions"), "task of CHECKPOINT", trained[0].kind, kinds)
     functions = isinstance(trained[0], FunctionClass)
     _check_applicable({**changes, "seed": seed, "baseline": baseline}, functions=functions)
     require(d_x in (None, trained[0].d_X), "--d-X", d_x, f"{trained[0].d_X}, the model's")
@@ -132,7 +134,8 @@ def evaluate_command(
     console = Console(highlight=False, markup=False)
     tested = [task] * model.run_count if isinstance(task, FunctionClass) else task
     console.print(f"{checkpoint.name or checkpoint}: {_what(model, trained, tested)}", soft_wrap=True)
-    console.print(_risks(rows) if lengths is None else _by_length(rows, lengths))
+    name = str(model.config.described()["model"])
+    console.print(_risks(rows) if lengths is None else _by_length(rows, lengths, name))
     console.print(_note(rows, model), soft_wrap=True)
     if out is not None:
         _write(rows, out)
@@ -225,10 +228,10 @@ def _what(model: Model, trained: Sequence[Task], tested: Sequence[Task]) -> str:
     )
 
 
-def _by_length(rows: pl.DataFrame, lengths: Sequence[int]) -> Table:
+def _by_length(rows: pl.DataFrame, lengths: Sequence[int], name: str) -> Table:
     """Errors of the model and of baselines against context length."""
     methods = rows["method"].unique(maintain_order=True).to_list()
-    table = Table("examples", "GPT-2", "90 % interval", *methods[1:], box=None, header_style="bold")
+    table = Table("examples", name, "90 % interval", *methods[1:], box=None, header_style="bold")
     cells = {(row["method"], row["length"]): row for row in rows.iter_rows(named=True)}
     for length in lengths:
         own, *others = (cells[method, length] for method in methods)

@@ -11,6 +11,7 @@ from rich.console import Console
 from iclscope.experiments.experiment import PRESETS
 from iclscope.report import print_claims
 from iclscope.reproduction.environment import DEVICES
+from iclscope.reproduction.index import check_index, write_index
 from iclscope.reproduction.progress import progress_bars
 from iclscope.reproduction.reproduce import InterruptedReproduction, Reproduction, papers_asked_for, planned, reproduce
 
@@ -32,6 +33,9 @@ def reproduce_command(
     """
     console = Console()
     names = papers_asked_for(papers)
+    beside = (out or Path("results")) if len(names) > 1 else None
+    if beside is not None:
+        check_index(beside)
     folders = {name: (out / name if out is not None and len(names) > 1 else out) for name in names}
     for name in names:  # all of them, before the first one computes anything
         planned(name, figures=figure or (), preset=preset, seeds=seeds, device=device, out=folders[name], force=force)
@@ -50,9 +54,17 @@ def reproduce_command(
                 )
         except InterruptedReproduction as interrupted:
             _tell(console, interrupted.reproduction)
+            _tell_index(console, beside)
             console.print("Interrupted. What is finished is kept; the same command goes on from there.")
             raise
         _tell(console, done)
+    _tell_index(console, beside)
+
+
+def _tell_index(console: Console, folder: Path | None) -> None:
+    """Write the page of all papers, where there are several, and say where it is."""
+    if folder is not None:
+        console.print(f"All papers: {write_index(folder)}", soft_wrap=True, highlight=False)
 
 
 def _tell(console: Console, done: Reproduction) -> None:

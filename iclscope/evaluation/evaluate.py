@@ -14,10 +14,21 @@ from iclscope.evaluation.risks import EVALUATION_PURPOSE, Risks, risks_of
 from iclscope.evaluation.squared_errors import SquaredErrors
 from iclscope.models import Model
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
-from iclscope.tasks import FunctionClass, FunctionPrompts, PatternClassification, Task, stack_tasks
+from iclscope.tasks import (
+    FunctionClass,
+    FunctionPrompts,
+    LinearRegression,
+    OrthonormalFeatures,
+    PatternClassification,
+    Task,
+    stack_tasks,
+)
 from iclscope.threads import one_thread_per_operation
 
 _COLUMNS_AT_ONCE = 400_000
+
+OtherTask = FunctionClass | LinearRegression | OrthonormalFeatures
+"""Tasks whose answers are judged by squared errors."""
 
 
 @torch.no_grad()
@@ -49,7 +60,7 @@ def evaluate(
 
 @overload
 def evaluate(
-    model: Model, task: FunctionClass, *, prompts: int = ..., seeds: Sequence[int] | None = ...
+    model: Model, task: OtherTask, *, prompts: int = ..., seeds: Sequence[int] | None = ...
 ) -> SquaredErrors: ...
 
 
@@ -57,7 +68,7 @@ def evaluate(
 @torch.no_grad()
 def evaluate(
     model: Model,
-    task: PatternClassification | Sequence[PatternClassification] | FunctionClass,
+    task: Task | Sequence[PatternClassification],
     *,
     prompts: int = 4096,
     seeds: Sequence[int] | None = None,
@@ -73,7 +84,7 @@ def evaluate(
         neurons: which MLP neurons of the one-layer model to keep; None keeps all.
 
     Returns:
-        Hinge risk and classification error on patterns; squared errors against context length on functions.
+        Hinge risk and classification error on patterns; squared errors against context length on any other task.
 
     Raises:
         BadRequest: if the task's dimensions are not the model's, its prompts are too long for it, or its patterns are
@@ -152,6 +163,9 @@ def _tasks_of_runs(model: Model, task: Any, prompts: int) -> list[Any]:
     require(prompts >= 1, "prompts", prompts, "at least 1")
     _check_patterns(model, tasks[0])
     model.check_task(tasks[0])
+    if isinstance(tasks[0], OrthonormalFeatures):
+        expectation = tasks[0].expectation
+        require(expectation == "sampled", "expectation", expectation, "sampled: tests are on single prompts")
     return tasks
 
 
@@ -167,7 +181,7 @@ def _parts(sampler: Any, prompts: int, part: int) -> Iterator[tuple[int, Any]]:
         yield size, sampler.prompts(size, purpose=EVALUATION_PURPOSE, step=done)
 
 
-def _squared_errors(model: Model, task: FunctionClass, sampler: Any, prompts: int, part: int) -> SquaredErrors:
+def _squared_errors(model: Model, task: OtherTask, sampler: Any, prompts: int, part: int) -> SquaredErrors:
     """Squared errors at every context length, or at the query alone."""
     errors = []
     for _, batch in _parts(sampler, prompts, part):

@@ -28,6 +28,10 @@ class Interval(NamedTuple):
     seeds: int
 
 
+class UpperBound(Interval):
+    """An interval of which only the upper end was measured; the lower one is as low as it could be."""
+
+
 def mean_interval(values: Sequence[float]) -> Interval:
     """Mean over seeds with Student's t interval; unbounded from a single seed.
 

@@ -65,6 +65,8 @@ def changed_task(model: Model, **changes: Any) -> FunctionClass | tuple[PatternC
 def _changed(task: Task, changes: Mapping[str, Any]) -> Task:
     if isinstance(task, PatternClassification):
         return task.replace(**changes)
+    require(isinstance(task, FunctionClass), "trained_on of the model", task.kind, "patterns or functions")
+    assert isinstance(task, FunctionClass)
     needed: dict[str, Any] = {}
     inputs, d_X = changes.get("inputs", task.inputs), changes.get("d_X", task.d_X)
     if inputs in QUERY_APART:

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
-from iclscope.evaluation.intervals import Interval
+from iclscope.evaluation.intervals import Interval, UpperBound
 
 Verdict = Literal["holds", "fails", "inconclusive"]
 
@@ -124,6 +124,7 @@ class JudgedClaim:
             "expected": [_finite(self.claim.expected.low), _finite(self.claim.expected.high)],
             "estimate": _finite(self.estimate.value),
             "interval": [_finite(self.estimate.low), _finite(self.estimate.high)],
+            "is_bound": isinstance(self.estimate, UpperBound),
             "verdict": self.verdict,
             "seeds": self.estimate.seeds,
             "control": {

@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 from matplotlib.figure import Figure
@@ -105,6 +105,15 @@ class Experiment:
         return measured if self.controls is None else pl.concat([measured, self.controls(measured)], how="diagonal")
 
 
+class Abilities(NamedTuple):
+    """What the theory or the model of a paper covers, for the page that shows papers side by side."""
+
+    nonlinear_attention: bool = False
+    mlp: bool = False
+    distribution_shift: bool = False
+    pruning: bool = False
+
+
 @dataclass(frozen=True)
 class Paper:
     """A paper whose figures are redrawn.
@@ -115,6 +124,9 @@ class Paper:
         citation: authors, venue, year.
         summary: one line for lists.
         seeds: how many seeds per point at each preset.
+        model: what is trained, in a few words.
+        task: what it learns in context, in a few words.
+        abilities: what theory or model cover; None for what is about several papers.
         least_seeds: the fewest that give an interval; 1 where single seeds have one over prompts.
     """
 
@@ -123,6 +135,9 @@ class Paper:
     citation: str
     summary: str
     seeds: Mapping[str, int]
+    model: str
+    task: str
+    abilities: Abilities | None
     least_seeds: int = 2
 
 
@@ -135,6 +150,9 @@ PAPERS = {
             "Li, Wang, Lu, Cui and Chen, ICML 2024, arXiv:2402.15607",
             "one layer of softmax attention and a ReLU MLP, and GPT-2, trained on prompts of orthogonal patterns",
             seeds={"quick": 5, "lab": 10, "paper": 20},
+            model="one layer: softmax attention, then a ReLU MLP; GPT-2 with 3 layers",
+            task="binary classification of inputs made of orthogonal patterns",
+            abilities=Abilities(nonlinear_attention=True, mlp=True, distribution_shift=True, pruning=True),
         ),
         Paper(
             "garg2022",
@@ -143,6 +161,9 @@ PAPERS = {
             "GPT-2 trained to learn linear functions, sparse ones, decision trees and ReLU networks in context",
             # One seed is the published run; its intervals are over prompts.
             seeds={"quick": 3, "lab": 3, "paper": 1},
+            model="GPT-2 with 3 to 12 layers",
+            task="linear and sparse linear functions, decision trees, ReLU networks",
+            abilities=Abilities(nonlinear_attention=True, mlp=True, distribution_shift=True),
             least_seeds=1,
         ),
         Paper(
@@ -152,6 +173,29 @@ PAPERS = {
             "arXiv:2212.07677",
             "linear self-attention constructed and trained to take steps of gradient descent in context",
             seeds={"quick": 5, "lab": 10, "paper": 10},
+            model="linear attention of one or several layers",
+            task="linear regression on uniform inputs; sine waves",
+            abilities=Abilities(mlp=True, distribution_shift=True),
+        ),
+        Paper(
+            "zhang2024",
+            "Trained Transformers Learn Linear Models In-Context",
+            "Zhang, Frei and Bartlett, JMLR 2024, arXiv:2306.09927",
+            "one layer of linear attention under gradient flow, beside exact limits, risks and shifts",
+            seeds={"quick": 5, "lab": 8, "paper": 10},
+            model="one layer of linear attention; GPT-2",
+            task="linear regression on Gaussian inputs of any covariance",
+            abilities=Abilities(distribution_shift=True),
+        ),
+        Paper(
+            "huang2024",
+            "In-Context Convergence of Transformers",
+            "Huang, Cheng and Liang, ICML 2024, arXiv:2310.05249",
+            "one layer of softmax attention trained on prompts of orthonormal features, phase by phase",
+            seeds={"quick": 5, "lab": 10, "paper": 20},
+            model="one layer of softmax attention with one trained matrix",
+            task="linear functions of inputs that are one of K orthonormal features",
+            abilities=Abilities(nonlinear_attention=True),
         ),
     )
 }

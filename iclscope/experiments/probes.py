@@ -15,7 +15,7 @@ from iclscope.models import Model
 from iclscope.models.gpt2 import GPT2Transformer
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
 from iclscope.tasks import PatternPrompts, PatternSampler, TaskSampler, stack_tasks
-from iclscope.training.loop import Probe, Records
+from iclscope.training.loop import Probe, Records, mean_loss
 
 
 def _measure(name: ProbeName, model: Model, prompts: Any, sampler: TaskSampler) -> Records:
@@ -25,6 +25,8 @@ def _measure(name: ProbeName, model: Model, prompts: Any, sampler: TaskSampler) 
     if name == "squared_error":
         assert not isinstance(sampler, PatternSampler)
         errors = (model.predict(prompts).output - prompts.labels).square() / sampler.task.scale
+        if hasattr(prompts, "weights"):
+            return {"squared_error": mean_loss(errors, prompts)[:, None]}
         return {"squared_error": errors.mean(dim=1).reshape(len(errors), -1)}
     assert isinstance(sampler, PatternSampler)
     if name == "risk":

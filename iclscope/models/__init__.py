@@ -10,10 +10,12 @@ from iclscope.models.interleaved_attention import (
 )
 from iclscope.models.linear_attention import LinearAttention, LinearAttentionConfig, LinearAttentionPrediction
 from iclscope.models.model import Model, ModelConfig, load_model, stack_models
+from iclscope.models.softmax_attention import AttentionPrediction, SoftmaxAttention, SoftmaxAttentionConfig
 from iclscope.models.softmax_relu import Prediction, SoftmaxReLUConfig, SoftmaxReLUTransformer
 
 __all__ = [
     "SIZES",
+    "AttentionPrediction",
     "FeatureAttention",
     "FeatureAttentionConfig",
     "FeatureAttentionPrediction",
@@ -29,6 +31,8 @@ __all__ = [
     "Model",
     "ModelConfig",
     "Prediction",
+    "SoftmaxAttention",
+    "SoftmaxAttentionConfig",
     "SoftmaxReLUConfig",
     "SoftmaxReLUTransformer",
     "load_model",

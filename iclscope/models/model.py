@@ -19,13 +19,22 @@ from iclscope.models.gpt2_config import GPT2TransformerConfig
 from iclscope.models.interleaved_attention import InterleavedAttention, InterleavedAttentionConfig
 from iclscope.models.linear_attention import LinearAttention, LinearAttentionConfig
 from iclscope.models.pretrained import model_of_checkpoint
+from iclscope.models.softmax_attention import SoftmaxAttention, SoftmaxAttentionConfig
 from iclscope.models.softmax_relu import SoftmaxReLUConfig, SoftmaxReLUTransformer
 
-Model = SoftmaxReLUTransformer | GPT2Transformer | LinearAttention | InterleavedAttention | FeatureAttention
+Model = (
+    SoftmaxReLUTransformer
+    | GPT2Transformer
+    | LinearAttention
+    | SoftmaxAttention
+    | InterleavedAttention
+    | FeatureAttention
+)
 ModelConfig = (
     SoftmaxReLUConfig
     | GPT2TransformerConfig
     | LinearAttentionConfig
+    | SoftmaxAttentionConfig
     | InterleavedAttentionConfig
     | FeatureAttentionConfig
 )
@@ -34,6 +43,7 @@ _MODEL_OF: dict[type[ModelConfig], type[Model]] = {
     SoftmaxReLUConfig: SoftmaxReLUTransformer,
     GPT2TransformerConfig: GPT2Transformer,
     LinearAttentionConfig: LinearAttention,
+    SoftmaxAttentionConfig: SoftmaxAttention,
     InterleavedAttentionConfig: InterleavedAttention,
     FeatureAttentionConfig: FeatureAttention,
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from iclscope.evaluation.intervals import UpperBound
+
 if TYPE_CHECKING:
     # Types only: experiments draw with this room, so it must not import them when it is loaded.
     from iclscope.evaluation.intervals import Interval
@@ -30,9 +32,11 @@ def format_number(x: float) -> str:
 
 
 def format_interval(interval: Interval) -> str:
-    """The ends of an interval, ``[0.12, 0.34]``; empty if nothing was measured."""
+    """The ends of an interval, ``[0.12, 0.34]``, or of a bound, ``at most 0.34``; empty if nothing was measured."""
     if math.isnan(interval.value):
         return ""
+    if isinstance(interval, UpperBound):
+        return f"at most {format_number(interval.high)}"
     return f"[{format_number(interval.low)}, {format_number(interval.high)}]"
 
 

@@ -81,21 +81,27 @@ def render_page(report: Report) -> str:
     Returns:
         The text of an HTML file (UTF-8).
     """
-    claims = [(section, claim) for section in report.figures for claim in section.claims]
-    counts = Counter(claim.verdict for _, claim in claims)
+    claims = [(f"#{anchor(one.name, 'figure')}", claim) for one in report.figures for claim in one.claims]
     return (
-        _environment()
+        page_environment()
         .get_template("page.html.jinja")
         .render(
             report=report,
             claims=claims,
-            counts=[(verdict, counts[verdict]) for verdict in ("holds", "fails", "inconclusive")],
+            counts=counted_verdicts([claim for _, claim in claims]),
             unproven=[claim.claim.id for _, claim in claims if claim.control_verdict != "fails"],
         )
     )
 
 
-def _environment() -> Environment:
+def counted_verdicts(claims: Sequence[JudgedClaim]) -> list[tuple[str, int]]:
+    """How many claims hold, fail and stay open."""
+    counts = Counter(claim.verdict for claim in claims)
+    return [(verdict, counts[verdict]) for verdict in ("holds", "fails", "inconclusive")]
+
+
+def page_environment() -> Environment:
+    """What all pages are rendered with."""
     environment = Environment(
         loader=PackageLoader("iclscope", "report"),
         autoescape=True,  # always: the template's ending is not one that select_autoescape would know
@@ -104,12 +110,12 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        anchor=_anchor, duration=format_duration, interval=format_interval, number=format_number, region=format_region
+        anchor=anchor, duration=format_duration, interval=format_interval, number=format_number, region=format_region
     )
     environment.globals["strip"] = strip_svg
     return environment
 
 
-def _anchor(name: str, kind: str) -> str:
+def anchor(name: str, kind: str) -> str:
     """The id of a figure or a claim on the page."""
     return f"{kind}-{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)}"

@@ -199,14 +199,13 @@ def symlog_rate(axes: Axes) -> None:
     axes.set_yticks([0, 1e-3, 1e-2, 1e-1, 0.5], labels=["0", "0.001", "0.01", "0.1", "0.5"])
 
 
-def legend(axes: Axes, *, outside: bool = False, title: str | None = None, columns: int = 1) -> Legend | None:
+def legend(axes: Axes, *, outside: bool = False, title: str | None = None) -> Legend | None:
     """Add a legend without a frame.
 
     Args:
         axes: whose labelled curves are listed.
         outside: put it to the right of all axes instead of where it hides least.
         title: heading of the legend.
-        columns: number of columns.
 
     Returns:
         The legend, or None if nothing is labelled.
@@ -216,10 +215,10 @@ def legend(axes: Axes, *, outside: bool = False, title: str | None = None, colum
         return None
     with matplotlib.rc_context(STYLE):
         if not outside:
-            return axes.legend(handles, labels, title=title, ncols=columns)
+            return axes.legend(handles, labels, title=title)
         figure = axes.get_figure(root=True)
         assert figure is not None, "axes that were removed from their figure have no legend"
-        return figure.legend(handles, labels, title=title, ncols=columns, loc="outside right upper")
+        return figure.legend(handles, labels, title=title, loc="outside right upper")
 
 
 def save_figure(figure: Figure, folder: Path, name: str, *, label: str | None = None) -> str:

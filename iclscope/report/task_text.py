@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from iclscope.models import FeatureAttention, GPT2Transformer, InterleavedAttention, LinearAttention, Model
+from iclscope.models import (
+    FeatureAttention,
+    GPT2Transformer,
+    InterleavedAttention,
+    LinearAttention,
+    Model,
+    SoftmaxAttention,
+)
 from iclscope.tasks import FunctionClass, PatternShift, Task
 
 _ALWAYS = {
     "functions": ("d_X", "length"),
+    "orthonormal_features": ("K", "d_X", "length"),
     "patterns": ("M1", "M2", "beta", "K", "alpha", "length", "training_tasks"),
 }
 ONLY_OF = {"sparsity": "sparse_linear", "depth": "decision_tree", "width": "relu_network"}
@@ -23,6 +31,8 @@ def model_text(model: Model) -> str:
         text = f"GPT-2 with {sizes.layers} layers, {sizes.heads} heads and embedding {sizes.embedding}"
     elif isinstance(model, LinearAttention):
         text = f"linear attention with {model.config.layers} layer{'s' * (model.config.layers > 1)}"
+    elif isinstance(model, SoftmaxAttention):
+        text = f"one layer of softmax attention of dimension {model.config.d_X}"
     elif isinstance(model, InterleavedAttention):
         text = "two layers of attention on interleaved tokens"
     elif isinstance(model, FeatureAttention):
@@ -44,7 +54,7 @@ def task_text(tasks: Sequence[Task]) -> str:
         or name in ONLY_OF
         or any(getattr(t, name) != getattr(default, name) for t in tasks)
     ]
-    kind = f"{first.function} functions" if isinstance(first, FunctionClass) else "patterns"
+    kind = f"{first.function} functions" if isinstance(first, FunctionClass) else first.kind.replace("_", " ")
     return ", ".join([kind, *(_setting(tasks, name) for name in shown if name != "function")])
 
 

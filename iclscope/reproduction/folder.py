@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -18,7 +19,7 @@ from iclscope.experiments.claims import JudgedClaim
 from iclscope.experiments.experiment import Experiment, Preset
 from iclscope.experiments.trained import TrainedGroup
 from iclscope.experiments.trial import Trial
-from iclscope.models.pretrained import write_text
+from iclscope.models.pretrained import CONFIG, WEIGHTS, write_text
 from iclscope.report import save_figure
 from iclscope.sweeps.store import TrialStore
 
@@ -111,6 +112,7 @@ class ResultFolder:
             figures = self._run["figures"] if self._run else {}
             if self._run and self._run["settings"] != self._settings:
                 anew = tuple(figures)
+                self._remove_checkpoints()
             for name in anew:
                 figures.pop(name, None)
                 for kind in KINDS:
@@ -124,6 +126,15 @@ class ResultFolder:
             self._write_run()
         except OSError as error:
             raise BadRequest(f"out = {str(self.path)!r} is not allowed: it cannot be written to ({error})") from error
+
+    def _remove_checkpoints(self) -> None:
+        """Remove the checkpoints that finished figures wrote; whatever else lies beside them stays."""
+        for name in {name for figure in self.figures.values() for name in figure.get("checkpoints", ())}:
+            checkpoint = self.path / "checkpoints" / name
+            for file in (CONFIG, WEIGHTS):
+                (checkpoint / file).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # not empty, or gone
+                checkpoint.rmdir()
 
     def _write_run(self) -> None:
         write_text(self.path / RUN, json.dumps(self._run, indent=1) + "\n")
@@ -154,10 +165,12 @@ class ResultFolder:
         temporary.replace(self.path / f"{experiment.name}.parquet")
         svg = save_figure(figure, self.path, experiment.name, label=experiment.title)
         write_text(self.path / f"{experiment.name}.svg", svg)
+        named = experiment.checkpoint
         self.figures[experiment.name] = {
             "fingerprint": _fingerprint(trials),
             "seconds": round(seconds, 2),
             "trials": [trial.hash for trial in trials],
+            "checkpoints": sorted({named(trial) for trial in trials}) if named is not None else [],
         }
         self._write_run()
 

@@ -13,9 +13,7 @@ from torch import Tensor
 from iclscope.experiments.trained import TrainedGroup, untrained_models
 from iclscope.experiments.trial import Trial
 from iclscope.models.pretrained import write_safetensors
-from iclscope.training.state import TrainingState
-
-_RECORD, _WEIGHT = "record/", "weight/"
+from iclscope.training.state import RECORD, WEIGHT, TrainingState
 
 
 class TrialStore:
@@ -61,8 +59,8 @@ class TrialStore:
             # Records after this run's end are there only because of the runs it was batched with.
             end = max((int(step) for step in (state.stopped_at[run], state.diverged_at[run])), default=-1)
             kept = [i for i, step in enumerate(state.recorded_at) if end < 0 or step <= end]
-            tensors = {_WEIGHT + name: tensor[run].cpu() for name, tensor in state.weights.items()}
-            tensors |= {_RECORD + name: values[run, kept].cpu() for name, values in trajectory.items()}
+            tensors = {WEIGHT + name: tensor[run].cpu() for name, tensor in state.weights.items()}
+            tensors |= {RECORD + name: values[run, kept].cpu() for name, values in trajectory.items()}
             tensors |= {
                 "recorded_at": torch.tensor([state.recorded_at[i] for i in kept], dtype=torch.int64),
                 "stopped_at": state.stopped_at[run].clone(),
@@ -76,10 +74,10 @@ class TrialStore:
         """Read finished trials of one shape back as one group."""
         files = [_read(self.path(trial), device) for trial in trials]
         longest = max(files, key=lambda tensors: len(tensors["recorded_at"]))
-        records = [name for name in longest if name.startswith(_RECORD)]
+        records = [name for name in longest if name.startswith(RECORD)]
         model = untrained_models(trials, device)
         model.load_state_dict(
-            {name: torch.stack([tensors[_WEIGHT + name] for tensors in files]) for name in model.state_dict()}
+            {name: torch.stack([tensors[WEIGHT + name] for tensors in files]) for name in model.state_dict()}
         )
         model.trained_on = tuple(trial.task for trial in trials)
         return TrainedGroup(
@@ -87,7 +85,7 @@ class TrialStore:
             model=model,
             recorded_at=longest["recorded_at"].tolist(),
             trajectory={
-                name.removeprefix(_RECORD): torch.stack(
+                name.removeprefix(RECORD): torch.stack(
                     [_padded(tensors[name], len(longest["recorded_at"])) for tensors in files]
                 )
                 for name in records

@@ -3,20 +3,24 @@
 from iclscope.tasks.examples import ExamplePrompts, InContextExamples, columns_of
 from iclscope.tasks.function_classes import FunctionClass, FunctionPrompts, FunctionSampler
 from iclscope.tasks.linear_regression import LinearRegression, LinearRegressionSampler
+from iclscope.tasks.orthonormal_features import CountPrompts, FeatureSampler, OrthonormalFeatures
 from iclscope.tasks.patterns import PatternClassification, PatternPrompts, PatternSampler, PatternShift
 from iclscope.tasks.prompts import DensePrompts, Prompts
 from iclscope.tasks.sine_regression import SineRegression, SineRegressionSampler
 from iclscope.tasks.task import Task, TaskSampler, stack_tasks, task_from_settings
 
 __all__ = [
+    "CountPrompts",
     "DensePrompts",
     "ExamplePrompts",
+    "FeatureSampler",
     "FunctionClass",
     "FunctionPrompts",
     "FunctionSampler",
     "InContextExamples",
     "LinearRegression",
     "LinearRegressionSampler",
+    "OrthonormalFeatures",
     "PatternClassification",
     "PatternPrompts",
     "PatternSampler",

@@ -146,4 +146,6 @@ def columns_of(prompts: Prompts | ExamplePrompts) -> Prompts:
     if hasattr(prompts, "weighted_sum"):
         return cast("Prompts", prompts)
     assert isinstance(prompts, ExamplePrompts)
-    return prompts.examples().dense(prompts.labels)
+    examples = prompts.examples()
+    examples.query()  # refuses prompts with a query at every x, whose labels have another shape
+    return examples.dense(prompts.labels)

@@ -33,8 +33,8 @@ class PromptSize(NamedTuple):
 class TrainingPrompts(Protocol):
     """All that a loss asks of prompts.
 
-    A batch that lists every prompt there is, for an exact expectation, also has ``weights`` [run, batch]: the prompts'
-    probabilities. Without them all prompts count alike.
+    A batch that lists every prompt there is, or every query of a context, for an exact expectation, also has
+    ``weights`` [run, batch]: the prompts' probabilities. Without them all prompts count alike.
     """
 
     @property

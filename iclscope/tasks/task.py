@@ -15,16 +15,18 @@ import torch
 from iclscope.errors import require
 from iclscope.tasks.function_classes import FunctionClass, FunctionSampler
 from iclscope.tasks.linear_regression import LinearRegression, LinearRegressionSampler
+from iclscope.tasks.orthonormal_features import FeatureSampler, OrthonormalFeatures
 from iclscope.tasks.patterns import PatternClassification, PatternSampler
 from iclscope.tasks.sine_regression import SineRegression, SineRegressionSampler
 
-Task = PatternClassification | FunctionClass | LinearRegression | SineRegression
-TaskSampler = PatternSampler | FunctionSampler | LinearRegressionSampler | SineRegressionSampler
+Task = PatternClassification | FunctionClass | LinearRegression | OrthonormalFeatures | SineRegression
+TaskSampler = PatternSampler | FunctionSampler | LinearRegressionSampler | FeatureSampler | SineRegressionSampler
 
 _KINDS: dict[str, type[Task]] = {
     "patterns": PatternClassification,
     "functions": FunctionClass,
     "linear_regression": LinearRegression,
+    "orthonormal_features": OrthonormalFeatures,
     "sine_regression": SineRegression,
 }
 
@@ -54,6 +56,7 @@ def stack_tasks(
         BadRequest: if they are of different kinds or shapes.
     """
     kinds = sorted({task.kind for task in tasks})
+    require(len(tasks) == len(seeds) > 0, "number of tasks", len(tasks), f"one per seed, {len(seeds)}")
     require(len(kinds) == 1, "tasks", kinds, "tasks of one kind")
     stacked: Callable[..., TaskSampler] = type(tasks[0]).stacked
     return stacked(tasks, seeds, dtype=dtype, device=device)

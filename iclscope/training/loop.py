@@ -158,7 +158,7 @@ def train_runs(
             if state.step >= steps:
                 break
             prompts = live.sampler.prompts(batch_size, purpose=TRAINING_PURPOSE, step=state.step)
-            losses = _mean_loss(loss(live.model.predict(prompts).output, prompts.labels), prompts)
+            losses = mean_loss(loss(live.model.predict(prompts).output, prompts.labels), prompts)
             infinite = ~losses.detach().isfinite().cpu()
             if bool(infinite.any()):
                 live.end(infinite, state.diverged_at)
@@ -228,8 +228,8 @@ class _LiveRuns(Generic[Model]):
             self.indices = []
 
 
-def _mean_loss(losses: Float[Tensor, "run batch *points"], prompts: TrainingPrompts) -> Float[Tensor, " run"]:
-    """Each run's mean loss: all prompts alike, or by their probabilities where a batch lists every prompt there is."""
+def mean_loss(losses: Float[Tensor, "run batch *points"], prompts: TrainingPrompts) -> Float[Tensor, " run"]:
+    """Each run's mean loss: all prompts alike, or by their probabilities where a batch has them."""
     weights: Tensor | None = getattr(prompts, "weights", None)
     if weights is None:
         return losses.flatten(1).mean(dim=1)

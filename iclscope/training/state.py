@@ -14,8 +14,8 @@ from torch import Tensor
 from iclscope.models.pretrained import write_safetensors
 
 RUNNING = -1
-_RECORD = "record/"
-_WEIGHT = "weight/"
+# What the names of tensors in files start with.
+RECORD, WEIGHT = "record/", "weight/"
 _OPTIMIZER = "optimizer/"
 
 
@@ -56,8 +56,8 @@ class TrainingState:
 
     def save(self, path: Path, fingerprint: str) -> None:
         """Write the state atomically; ``fingerprint`` says which training it belongs to."""
-        tensors = {_WEIGHT + name: tensor for name, tensor in self.weights.items()}
-        tensors |= {_RECORD + name: tensor for name, tensor in self.trajectory().items()}
+        tensors = {WEIGHT + name: tensor for name, tensor in self.weights.items()}
+        tensors |= {RECORD + name: tensor for name, tensor in self.trajectory().items()}
         tensors |= {_OPTIMIZER + name: tensor for name, tensor in self.optimizer.items()}
         tensors |= {
             "step": torch.tensor(self.step),
@@ -91,10 +91,10 @@ class TrainingState:
 
         return cls(
             step=int(tensors["step"]),
-            weights={name: tensor.to(device) for name, tensor in named(_WEIGHT).items()},
+            weights={name: tensor.to(device) for name, tensor in named(WEIGHT).items()},
             stopped_at=tensors["stopped_at"],
             diverged_at=tensors["diverged_at"],
             recorded_at=tensors["recorded_at"].tolist(),
-            records={name: list(tensor.unbind(1)) for name, tensor in named(_RECORD).items()},
+            records={name: list(tensor.unbind(1)) for name, tensor in named(RECORD).items()},
             optimizer={name: tensor.to(device) for name, tensor in named(_OPTIMIZER).items()},
         )

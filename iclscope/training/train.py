@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from iclscope.errors import require, require_finite
-from iclscope.models import GPT2Transformer, SoftmaxReLUTransformer
-from iclscope.tasks import FunctionClass, PatternClassification, Task, stack_tasks
+from iclscope.models import Model
+from iclscope.tasks import PatternClassification, Task, stack_tasks
 from iclscope.threads import one_thread_per_operation
 from iclscope.training.loop import Probe, Sampler, train_runs
 from iclscope.training.losses import LOSSES, LossName
 from iclscope.training.optimizers import OptimizerName
 from iclscope.training.schedules import Schedule, ScheduledSampler, check_schedule
 
-AnyModel = TypeVar("AnyModel", SoftmaxReLUTransformer, GPT2Transformer)
+AnyModel = TypeVar("AnyModel", bound=Model)
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class TrainingResult(Generic[AnyModel]):
 
 
 def train(
-    task: PatternClassification | Sequence[PatternClassification] | FunctionClass,
+    task: Task | Sequence[Task],
     model: AnyModel,
     *,
     optimizer: OptimizerName | None = None,
@@ -57,7 +57,7 @@ def train(
     """Train every run of a model with fresh prompts at every step.
 
     Args:
-        task: what to train on, the same for all runs; of patterns also one per run.
+        task: what to train on, the same for all runs, or one per run where tasks of one shape may differ (patterns).
         model: the runs at their initial values; not changed. Its seeds are those of patterns and prompts too.
         optimizer: "sgd" or "adam"; None: SGD on patterns (Li 2024), Adam on functions (Garg 2022).
         loss: "hinge" or "squared"; None: hinge on patterns, squared on functions.
@@ -75,7 +75,8 @@ def train(
     tasks: list[Any] = [task] * runs if isinstance(task, Task) else list(task)
     require(len(tasks) == runs, "number of tasks", len(tasks), f"one, or one per seed, {runs}")
     first = tasks[0]
-    rule: OptimizerName = optimizer or ("adam" if first.real_answers else "sgd")
+    on_patterns = isinstance(first, PatternClassification)
+    rule: OptimizerName = optimizer or ("sgd" if on_patterns else "adam")
     rate = learning_rate if learning_rate is not None else {"sgd": 1.0, "adam": 1e-3}[rule]
     rates = [rate] * runs if isinstance(rate, (int, float)) else list(rate)
     require(len(rates) == runs, "learning_rate", learning_rate, f"one number, or one per run ({runs})")
@@ -99,10 +100,10 @@ def train(
             batch_size=batch_size,
             optimizer=rule,
             rate_decay=rate_decay,
-            loss=LOSSES[loss or ("squared" if first.real_answers else "hinge")],
+            loss=LOSSES[loss or ("hinge" if on_patterns else "squared")],
             probe=probe,
         )
-    trained = model.runs(range(runs))
+    trained = cast("AnyModel", model.runs(range(runs)))
     trained.load_state_dict(state.weights)
     trained.trained_on = tuple(tasks)
     return TrainingResult(trained, state.recorded_at, state.trajectory(), state.stopped_at, state.diverged_at)

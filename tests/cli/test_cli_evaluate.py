@@ -21,9 +21,9 @@ from iclscope.baselines.regression import REGRESSION_BASELINES, baseline_errors
 from iclscope.cli.main import main
 from iclscope.evaluation import function_prompts
 from iclscope.evaluation.risks import EVALUATION_PURPOSE
-from iclscope.models import GPT2Transformer, SoftmaxReLUTransformer, load_model
+from iclscope.models import GPT2Transformer, LinearAttention, SoftmaxReLUTransformer, load_model
 from iclscope.report import format_number
-from iclscope.tasks import FunctionClass, PatternClassification, PatternShift
+from iclscope.tasks import FunctionClass, LinearRegression, PatternClassification, PatternShift
 
 LINEAR = FunctionClass(d_X=5, length=10)
 PATTERNS = PatternClassification(M1=6, M2=3, d_X=9, d_Y=4, length=6)
@@ -53,6 +53,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     patterns.save_pretrained(folder / "patterns")
     patterns.run(0).save_pretrained(folder / "one-patterns")
     one_layer.save_pretrained(folder / "untold-patterns")
+    regression = LinearRegression(d_X=3, length=4)
+    for name, task in (("regression", regression), ("linear-attention", LINEAR.replace(d_X=3, predictions="query"))):
+        icl.train(task, LinearAttention(d_X=3), steps=2, batch_size=4).model.save_pretrained(folder / name)
     reader = GPT2Transformer(d_X=9, d_Y=4, positions=7, tokens="columns", seeds=2, **GPT2)
     icl.train(PATTERNS, reader, steps=5, batch_size=8, optimizer="adam").model.save_pretrained(folder / "gpt2-patterns")
     return folder
@@ -480,6 +483,18 @@ def test_a_bad_request_is_refused_with_one_line(
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_model_without_positions_is_tested_beside_baselines(capsys: pytest.CaptureFixture[str]) -> None:
+    output = said(capsys, "linear-attention", "--length", "30", "--prompts", "20")
+    assert output.startswith(
+        "linear-attention: linear attention with 1 layer, 1 run (seed 0). Trained on linear functions"
+    )
+    assert re.search(r"examples +linear attention +90 % interval +least squares", output)
+
+
+def test_a_task_that_only_python_knows(capsys: pytest.CaptureFixture[str]) -> None:
+    refused(capsys, ["regression"], "task of CHECKPOINT", "linear_regression", "patterns or functions", "Python")
+
+
 def test_a_device_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     refused(capsys, ["linear", "--device", "cuda"], "device", "cuda", "auto", "cpu")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import signal
@@ -16,6 +17,8 @@ import pytest
 from reproduction.tiny import experiment_module, put_in_place, reproduce_module, tiny_experiment
 
 from iclscope.cli.main import main
+from iclscope.experiments.experiment import PAPERS
+from iclscope.reproduction import index as index_module
 
 
 @pytest.fixture(autouse=True)
@@ -61,13 +64,29 @@ def test_nothing_but_text_where_there_is_no_terminal(capsys: pytest.CaptureFixtu
 def test_the_default_folder_and_all(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for module in (experiment_module, reproduce_module):
+    for module in (experiment_module, reproduce_module, index_module):
         monkeypatch.setattr(module, "experiments_of", lambda _paper: [tiny_experiment()])
     assert main(["reproduce", "all", "--seeds", "2"]) == 0
-    reports = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Report: ")]
-    assert reports == ["Report: results/li2024/report.html", "Report: results/garg2022/report.html"]
+    lines = capsys.readouterr().out.splitlines()
+    reports = [line for line in lines if line.startswith("Report: ")]
+    assert reports == [f"Report: results/{paper}/report.html" for paper in PAPERS]
+    assert lines[-1] == "All papers: results/index.html"
     assert written(tmp_path) == {"results"}
-    assert written(tmp_path / "results") == {"li2024", "garg2022"}
+    assert written(tmp_path / "results") == {*PAPERS, "index.html"}
+    page = (tmp_path / "results" / "index.html").read_text(encoding="utf-8")
+    for paper in PAPERS.values():
+        assert f'href="{paper.name}/report.html"' in page
+        assert paper.model in html.unescape(page)
+    for claim in tiny_experiment().claims:
+        assert f'href="li2024/report.html#claim-{claim.id}"' in page
+
+
+def test_a_page_that_is_not_ours_is_left_as_it_is(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "index.html").write_text("<title>mine</title>")
+    assert main(["reproduce", "all", "--out", "out"]) == 2
+    assert "index.html is of iclscope" in capsys.readouterr().err
+    assert written(tmp_path / "out") == {"index.html"}
 
 
 def test_a_second_command_says_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ def test_what_cannot_be_evaluated_is_refused(task: Any, settings: dict[str, Any]
 
 
 def test_functions_are_not_for_the_one_layer_model_nor_every_x_for_columns() -> None:
-    with pytest.raises(BadRequest, match=r"functions.*GPT2Transformer"):
+    with pytest.raises(BadRequest, match=r"predictions = .every.*one query per prompt"):
         icl.evaluate(SoftmaxReLUTransformer(d_X=3, d_Y=1), TASK)
     with pytest.raises(BadRequest, match=r"tokens = 'columns'.*alternating"):
         icl.evaluate(gpt2(tokens="columns"), TASK)

@@ -51,6 +51,15 @@ FIGURES = {
         "curriculum",
     ],
     "vonoswald2023": ["loss", "alignment", "deep", "ood", "copy", "sine", "distractors"],
+    "zhang2024": [
+        "gradient-flow",
+        "limits",
+        "risk-lengths",
+        "shifts",
+        "random-covariances",
+        "gpt2-covariances",
+    ],
+    "huang2024": ["balanced", "imbalanced", "gradient", "convergence-k", "convergence-eta-epsilon"],
 }
 # The rows of the claims table in the description of the paper; "width-batch" speaks of two quantities.
 FAMILIES = [
@@ -100,6 +109,10 @@ def test_every_class_of_functions_has_a_claim() -> None:
     assert {name.split("-")[0] for name in ids("garg2022")} == {
         *("linear", "sparse", "tree", "network", "ood", "other", "curriculum")
     }
+
+
+def test_every_theorem_of_zhang_has_a_claim() -> None:
+    assert {name.split("-")[0] for name in ids("zhang2024")} == {"flow", "limits", "risk", "shift", "random", "gpt2"}
 
 
 @pytest.mark.parametrize("paper", list(PAPERS))

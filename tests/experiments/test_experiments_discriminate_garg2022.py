@@ -156,11 +156,13 @@ def curriculum_rows(fast: float, slow: float, setup: Setup) -> pl.DataFrame:
                 "training": training,
                 "step": step,
                 "error": 0.5 ** (step / (half * (1 + wobble(seed)))),
+                "diverged_at": None,
             }
             for seed, (training, half), step in product(
                 range(setup.seeds), ((curriculum.WITH, fast), (curriculum.WITHOUT, slow)), range(0, 1001, 50)
             )
-        ]
+        ],
+        schema_overrides={"diverged_at": pl.Int64},
     )
 
 
@@ -245,6 +247,19 @@ def test_the_curriculum(short: bool) -> None:
     assert true.estimate.value == pytest.approx(1 / 3)
     # A ratio of steps has an uncertainty over seeds only.
     assert judged_case(one, one.true(Setup(1, short))).verdict == "inconclusive"
+
+
+def test_a_training_that_never_gets_there_counts_with_all_its_steps() -> None:
+    """Leaving it out would hide that only the curriculum got there; a run that diverged says nothing."""
+    rows = curriculum_rows(200, 5000, Setup(3, short=True))  # stops at step 1000, above the level
+    found = judged("curriculum", "curriculum-faster", rows, paper="garg2022")
+    assert (found.verdict, found.estimate.seeds) == ("holds", 3)
+    assert found.estimate.value == pytest.approx(0.2, rel=0.1)
+    lost = (pl.col("seed") == 0) & (pl.col("training") == curriculum.WITHOUT) & (pl.col("step") > 500)
+    diverged = rows.with_columns(
+        error=pl.when(lost).then(math.nan).otherwise("error"), diverged_at=pl.when(lost).then(pl.lit(501))
+    )
+    assert judged("curriculum", "curriculum-faster", diverged, paper="garg2022").estimate.seeds == 2
 
 
 @pytest.mark.parametrize("one", OVER_PROMPTS, ids=lambda one: one.claim)

@@ -14,14 +14,16 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from iclscope.baselines import baseline_outputs
+from iclscope.baselines import classifier_outputs
 from iclscope.baselines.regression import REGRESSION_BASELINES, trees, two_layer_network
 from iclscope.evaluation import bootstrap
 from iclscope.experiments.experiment import PAPERS, Experiment, Preset, experiments_of
 from iclscope.experiments.garg2022 import rows as garg2022_rows
 from iclscope.experiments.li2024 import baselines, prompt_length
 from iclscope.experiments.trial import Trial
+from iclscope.experiments.zhang2024 import gpt2_covariances
 from iclscope.models.gpt2 import GPT2Transformer
+from iclscope.models.linear_attention import LinearAttention
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
 from iclscope.report.style import new_figure
 from iclscope.sweeps import local
@@ -33,7 +35,13 @@ TINY_STEPS, TINY_STEPS_OF_LENGTHS = 2, 3
 EXPERIMENTS = {f"{paper}/{experiment.name}": experiment for paper in PAPERS for experiment in experiments_of(paper)}
 NAMES = list(EXPERIMENTS)
 # Claims of slopes, and of how fast a level is reached, need runs that get there, and nothing here is trained so long.
-NEED_A_LEVEL = {"li2024/iterations", "li2024/prompt-length", "garg2022/curriculum"}
+HUANG_LEVELS = (
+    "huang2024/balanced",
+    "huang2024/imbalanced",
+    "huang2024/convergence-k",
+    "huang2024/convergence-eta-epsilon",
+)
+NEED_A_LEVEL = {"li2024/iterations", "li2024/prompt-length", "garg2022/curriculum", *HUANG_LEVELS}
 
 
 def shrunk(trial: Trial) -> Trial:
@@ -79,9 +87,10 @@ def makings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Makings]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prompt_length, "STEPS", TINY_STEPS_OF_LENGTHS)
         # Starting processes takes longer than fitting these few prompts.
-        patch.setattr(baselines, "baseline_outputs", partial(baseline_outputs, processes=1))
+        patch.setattr(baselines, "classifier_outputs", partial(classifier_outputs, processes=1))
         patch.setattr(garg2022_rows, "PROMPTS", 16)
         patch.setattr(bootstrap, "RESAMPLES", 50)
+        patch.setitem(gpt2_covariances.SIZES, "quick", gpt2_covariances.SIZES["quick"]._replace(together=4))
         patch.setattr(trees, "BOOSTING_ROUNDS", 2)
         patch.setitem(REGRESSION_BASELINES, "two-layer network", partial(two_layer_network, steps=2))
         yield Makings(tmp_path_factory.mktemp("trained"))
@@ -107,6 +116,8 @@ def without_models(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
         (SoftmaxReLUTransformer, "predict"),
         (GPT2Transformer, "__init__"),
         (GPT2Transformer, "predict"),
+        (LinearAttention, "__init__"),
+        (LinearAttention, "predict"),
         (garg2022_rows, "baseline_errors_by_length"),
         (garg2022_rows, "bootstrap_means"),
         (TrialStore, "load"),
@@ -186,9 +197,28 @@ MEASURES = {
     "error",
     "low",
     "high",
-    "loss",
-    "difference",
+    # Zhang 2024
     "distance",
+    "u",
+    "excess",
+    "gap",
+    "entry",
+    "deviation",
+    "risk",
+    "deviations",
+    "beside_limit",
+    "slope",
+    "relative",
+    "own_score",
+    "dominant_score",
+    "cross_score",
+    "largest_cross",
+    "attention",
+    "dominant_attention",
+    "loss",
+    "growth",
+    "difference",
+    # von Oswald 2023
     "cosine",
     "sensitivity_distance",
     "interpolated",

@@ -54,6 +54,7 @@ TRAINING_CHANGES: dict[str, Any] = {
     "batch_size": 255,
     "schedule": LengthPerStep(),
     "target_risk": 0.2,
+    "precision": "double",
 }
 EVALUATION_CHANGES: dict[str, Any] = {
     "on": {"elsewhere": TEST},
@@ -275,7 +276,10 @@ def test_bad_settings_are_refused_by_name(settings: dict[str, Any], words: list[
     ("settings", "words"),
     [
         ({"task": FUNCTIONS.replace(d_X=21)}, ["d_X", "21", "20"]),
-        ({"model": SoftmaxReLUConfig(d_X=20, d_Y=1)}, ["predictions", "every", "one-layer"]),
+        (
+            {"task": FUNCTIONS.replace(predictions="every"), "model": SoftmaxReLUConfig(d_X=20, d_Y=1)},
+            ["predictions", "every", "one-layer"],
+        ),
         ({"task": FUNCTIONS, "model": replaced(GPT2, tokens="columns")}, ["tokens", "columns", "alternating"]),
         ({"task": FUNCTIONS.replace(length=41)}, ["length", "41", "40", "81"]),
         (

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from iclscope.evaluation.intervals import Interval
+from iclscope.evaluation.intervals import Interval, UpperBound
 from iclscope.experiments.claims import Region
 from iclscope.report import format_duration, format_interval, format_number, format_region
 
@@ -35,6 +35,7 @@ def test_three_digits(x: float, text: str) -> None:
 
 def test_intervals() -> None:
     assert format_interval(Interval(0.5, -0.1, math.inf, 3)) == "[−0.1, ∞]"
+    assert format_interval(UpperBound(0.5, -math.inf, 0.75, 3)) == "at most 0.75"
     assert format_interval(Interval(math.nan, -math.inf, math.inf, 0)) == ""
 
 

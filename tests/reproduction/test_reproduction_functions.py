@@ -88,6 +88,18 @@ def test_checkpoints_are_the_trained_models(whole: Path) -> None:
         assert torch.equal(*errors)
 
 
+def test_force_with_other_settings_removes_the_checkpoints_of_the_old_ones(tmp_path: Path) -> None:
+    reproduce("garg2022", figures="linear", out=tmp_path, seeds=2)
+    checkpoints = tmp_path / "checkpoints"
+    (checkpoints / "linear-d3-seed1" / "notes.txt").write_text("mine")
+    (checkpoints / "my-own").mkdir()
+    reproduce("garg2022", figures="linear", out=tmp_path, seeds=1, force=True)
+    left = {path.relative_to(checkpoints).as_posix() for path in checkpoints.rglob("*") if path.is_file()}
+    mine = "linear-d3-seed1/notes.txt"
+    assert left == {"linear-d3-seed0/config.json", "linear-d3-seed0/model.safetensors", mine}
+    assert (checkpoints / "my-own").is_dir()
+
+
 def fail(*_arguments: Any, **_settings: Any) -> NoReturn:
     raise AssertionError("this was finished")
 

@@ -14,6 +14,7 @@ from reproduction.tiny import put_in_place, tiny_experiment
 
 import iclscope
 from iclscope.errors import BadRequest
+from iclscope.experiments.experiment import PAPERS
 from iclscope.reproduction import reproduce
 from iclscope.reproduction.reproduce import InterruptedReproduction, papers_asked_for
 
@@ -246,8 +247,9 @@ def test_bad_requests_write_nothing(tmp_path: Path, settings: dict[str, Any], wo
 
 
 def test_all_means_every_paper_once() -> None:
-    assert papers_asked_for(["all"]) == ["li2024", "garg2022"]
-    assert papers_asked_for(["garg2022", "all", "li2024"]) == ["garg2022", "li2024"]
+    assert papers_asked_for(["all"]) == list(PAPERS)
+    others = [paper for paper in PAPERS if paper != "garg2022"]
+    assert papers_asked_for(["garg2022", "all", "li2024"]) == ["garg2022", *others]
     assert papers_asked_for(["li2024", "li2024"]) == ["li2024"]
     with pytest.raises(BadRequest, match=r"li2024.*garg2022"):
         papers_asked_for([])

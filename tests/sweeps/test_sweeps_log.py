@@ -44,6 +44,13 @@ def test_lines_say_step_seconds_and_the_loss_of_each_run(tmp_path: Path) -> None
     assert 0 <= first["seconds"] <= second["seconds"] < 60
 
 
+def test_a_training_from_its_start_begins_its_log_anew(tmp_path: Path) -> None:
+    log = TrainingLog(tmp_path / "log-x.jsonl", [make_trial()])
+    for step in (0, 1, 1, 0):  # made, saved before step 1 and resumed, forced anew
+        log(step, [0], torch.tensor([1.0]))
+    assert [line["step"] for line in lines_of(tmp_path)] == [0]
+
+
 @pytest.mark.parametrize(("steps", "every"), [(1, 1), (999, 1), (1000, 2), (50_000, 100), (500_000, 1000)])
 def test_a_log_has_about_as_many_lines_however_long_the_training_is(tmp_path: Path, steps: int, every: int) -> None:
     log = TrainingLog(tmp_path / "log-x.jsonl", [make_trial(steps=steps)])

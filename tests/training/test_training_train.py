@@ -162,7 +162,12 @@ def test_no_steps_leave_the_initial_weights() -> None:
         (FUNCTIONS.replace(length=8), gpt2(FUNCTIONS), {}, "length = 8.*at most 7"),
         (PATTERNS.replace(length=(1, 16)), gpt2(PATTERNS, tokens="columns"), {}, "length = 16.*at most 15"),
         (FUNCTIONS, gpt2(FUNCTIONS, tokens="columns"), {}, "tokens = 'columns'.*alternating"),
-        (FUNCTIONS.replace(d_X=5), SoftmaxReLUTransformer(d_X=5, d_Y=1), {}, "functions.*GPT2Transformer"),
+        (
+            FUNCTIONS.replace(d_X=5),
+            SoftmaxReLUTransformer(d_X=5, d_Y=1),
+            {},
+            "predictions = .every.*one query per prompt",
+        ),
         (FUNCTIONS, gpt2(FUNCTIONS), {"learning_rate": [1e-3, 1e-4]}, "learning_rate.*one number for all runs"),
         (FUNCTIONS, gpt2(FUNCTIONS), {"learning_rate": [1e-3]}, r"learning_rate.*one per run \(2\)"),
         *[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import polars as pl
@@ -20,7 +21,7 @@ LEVEL = 0.5
 """The error after the most examples that both trainings are timed to: half of predicting 0."""
 WITH, WITHOUT = "with curriculum", "without"
 PLAIN = "trained"
-SWAPPED = "names swapped"
+ALIKE = "in name only"
 
 
 def _trials(preset: Preset) -> list[Trial]:
@@ -38,18 +39,25 @@ def _measure(group: GPT2Group, _preset: Preset) -> pl.DataFrame:
 
 
 def _controls(rows: pl.DataFrame) -> pl.DataFrame:
-    """The two trainings under each other's name."""
-    swapped = pl.when(pl.col("training") == WITH).then(pl.lit(WITHOUT)).otherwise(pl.lit(WITH))
-    return rows.with_columns(arm=pl.lit(SWAPPED), training=swapped)
+    """The training without, under both names: a curriculum in name only makes nothing faster."""
+    without = rows.filter(pl.col("training") == WITHOUT)
+    return pl.concat([without.with_columns(arm=pl.lit(ALIKE), training=pl.lit(name)) for name in (WITH, WITHOUT)])
 
 
 def _steps(rows: pl.DataFrame, training: str) -> Sequence[float]:
-    """Steps to the level for each seed."""
+    """Steps to the level for each seed; a training that never gets there counts with all its steps.
+
+    Leaving it out would hide what it shows. Without the curriculum the true number is larger, which makes the ratio of
+    the claim too large; with it the ratio is above 1 anyhow: neither favours the claim. NaN for a run that diverged.
+    """
     chosen = rows.filter(pl.col("training") == training).sort("seed", "step")
-    return [
-        first_below(group["step"].to_list(), group["error"].to_list(), LEVEL)
-        for _, group in chosen.group_by("seed", maintain_order=True)
-    ]
+    return [_steps_to_level(group) for _, group in chosen.group_by("seed", maintain_order=True)]
+
+
+def _steps_to_level(run: pl.DataFrame) -> float:
+    reached = first_below(run["step"].to_list(), run["error"].to_list(), LEVEL)
+    diverged = run["diverged_at"].is_not_null().any() or run["error"].is_nan().all()
+    return float(run["step"].max()) if math.isnan(reached) and not diverged else reached  # type: ignore[arg-type]
 
 
 def _speed(rows: pl.DataFrame) -> Interval:
@@ -58,9 +66,18 @@ def _speed(rows: pl.DataFrame) -> Interval:
     return mean_interval([a / b for a, b in pairs])
 
 
+def _with_last_errors(rows: pl.DataFrame) -> pl.DataFrame:
+    """Errors of stopped trainings carried on: a mean over those still under way would jump up with each that stops."""
+    runs, steps = rows.select("training", "seed").unique(), rows.select("step").unique()
+    everywhere = runs.join(steps, how="cross").join(rows, on=["training", "seed", "step"], how="left")
+    diverged = pl.col("diverged_at").is_not_null().any().over("training", "seed")
+    last = pl.col("error").fill_nan(None).forward_fill().over("training", "seed", order_by="step").fill_null(math.nan)
+    return everywhere.with_columns(error=pl.when(diverged).then(math.nan).otherwise(last))
+
+
 def _draw(figure: Figure, rows: pl.DataFrame) -> None:
     ax = figure.subplots()
-    trained = rows.filter(pl.col("arm") == PLAIN)
+    trained = _with_last_errors(rows.filter(pl.col("arm") == PLAIN))
     for index, training in enumerate((WITH, WITHOUT)):
         kept = trained.filter((pl.col("training") == training) & pl.col("error").is_not_nan())
         points = summarise(kept, "step", "error")
@@ -77,7 +94,7 @@ def _finding(rows: pl.DataFrame) -> str:
     fast, slow = (mean_interval(_steps(trained, name)).value for name in (WITH, WITHOUT))
     return (
         f"The error after the most examples halves that of predicting 0 at step {fast:.0f} with the curriculum and at step "
-        f"{slow:.0f} without (means over seeds)."
+        f"{slow:.0f} without (means over seeds; a training that does not get there counts with all its steps)."
     )
 
 
@@ -87,7 +104,7 @@ EXPERIMENT = Experiment(
     caption=(
         "Error of the models of linear functions after the most in-context examples, at the full dimension, over training: "
         "with the curriculum (few dimensions and examples first) and without. The training without is stopped once its "
-        "error is well below the level that both are timed to. Shaded: 95 % intervals over seeds."
+        "error is well below the level that both are timed to, and counts with its last error from there on. Shaded: 95 % intervals over seeds."
     ),
     position=70,
     trials=_trials,
@@ -101,7 +118,7 @@ EXPERIMENT = Experiment(
             expected=Region(high=0.9),
             reason="faster means fewer; a tenth is the least worth a curriculum",
             estimate=_speed,
-            control=Control("the two trainings under each other's names", SWAPPED),
+            control=Control("the training without, under both names", ALIKE),
         ),
     ),
     draw=_draw,

@@ -5,14 +5,20 @@ from __future__ import annotations
 import polars as pl
 from matplotlib.figure import Figure
 
-from iclscope.experiments.claims import Claim, Control, Region
+from iclscope.experiments.claims import Claim, Region
 from iclscope.experiments.experiment import Experiment, Preset
-from iclscope.experiments.garg2022.rows import GPT2, draw_methods, error_rows, mean_error, ratio
+from iclscope.experiments.garg2022.rows import (
+    GPT2,
+    UNTRAINED_CONTROL,
+    draw_methods,
+    error_rows,
+    mean_error,
+    ratio,
+    setting,
+)
 from iclscope.experiments.garg2022.settings import (
     PAPER,
     PROMPTS,
-    UNTRAINED,
-    UNTRAINED_TEXT,
     GPT2Group,
     checkpoint_name,
     function_trials,
@@ -30,10 +36,6 @@ def _measure(group: GPT2Group, _preset: Preset) -> pl.DataFrame:
     return error_rows(group, task, BASELINES, lengths=lengths).with_columns(longest=task.length)
 
 
-def _longest(rows: pl.DataFrame) -> int:
-    return int(rows["longest"][0])
-
-
 def _draw(figure: Figure, rows: pl.DataFrame) -> None:
     ax = figure.subplots()
     draw_methods(ax, rows, (GPT2, *BASELINES))
@@ -41,7 +43,7 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
 
 
 def _finding(rows: pl.DataFrame) -> str:
-    trained, k = rows.filter(pl.col("arm") == "trained"), _longest(rows)
+    trained, k = rows.filter(pl.col("arm") == "trained"), setting(rows, "longest")
     own, greedy, boosted = (mean_error(trained, method, k).value for method in (GPT2, GREEDY, BOOSTED))
     return (
         f"After {k} examples GPT-2's error is {own:.2f}, that of a greedily learnt tree {greedy:.2f} and that of "
@@ -57,8 +59,8 @@ def _claim(name: str, other: str, text: str) -> Claim:
         quantity=f"GPT-2's error over that of {text} after the most examples",
         expected=Region(high=1.0),
         reason="better means less; short trainings give an upper bound only",
-        estimate=lambda rows: ratio(rows, other, _longest(rows)),
-        control=Control(UNTRAINED_TEXT, UNTRAINED),
+        estimate=lambda rows: ratio(rows, other, setting(rows, "longest")),
+        control=UNTRAINED_CONTROL,
     )
 
 

@@ -6,14 +6,21 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from iclscope.evaluation.intervals import Interval
-from iclscope.experiments.claims import Claim, Control, Region
+from iclscope.experiments.claims import Claim, Region
 from iclscope.experiments.experiment import Experiment, Preset
-from iclscope.experiments.garg2022.rows import GPT2, difference, draw_methods, error_rows, mean_error, ratio
+from iclscope.experiments.garg2022.rows import (
+    GPT2,
+    UNTRAINED_CONTROL,
+    difference,
+    draw_methods,
+    error_rows,
+    mean_error,
+    ratio,
+    setting,
+)
 from iclscope.experiments.garg2022.settings import (
     PAPER,
     PROMPTS,
-    UNTRAINED,
-    UNTRAINED_TEXT,
     GPT2Group,
     checkpoint_name,
     function_trials,
@@ -31,15 +38,10 @@ def _measure(group: GPT2Group, _preset: Preset) -> pl.DataFrame:
     return error_rows(group, task, BASELINES).with_columns(d=task.d_X)
 
 
-def _d(rows: pl.DataFrame) -> int:
-    """The dimension, which differs between presets."""
-    return int(rows["d"][0])
-
-
 def _draw(figure: Figure, rows: pl.DataFrame) -> None:
     ax = figure.subplots()
     draw_methods(ax, rows, (GPT2, *BASELINES))
-    d = _d(rows)
+    d = setting(rows, "d")
     published(ax, [d, 2 * d], PUBLISHED, label="published (d = 20)", index=0, joined=False)
     k = range(1, 2 * d + 1)
     reference_curve(ax, k, [garg2022.least_squares_error(k=one, d=d) for one in k], label="expected", index=1)
@@ -48,7 +50,7 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
 
 
 def _finding(rows: pl.DataFrame) -> str:
-    trained, d = rows.filter(pl.col("arm") == "trained"), _d(rows)
+    trained, d = rows.filter(pl.col("arm") == "trained"), setting(rows, "d")
     at_d, at_2d = (mean_error(trained, GPT2, k).value for k in (d, 2 * d))
     return (
         f"At k = d = {d} GPT-2's error is {at_d:.3f}, at k = 2d it is {at_2d:.4f} (published at d = 20: {PUBLISHED[0]:g} "
@@ -58,13 +60,11 @@ def _finding(rows: pl.DataFrame) -> str:
 
 def _fall(rows: pl.DataFrame) -> Interval:
     """Error at 2d over error at d."""
-    d = _d(rows)
+    d = setting(rows, "d")
     renamed = rows.filter((pl.col("method") == GPT2) & (pl.col("length") == d))
     renamed = renamed.with_columns(method=pl.lit("at d"), length=pl.lit(2 * d, dtype=pl.Int64))
     return ratio(pl.concat([rows, renamed]), "at d", 2 * d)
 
-
-_CONTROL = Control(UNTRAINED_TEXT, UNTRAINED)
 
 EXPERIMENT = Experiment(
     name="linear",
@@ -87,8 +87,8 @@ EXPERIMENT = Experiment(
             quantity="GPT-2's error less that of least squares at k = d",
             expected=Region(high=0.05),
             reason="published ≈ 0.02 against 0; short trainings give an upper bound only",
-            estimate=lambda rows: difference(rows, "least squares", _d(rows)),
-            control=_CONTROL,
+            estimate=lambda rows: difference(rows, "least squares", setting(rows, "d")),
+            control=UNTRAINED_CONTROL,
         ),
         Claim(
             id="linear-at-2d",
@@ -97,8 +97,8 @@ EXPERIMENT = Experiment(
             quantity="GPT-2's error less that of least squares at k = 2d",
             expected=Region(high=0.01),
             reason="published ≈ 0.0006 against 0; short trainings give an upper bound only",
-            estimate=lambda rows: difference(rows, "least squares", 2 * _d(rows)),
-            control=_CONTROL,
+            estimate=lambda rows: difference(rows, "least squares", 2 * setting(rows, "d")),
+            control=UNTRAINED_CONTROL,
         ),
         Claim(
             id="linear-fall",
@@ -106,9 +106,10 @@ EXPERIMENT = Experiment(
             source=f"{PAPER}, Section 3, figure on linear functions",
             quantity="GPT-2's error at k = 2d over its error at k = d",
             expected=Region(high=0.5),
-            reason="published 0.0006 / 0.02 = 0.03; half is the least that falling steeply could mean",
+            reason="published 0.0006 / 0.02 = 0.03; half is the least that falling steeply could mean; short trainings give an "
+            "upper bound only",
             estimate=_fall,
-            control=_CONTROL,
+            control=UNTRAINED_CONTROL,
         ),
         Claim(
             id="linear-below-d",
@@ -116,9 +117,10 @@ EXPERIMENT = Experiment(
             source=f"{PAPER}, Section 3",
             quantity="GPT-2's mean error over that of least squares, k = 1 … d−1",
             expected=Region(high=1.25),
-            reason="the published curves cannot be told apart; no method can do better on average",
-            estimate=lambda rows: ratio(rows, "least squares", 1, _d(rows) - 1),
-            control=_CONTROL,
+            reason="the published curves cannot be told apart; no method can do better on average; short trainings give an "
+            "upper bound only",
+            estimate=lambda rows: ratio(rows, "least squares", 1, setting(rows, "d") - 1),
+            control=UNTRAINED_CONTROL,
         ),
         Claim(
             id="linear-beats-3-nn",
@@ -127,8 +129,8 @@ EXPERIMENT = Experiment(
             quantity="GPT-2's mean error over that of 3-NN, k = d … 2d",
             expected=Region(high=1.0),
             reason="better means less; short trainings give an upper bound only",
-            estimate=lambda rows: ratio(rows, "3-NN", _d(rows), 2 * _d(rows)),
-            control=_CONTROL,
+            estimate=lambda rows: ratio(rows, "3-NN", setting(rows, "d"), 2 * setting(rows, "d")),
+            control=UNTRAINED_CONTROL,
         ),
         Claim(
             id="linear-beats-averaging",
@@ -137,8 +139,8 @@ EXPERIMENT = Experiment(
             quantity="GPT-2's mean error over that of averaging, k = d … 2d",
             expected=Region(high=1.0),
             reason="better means less; short trainings give an upper bound only",
-            estimate=lambda rows: ratio(rows, "averaging", _d(rows), 2 * _d(rows)),
-            control=_CONTROL,
+            estimate=lambda rows: ratio(rows, "averaging", setting(rows, "d"), 2 * setting(rows, "d")),
+            control=UNTRAINED_CONTROL,
         ),
     ),
     draw=_draw,

@@ -11,12 +11,19 @@ from matplotlib.figure import Figure
 from iclscope.evaluation.intervals import Interval
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
-from iclscope.experiments.garg2022.rows import GPT2, draw_methods, error_rows, mean_error, ratio
+from iclscope.experiments.garg2022.rows import (
+    GPT2,
+    UNTRAINED_CONTROL,
+    draw_methods,
+    error_rows,
+    mean_error,
+    ratio,
+    setting,
+)
 from iclscope.experiments.garg2022.settings import (
     PAPER,
     PROMPTS,
     UNTRAINED,
-    UNTRAINED_TEXT,
     GPT2Group,
     checkpoint_name,
     function_trials,
@@ -99,10 +106,6 @@ def _of(rows: pl.DataFrame, prompt: str) -> pl.DataFrame:
     return rows.filter(pl.col("prompt") == prompt)
 
 
-def _d(rows: pl.DataFrame) -> int:
-    return int(rows["d"][0])
-
-
 def _draw(figure: Figure, rows: pl.DataFrame) -> None:
     axes = figure.subplots(5, 3, sharey=True)
     for ax, prompt in zip(axes.flat, ORDER, strict=True):
@@ -115,7 +118,7 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
 
 
 def _finding(rows: pl.DataFrame) -> str:
-    trained, d = rows.filter(pl.col("arm") == "trained"), _d(rows)
+    trained, d = rows.filter(pl.col("arm") == "trained"), setting(rows, "d")
     at_2d = {prompt: mean_error(_of(trained, prompt), GPT2, 2 * d).value for prompt in ORDER if prompt != ORTHOGONAL}
     hardest = max(at_2d, key=lambda prompt: at_2d[prompt])
     return (
@@ -126,7 +129,7 @@ def _finding(rows: pl.DataFrame) -> str:
 
 def _over_plain(rows: pl.DataFrame, prompt: str) -> Interval:
     """The error at 2d on one kind of prompts less that on prompts as in training."""
-    d = _d(rows)
+    d = setting(rows, "d")
     changed, plain = (mean_error(_of(rows, name), GPT2, 2 * d) for name in (prompt, PLAIN))
     # Other prompts, so the two are uncertain apart. A longer training may bring the two closer.
     high = changed.high - plain.low
@@ -158,7 +161,7 @@ EXPERIMENT = Experiment(
             expected=Region(0.9, 1.1),
             reason="1 is exact for a predictor that knows it knows nothing",
             # No predictor errs less than one that says 0 here, so a short training errs too much, if anything.
-            estimate=lambda rows: mean_error(_of(rows, ORTHOGONAL), GPT2, 1, _d(rows) - 1, floor=1.0),
+            estimate=lambda rows: mean_error(_of(rows, ORTHOGONAL), GPT2, 1, setting(rows, "d") - 1, floor=1.0),
             control=Control("queries that are not orthogonal", UNTOLD),
         ),
         Claim(
@@ -167,8 +170,8 @@ EXPERIMENT = Experiment(
             source=_SOURCE,
             quantity="GPT-2's mean error on repeated queries, k = 1 … d−1; fresh ones cannot score below 1 − k/d",
             expected=Region(high=0.4),
-            reason="below the 0.5 that no method can beat on fresh queries, on average over these k",
-            estimate=lambda rows: mean_error(_of(rows, REPEATED), GPT2, 1, _d(rows) - 1, floor=0.0),
+            reason="below the 0.5 that no method can beat on fresh queries, on average over these k; short trainings give an upper bound only",
+            estimate=lambda rows: mean_error(_of(rows, REPEATED), GPT2, 1, setting(rows, "d") - 1, floor=0.0),
             control=Control("the same models on fresh queries", FRESH),
         ),
         Claim(
@@ -177,7 +180,7 @@ EXPERIMENT = Experiment(
             source=_SOURCE,
             quantity="GPT-2's error at k = 2d on random orthants less that on prompts as in training",
             expected=Region(high=0.05),
-            reason="a twentieth of predicting 0",
+            reason="a twentieth of predicting 0; short trainings give an upper bound only",
             estimate=lambda rows: _over_plain(rows, ORTHANTS),
             control=Control(
                 "untrained models on random orthants, beside the trained ones on prompts as in training", IGNORANT
@@ -189,9 +192,9 @@ EXPERIMENT = Experiment(
             source=_SOURCE,
             quantity="GPT-2's error on a half-dimensional subspace at k = d",
             expected=Region(high=0.1),
-            reason="least squares reaches 0 at d/2; a tenth of predicting 0",
-            estimate=lambda rows: mean_error(_of(rows, SUBSPACE), GPT2, _d(rows), floor=0.0),
-            control=Control(UNTRAINED_TEXT, UNTRAINED),
+            reason="least squares reaches 0 at d/2; a tenth of predicting 0; short trainings give an upper bound only",
+            estimate=lambda rows: mean_error(_of(rows, SUBSPACE), GPT2, setting(rows, "d"), floor=0.0),
+            control=UNTRAINED_CONTROL,
         ),
         Claim(
             id="ood-noise",
@@ -199,9 +202,9 @@ EXPERIMENT = Experiment(
             source=_SOURCE,
             quantity="GPT-2's error over that of least squares with noise of standard deviation 1 at k = 2d",
             expected=Region(high=1.25),
-            reason="as close as on prompts without noise below d",
-            estimate=lambda rows: ratio(_of(rows, NOISY), SQUARES, 2 * _d(rows)),
-            control=Control(UNTRAINED_TEXT, UNTRAINED),
+            reason="as close as on prompts without noise below d; short trainings give an upper bound only",
+            estimate=lambda rows: ratio(_of(rows, NOISY), SQUARES, 2 * setting(rows, "d")),
+            control=UNTRAINED_CONTROL,
         ),
     ),
     draw=_draw,

@@ -7,14 +7,20 @@ from typing import Any
 import polars as pl
 from matplotlib.figure import Figure
 
-from iclscope.experiments.claims import Claim, Control, Region
+from iclscope.experiments.claims import Claim, Region
 from iclscope.experiments.experiment import Experiment, Preset
-from iclscope.experiments.garg2022.rows import GPT2, draw_methods, error_rows, mean_error, ratio
+from iclscope.experiments.garg2022.rows import (
+    GPT2,
+    UNTRAINED_CONTROL,
+    draw_methods,
+    error_rows,
+    mean_error,
+    ratio,
+    setting,
+)
 from iclscope.experiments.garg2022.settings import (
     PAPER,
     PROMPTS,
-    UNTRAINED,
-    UNTRAINED_TEXT,
     GPT2Group,
     checkpoint_name,
     function_trials,
@@ -47,10 +53,6 @@ def _of(rows: pl.DataFrame, name: str) -> pl.DataFrame:
     return rows.filter(pl.col("functions") == name)
 
 
-def _d(rows: pl.DataFrame) -> int:
-    return int(rows["d"][0])
-
-
 def _draw(figure: Figure, rows: pl.DataFrame) -> None:
     axes = figure.subplots(1, 3, sharey=True)
     for ax, name in zip(axes, FUNCTIONS, strict=True):
@@ -61,7 +63,7 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
 
 
 def _finding(rows: pl.DataFrame) -> str:
-    trained, d = rows.filter(pl.col("arm") == "trained"), _d(rows)
+    trained, d = rows.filter(pl.col("arm") == "trained"), setting(rows, "d")
     errors = [mean_error(_of(trained, name), GPT2, 2 * d).value for name in FUNCTIONS]
     return (
         f"After 2d = {2 * d} examples the models of linear functions have an error of {errors[0]:.2f} on noisy linear "
@@ -77,8 +79,8 @@ def _claim(name: str, functions: str, other: str, statement: str, most: float, r
         quantity=f"GPT-2's error over that of {other} on {functions} functions at k = 2d",
         expected=Region(high=most),
         reason=reason,
-        estimate=lambda rows: ratio(_of(rows, functions), other, 2 * _d(rows)),
-        control=Control(UNTRAINED_TEXT, UNTRAINED),
+        estimate=lambda rows: ratio(_of(rows, functions), other, 2 * setting(rows, "d")),
+        control=UNTRAINED_CONTROL,
     )
 
 

@@ -12,14 +12,23 @@ from matplotlib.ticker import MaxNLocator
 
 from iclscope.evaluation.bootstrap import BootstrapMeans, bootstrap_means
 from iclscope.evaluation.errors_by_length import baseline_errors_by_length, errors_by_length
-from iclscope.evaluation.intervals import Interval, mean_interval
+from iclscope.evaluation.intervals import Interval, UpperBound, mean_interval
 from iclscope.evaluation.squared_errors import SquaredErrors
-from iclscope.experiments.garg2022.settings import PROMPTS, PUBLISHED_STEPS, UNTRAINED, GPT2Group
+from iclscope.experiments.claims import Control
+from iclscope.experiments.garg2022.settings import PROMPTS, PUBLISHED_STEPS, UNTRAINED, UNTRAINED_TEXT, GPT2Group
 from iclscope.experiments.summaries import per_seed
 from iclscope.report.style import curve
 from iclscope.tasks import FunctionClass
 
 GPT2 = "GPT-2"
+
+UNTRAINED_CONTROL = Control(UNTRAINED_TEXT, UNTRAINED)
+"""The control of claims that any trained model could break."""
+
+
+def setting(rows: pl.DataFrame, name: str) -> int:
+    """A setting that all rows share and that differs between presets: d, or the longest context."""
+    return int(rows[name][0])
 
 
 def error_rows(
@@ -113,7 +122,7 @@ def _bound(estimate: Interval, rows: pl.DataFrame, floor: float) -> Interval:
     """
     if rows.is_empty() or not bool(rows["short"].any()):
         return estimate
-    return estimate._replace(low=min(estimate.low, floor))
+    return UpperBound(*estimate._replace(low=min(estimate.low, floor)))
 
 
 def mean_error(

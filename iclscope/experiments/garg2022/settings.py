@@ -49,17 +49,18 @@ class Plan:
     training: Training
 
 
-def _quick(task: FunctionClass, steps: int, curriculum: Curriculum) -> Plan:
+def _plan(task: FunctionClass, size: str, rate: float, steps: int, curriculum: Curriculum) -> Plan:
+    """Adam on the squared loss; a training shorter than the published one ends at a rate of 0."""
     training = Training(
         optimizer="adam",
         loss="squared",
-        learning_rate=1e-3,
-        rate_decay=True,
+        learning_rate=rate,
+        rate_decay=steps < PUBLISHED_STEPS,
         steps=steps,
         batch_size=64,
         schedule=curriculum,
     )
-    return Plan(task, "tiny", training)
+    return Plan(task, size, training)
 
 
 def _lab(task: FunctionClass) -> Plan:
@@ -67,16 +68,7 @@ def _lab(task: FunctionClass) -> Plan:
     curriculum = Curriculum(
         dimensions=3, length=6 if few else 12, every=500, dimensions_added=1, length_added=2 if few else 4
     )
-    training = Training(
-        optimizer="adam",
-        loss="squared",
-        learning_rate=5e-4,
-        rate_decay=True,
-        steps=25_000,
-        batch_size=64,
-        schedule=curriculum,
-    )
-    return Plan(task, "small", training)
+    return _plan(task, "small", 5e-4, 25_000, curriculum)
 
 
 def _paper(task: FunctionClass) -> Plan:
@@ -84,37 +76,37 @@ def _paper(task: FunctionClass) -> Plan:
     curriculum = Curriculum(
         dimensions=5, length=10 if few else 25, every=2000, dimensions_added=1, length_added=2 if few else 5
     )
-    training = Training(
-        optimizer="adam",
-        loss="squared",
-        learning_rate=1e-4,
-        steps=PUBLISHED_STEPS,
-        batch_size=64,
-        schedule=curriculum,
-    )
-    return Plan(task, "standard", training)
+    return _plan(task, "standard", 1e-4, PUBLISHED_STEPS, curriculum)
 
 
 PLANS: dict[str, dict[FunctionName, Plan]] = {
     "quick": {
-        "linear": _quick(
+        "linear": _plan(
             FunctionClass(d_X=5, length=10),
+            "tiny",
+            1e-3,
             6_000,
             Curriculum(dimensions=2, length=6, every=500, dimensions_added=1, length_added=2),
         ),
-        "sparse_linear": _quick(
+        "sparse_linear": _plan(
             # Answers as large as those of the linear class, whose size the model's initial values suit.
             FunctionClass(function="sparse_linear", d_X=5, length=10, sparsity=1, y_scale=5**0.5),
+            "tiny",
+            1e-3,
             3_500,
             Curriculum(dimensions=2, length=4, every=250, dimensions_added=1, length_added=2),
         ),
-        "decision_tree": _quick(
+        "decision_tree": _plan(
             FunctionClass(function="decision_tree", d_X=4, length=12, depth=2),
+            "tiny",
+            1e-3,
             2_500,
             Curriculum(dimensions=2, length=6, every=400, dimensions_added=1, length_added=3),
         ),
-        "relu_network": _quick(
+        "relu_network": _plan(
             FunctionClass(function="relu_network", d_X=3, length=10, width=20),
+            "tiny",
+            1e-3,
             1_500,
             Curriculum(dimensions=2, length=6, every=400, dimensions_added=1, length_added=2),
         ),

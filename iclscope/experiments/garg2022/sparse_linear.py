@@ -6,14 +6,21 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from iclscope.baselines.regression import LASSO_ALPHAS
-from iclscope.experiments.claims import Claim, Control, Region
+from iclscope.experiments.claims import Claim, Region
 from iclscope.experiments.experiment import Experiment, Preset
-from iclscope.experiments.garg2022.rows import GPT2, difference, draw_methods, error_rows, mean_error, ratio
+from iclscope.experiments.garg2022.rows import (
+    GPT2,
+    UNTRAINED_CONTROL,
+    difference,
+    draw_methods,
+    error_rows,
+    mean_error,
+    ratio,
+    setting,
+)
 from iclscope.experiments.garg2022.settings import (
     PAPER,
     PROMPTS,
-    UNTRAINED,
-    UNTRAINED_TEXT,
     GPT2Group,
     checkpoint_name,
     function_trials,
@@ -39,10 +46,6 @@ def _best_lasso(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.join(best, on=["seed", "method"], how="semi").with_columns(method=pl.lit(BEST_LASSO))
 
 
-def _d(rows: pl.DataFrame) -> int:
-    return int(rows["d"][0])
-
-
 def _draw(figure: Figure, rows: pl.DataFrame) -> None:
     ax = figure.subplots()
     # With the smallest penalty but one there would be seven curves; it coincides with its neighbours.
@@ -52,7 +55,7 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
 
 
 def _finding(rows: pl.DataFrame) -> str:
-    trained, d = rows.filter(pl.col("arm") == "trained"), _d(rows)
+    trained, d = rows.filter(pl.col("arm") == "trained"), setting(rows, "d")
     own, squares, lasso = (
         mean_error(trained, method, 1, d - 1).value for method in (GPT2, "least squares", BEST_LASSO)
     )
@@ -61,8 +64,6 @@ def _finding(rows: pl.DataFrame) -> str:
         f"the best Lasso {lasso:.2f}."
     )
 
-
-_CONTROL = Control(UNTRAINED_TEXT, UNTRAINED)
 
 EXPERIMENT = Experiment(
     name="sparse-linear",
@@ -83,8 +84,8 @@ EXPERIMENT = Experiment(
             quantity="GPT-2's mean error over that of least squares, k = 1 … d−1",
             expected=Region(high=1.0),
             reason="better means less; short trainings give an upper bound only",
-            estimate=lambda rows: ratio(rows, "least squares", 1, _d(rows) - 1),
-            control=_CONTROL,
+            estimate=lambda rows: ratio(rows, "least squares", 1, setting(rows, "d") - 1),
+            control=UNTRAINED_CONTROL,
         ),
         Claim(
             id="sparse-near-lasso",
@@ -93,8 +94,8 @@ EXPERIMENT = Experiment(
             quantity="GPT-2's mean error less that of the best Lasso (chosen with hindsight), k = 1 … 2d",
             expected=Region(high=0.05),
             reason="the published curves are about that close; short trainings give an upper bound only",
-            estimate=lambda rows: difference(rows, BEST_LASSO, 1, 2 * _d(rows)),
-            control=_CONTROL,
+            estimate=lambda rows: difference(rows, BEST_LASSO, 1, 2 * setting(rows, "d")),
+            control=UNTRAINED_CONTROL,
         ),
     ),
     draw=_draw,

@@ -8,7 +8,7 @@ import polars as pl
 import torch
 from matplotlib.figure import Figure
 
-from iclscope.baselines import CLASSIFIERS, baseline_outputs
+from iclscope.baselines import CLASSIFIERS, classifier_outputs
 from iclscope.evaluation.intervals import Interval, rate_difference_interval
 from iclscope.evaluation.risks import EVALUATION_PURPOSE, risks_of
 from iclscope.experiments.claims import Claim, Control, Region
@@ -44,7 +44,7 @@ def _measure(group: OneLayerGroup, preset: Preset) -> pl.DataFrame:
                 count, purpose=EVALUATION_PURPOSE
             )
             outputs = {ICL: _icl(group, prompts)}
-            fitted = baseline_outputs(prompts, tests[0].d_X)
+            fitted = classifier_outputs(tuple(CLASSIFIERS), prompts)
             outputs |= {name: torch.from_numpy(answers).to(prompts.labels) for name, answers in fitted.items()}
             shuffled = {name: values for name, values in outputs.items() if name != ICL}
             shuffled[ICL] = _icl(group, _shuffled(prompts, seeds))

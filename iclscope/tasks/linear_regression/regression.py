@@ -35,6 +35,12 @@ class LinearRegression(Settings):
         "identity",
         description="Λ of gaussian inputs: identity, a matrix, or exponential: diagonal, Exp(1), drawn per prompt",
     )
+    prompts_per_covariance: int = Field(
+        1, ge=1, description="successive prompts that share one random covariance; 64 in Zhang 2024, GPT-2"
+    )
+    query_covariance: Matrix | None = Field(
+        None, description="covariance of the query's x (gaussian inputs); None: that of the context (no query shift)"
+    )
     x_scale: float = Field(1.0, description="every x, the query's too, is multiplied by this")
     query_scale: float = Field(1.0, description="the query's x alone is multiplied by this")
     weight_scale: float = Field(1.0, description="w ~ N(0, weight_scale² I)")
@@ -56,8 +62,19 @@ class LinearRegression(Settings):
         require(self.distractors < self.d_X, "distractors", self.distractors, most)
         if self.inputs == "uniform":
             require(self.covariance == "identity", "covariance", "given", "with inputs = 'gaussian' only")
+            require(self.query_covariance is None, "query_covariance", "given", "with inputs = 'gaussian' only")
         if not isinstance(self.covariance, str):
             check_covariance(self.covariance, self.d_X)
+        if self.query_covariance is not None:
+            check_covariance(self.query_covariance, self.d_X, "query_covariance")
+        shared = self.prompts_per_covariance > 1
+        allowed = "1, where covariance is not 'exponential'"
+        require(
+            not shared or self.covariance == "exponential",
+            "prompts_per_covariance",
+            self.prompts_per_covariance,
+            allowed,
+        )
         if self.weight is not None:
             require_finite([("weight", value) for value in self.weight])
             require(len(self.weight) == self.d_X, "entries of weight", len(self.weight), f"d_X = {self.d_X}")
@@ -105,6 +122,8 @@ class LinearRegression(Settings):
         shown: dict[str, float | str] = {"functions": "linear", "d": self.d_X, "N": self.length, "x": inputs}
         if self.inputs == "gaussian":
             shown["Λ"] = self.covariance if isinstance(self.covariance, str) else "given"
+        if self.query_covariance is not None:
+            shown["Λ of the query"] = "given"
         changed = {"x times": self.x_scale, "query times": self.query_scale, "w times": self.weight_scale}
         shown |= {name: value for name, value in changed.items() if value != 1}
         extra = {"distractors": self.distractors, "noise": self.noise}

@@ -86,13 +86,28 @@ class LinearRegressionSampler:
         if task.inputs == "uniform":
             return (2 * stream.uniform(batch, points, task.d_X) - 1) * task.half_width
         normal = stream.normal(batch, points, task.d_X)
+        inputs = self._coloured(normal, stream)
+        if task.query_covariance is not None:
+            inputs[:, :, -1] = normal[:, :, -1] @ self._root(np.asarray(task.query_covariance, dtype=float))
+        return inputs
+
+    def _coloured(
+        self, normal: Float64[Tensor, "run batch points d"], stream: RandomStream
+    ) -> Float64[Tensor, "run batch points d"]:
+        """Standard normal numbers with the covariance of the inputs."""
+        task = self.task
         if task.covariance == "exponential":
-            variances = -torch.log1p(-stream.at(1).uniform(batch, 1, task.d_X))
+            together = task.prompts_per_covariance
+            drawn = stream.at(1).uniform(-(-normal.shape[1] // together), 1, task.d_X)
+            variances = -torch.log1p(-drawn).repeat_interleave(together, dim=1)[:, : normal.shape[1]]
             return normal * variances.sqrt()
         if task.covariance == "identity":
-            return normal
-        root = np.linalg.cholesky(task.input_covariance())
-        return normal @ torch.from_numpy(root).to(self._device).T
+            return normal.clone()
+        return normal @ self._root(task.input_covariance())
+
+    def _root(self, covariance: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> Float64[Tensor, "d d"]:
+        """Lᵀ with L Lᵀ the covariance; x = L z for the row zᵀ Lᵀ."""
+        return torch.from_numpy(np.linalg.cholesky(covariance)).to(self._device).T
 
     def _weights(self, stream: RandomStream, batch: int) -> Float64[Tensor, "run batch d"]:
         task = self.task

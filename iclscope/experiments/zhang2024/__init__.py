@@ -1,0 +1,1 @@
+"""Zhang, Frei and Bartlett 2024: one file per figure."""
