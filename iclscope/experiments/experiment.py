@@ -167,6 +167,17 @@ PAPERS = {
             least_seeds=1,
         ),
         Paper(
+            "vonoswald2023",
+            "Transformers Learn In-Context by Gradient Descent",
+            "von Oswald, Niklasson, Randazzo, Sacramento, Mordvintsev, Zhmoginov and Vladymyrov, ICML 2023, "
+            "arXiv:2212.07677",
+            "linear self-attention constructed and trained to take steps of gradient descent in context",
+            seeds={"quick": 5, "lab": 10, "paper": 10},
+            model="linear attention of one or several layers",
+            task="linear regression on uniform inputs; sine waves",
+            abilities=Abilities(mlp=True, distribution_shift=True),
+        ),
+        Paper(
             "zhang2024",
             "Trained Transformers Learn Linear Models In-Context",
             "Zhang, Frei and Bartlett, JMLR 2024, arXiv:2306.09927",

@@ -2,6 +2,7 @@
 
 from iclscope.mechanism.attention import attention_concentration
 from iclscope.mechanism.feature_scores import QueryMeans, feature_scores, query_means
+from iclscope.mechanism.gradient_descent import Alignment, Answers, alignment, answers_of, interpolated, rescaled
 from iclscope.mechanism.layers import LayerAttention, LayerNeurons, layer_attention, layer_neurons
 from iclscope.mechanism.neurons import NeuronAlignment, large_neurons, neuron_alignment
 from iclscope.mechanism.phases import (
@@ -13,6 +14,8 @@ from iclscope.mechanism.phases import (
 from iclscope.mechanism.projections import Projections, projections
 
 __all__ = [
+    "Alignment",
+    "Answers",
     "BalancedPhases",
     "LayerAttention",
     "LayerNeurons",
@@ -20,14 +23,18 @@ __all__ = [
     "Projections",
     "QueryMeans",
     "UnderRepresentedPhases",
+    "alignment",
+    "answers_of",
     "attention_concentration",
     "balanced_phases",
     "feature_scores",
+    "interpolated",
     "large_neurons",
     "layer_attention",
     "layer_neurons",
     "neuron_alignment",
     "projections",
     "query_means",
+    "rescaled",
     "under_represented_phases",
 ]

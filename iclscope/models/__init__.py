@@ -1,7 +1,13 @@
 """What reads a prompt."""
 
+from iclscope.models.feature_attention import FeatureAttention, FeatureAttentionConfig, FeatureAttentionPrediction
 from iclscope.models.gpt2 import GPT2Prediction, GPT2Transformer
 from iclscope.models.gpt2_config import SIZES, GPT2TransformerConfig
+from iclscope.models.interleaved_attention import (
+    InterleavedAttention,
+    InterleavedAttentionConfig,
+    InterleavedAttentionPrediction,
+)
 from iclscope.models.linear_attention import LinearAttention, LinearAttentionConfig, LinearAttentionPrediction
 from iclscope.models.model import Model, ModelConfig, load_model, stack_models
 from iclscope.models.softmax_attention import AttentionPrediction, SoftmaxAttention, SoftmaxAttentionConfig
@@ -10,9 +16,15 @@ from iclscope.models.softmax_relu import Prediction, SoftmaxReLUConfig, SoftmaxR
 __all__ = [
     "SIZES",
     "AttentionPrediction",
+    "FeatureAttention",
+    "FeatureAttentionConfig",
+    "FeatureAttentionPrediction",
     "GPT2Prediction",
     "GPT2Transformer",
     "GPT2TransformerConfig",
+    "InterleavedAttention",
+    "InterleavedAttentionConfig",
+    "InterleavedAttentionPrediction",
     "LinearAttention",
     "LinearAttentionConfig",
     "LinearAttentionPrediction",

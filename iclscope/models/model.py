@@ -13,21 +13,39 @@ from pathlib import Path
 import torch
 
 from iclscope.errors import BadRequest, require
+from iclscope.models.feature_attention import FeatureAttention, FeatureAttentionConfig
 from iclscope.models.gpt2 import GPT2Transformer
 from iclscope.models.gpt2_config import GPT2TransformerConfig
+from iclscope.models.interleaved_attention import InterleavedAttention, InterleavedAttentionConfig
 from iclscope.models.linear_attention import LinearAttention, LinearAttentionConfig
 from iclscope.models.pretrained import model_of_checkpoint
 from iclscope.models.softmax_attention import SoftmaxAttention, SoftmaxAttentionConfig
 from iclscope.models.softmax_relu import SoftmaxReLUConfig, SoftmaxReLUTransformer
 
-Model = SoftmaxReLUTransformer | GPT2Transformer | LinearAttention | SoftmaxAttention
-ModelConfig = SoftmaxReLUConfig | GPT2TransformerConfig | LinearAttentionConfig | SoftmaxAttentionConfig
+Model = (
+    SoftmaxReLUTransformer
+    | GPT2Transformer
+    | LinearAttention
+    | SoftmaxAttention
+    | InterleavedAttention
+    | FeatureAttention
+)
+ModelConfig = (
+    SoftmaxReLUConfig
+    | GPT2TransformerConfig
+    | LinearAttentionConfig
+    | SoftmaxAttentionConfig
+    | InterleavedAttentionConfig
+    | FeatureAttentionConfig
+)
 
 _MODEL_OF: dict[type[ModelConfig], type[Model]] = {
     SoftmaxReLUConfig: SoftmaxReLUTransformer,
     GPT2TransformerConfig: GPT2Transformer,
     LinearAttentionConfig: LinearAttention,
     SoftmaxAttentionConfig: SoftmaxAttention,
+    InterleavedAttentionConfig: InterleavedAttention,
+    FeatureAttentionConfig: FeatureAttention,
 }
 _MODELS: dict[str, type[Model]] = {model.__name__: model for model in _MODEL_OF.values()}
 

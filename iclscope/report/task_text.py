@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from iclscope.models import GPT2Transformer, LinearAttention, Model, SoftmaxAttention
+from iclscope.models import (
+    FeatureAttention,
+    GPT2Transformer,
+    InterleavedAttention,
+    LinearAttention,
+    Model,
+    SoftmaxAttention,
+)
 from iclscope.tasks import FunctionClass, PatternShift, Task
 
 _ALWAYS = {
@@ -26,6 +33,10 @@ def model_text(model: Model) -> str:
         text = f"linear attention with {model.config.layers} layer{'s' * (model.config.layers > 1)}"
     elif isinstance(model, SoftmaxAttention):
         text = f"one layer of softmax attention of dimension {model.config.d_X}"
+    elif isinstance(model, InterleavedAttention):
+        text = "two layers of attention on interleaved tokens"
+    elif isinstance(model, FeatureAttention):
+        text = "an MLP with a layer of attention on its features"
     else:
         text = f"one-layer transformer with {model.configs[0].width} neurons"
     seeds = ", ".join(map(str, model.seeds))

@@ -6,6 +6,7 @@ from iclscope.tasks.linear_regression import LinearRegression, LinearRegressionS
 from iclscope.tasks.orthonormal_features import CountPrompts, FeatureSampler, OrthonormalFeatures
 from iclscope.tasks.patterns import PatternClassification, PatternPrompts, PatternSampler, PatternShift
 from iclscope.tasks.prompts import DensePrompts, Prompts
+from iclscope.tasks.sine_regression import SineRegression, SineRegressionSampler
 from iclscope.tasks.task import Task, TaskSampler, stack_tasks, task_from_settings
 
 __all__ = [
@@ -25,6 +26,8 @@ __all__ = [
     "PatternSampler",
     "PatternShift",
     "Prompts",
+    "SineRegression",
+    "SineRegressionSampler",
     "Task",
     "TaskSampler",
     "columns_of",

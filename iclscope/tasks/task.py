@@ -17,15 +17,17 @@ from iclscope.tasks.function_classes import FunctionClass, FunctionSampler
 from iclscope.tasks.linear_regression import LinearRegression, LinearRegressionSampler
 from iclscope.tasks.orthonormal_features import FeatureSampler, OrthonormalFeatures
 from iclscope.tasks.patterns import PatternClassification, PatternSampler
+from iclscope.tasks.sine_regression import SineRegression, SineRegressionSampler
 
-Task = PatternClassification | FunctionClass | LinearRegression | OrthonormalFeatures
-TaskSampler = PatternSampler | FunctionSampler | LinearRegressionSampler | FeatureSampler
+Task = PatternClassification | FunctionClass | LinearRegression | OrthonormalFeatures | SineRegression
+TaskSampler = PatternSampler | FunctionSampler | LinearRegressionSampler | FeatureSampler | SineRegressionSampler
 
 _KINDS: dict[str, type[Task]] = {
     "patterns": PatternClassification,
     "functions": FunctionClass,
     "linear_regression": LinearRegression,
     "orthonormal_features": OrthonormalFeatures,
+    "sine_regression": SineRegression,
 }
 
 

@@ -50,6 +50,7 @@ FIGURES = {
         "other-functions",
         "curriculum",
     ],
+    "vonoswald2023": ["loss", "alignment", "deep", "ood", "copy", "sine", "distractors"],
     "zhang2024": [
         "gradient-flow",
         "limits",
@@ -83,6 +84,7 @@ FAMILIES = [
     "multilayer-neurons",
 ]
 NAMED = {paper: f"{paper[:-4].title()} et al. {paper[-4:]}, " for paper in FIGURES}
+NAMED["vonoswald2023"] = "von Oswald et al. 2023, "
 EXPERIMENTS = [(paper, experiment) for paper in PAPERS for experiment in experiments_of(paper)]
 CLAIMS = [(paper, claim) for paper, experiment in EXPERIMENTS for claim in experiment.claims]
 

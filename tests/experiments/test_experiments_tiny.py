@@ -218,6 +218,14 @@ MEASURES = {
     "loss",
     "growth",
     "difference",
+    # von Oswald 2023
+    "cosine",
+    "sensitivity_distance",
+    "interpolated",
+    "gamma",
+    "y_on_x",
+    "x_on_y",
+    "neighbour",
 }
 
 

@@ -7,6 +7,7 @@ import typer
 from iclscope.cli.predict.garg2022 import predict_garg2022
 from iclscope.cli.predict.huang2024 import predict_huang2024
 from iclscope.cli.predict.li2024 import predict_li2024
+from iclscope.cli.predict.vonoswald2023 import predict_vonoswald2023
 from iclscope.cli.predict.zhang2024 import predict_zhang2024
 
 predict_app = typer.Typer(
@@ -15,6 +16,7 @@ predict_app = typer.Typer(
 for _paper, _command in (
     ("li2024", predict_li2024),
     ("garg2022", predict_garg2022),
+    ("vonoswald2023", predict_vonoswald2023),
     ("zhang2024", predict_zhang2024),
     ("huang2024", predict_huang2024),
 ):

@@ -47,6 +47,9 @@ class LinearRegression(Settings):
     weight: tuple[float, ...] | None = Field(
         None, description="one w for all prompts, before weight_scale; None: drawn"
     )
+    distractors: int = Field(
+        0, ge=0, description="how many coordinates of x, the last ones, no answer depends on (their w is 0)"
+    )
     noise: float = Field(0.0, ge=0, description="standard deviation of normal noise on the answers in the context")
 
     @model_validator(mode="after")
@@ -55,6 +58,8 @@ class LinearRegression(Settings):
         require_finite([(name, getattr(self, name)) for name in scales])
         for name in ("x_scale", "query_scale", "weight_scale"):
             require(getattr(self, name) != 0, name, getattr(self, name), "any number but 0")
+        most = f"less than d_X = {self.d_X}"
+        require(self.distractors < self.d_X, "distractors", self.distractors, most)
         if self.inputs == "uniform":
             require(self.covariance == "identity", "covariance", "given", "with inputs = 'gaussian' only")
             require(self.query_covariance is None, "query_covariance", "given", "with inputs = 'gaussian' only")
@@ -98,8 +103,9 @@ class LinearRegression(Settings):
     @property
     def scale(self) -> float:
         """E ⟨w, x⟩² at a query drawn like the context: what predicting 0 errs; errors are divided by it."""
-        weight = np.ones(self.d_X) if self.weight is None else np.asarray(self.weight)
-        covariance = self.input_covariance()
+        relevant = self.d_X - self.distractors
+        weight = np.ones(relevant) if self.weight is None else np.asarray(self.weight[:relevant])
+        covariance = self.input_covariance()[:relevant, :relevant]
         # E w wᵀ is the identity where w is drawn, w wᵀ where it is fixed.
         second = np.trace(covariance) if self.weight is None else weight @ covariance @ weight
         return float(second) * (self.x_scale * self.weight_scale) ** 2
@@ -120,7 +126,8 @@ class LinearRegression(Settings):
             shown["Λ of the query"] = "given"
         changed = {"x times": self.x_scale, "query times": self.query_scale, "w times": self.weight_scale}
         shown |= {name: value for name, value in changed.items() if value != 1}
-        return shown | ({"noise": self.noise} if self.noise else {})
+        extra = {"distractors": self.distractors, "noise": self.noise}
+        return shown | {name: value for name, value in extra.items() if value}
 
     def replace(self, **changes: Any) -> LinearRegression:
         """The same task with some settings changed, checked like a new one."""

@@ -112,6 +112,9 @@ class LinearRegressionSampler:
     def _weights(self, stream: RandomStream, batch: int) -> Float64[Tensor, "run batch d"]:
         task = self.task
         if task.weight is None:
-            return task.weight_scale * stream.normal(batch, task.d_X)
-        fixed = torch.tensor(task.weight, dtype=torch.float64, device=self._device) * task.weight_scale
-        return fixed.expand(len(self._seeds), batch, task.d_X)
+            weights = task.weight_scale * stream.normal(batch, task.d_X)
+        else:
+            fixed = torch.tensor(task.weight, dtype=torch.float64, device=self._device) * task.weight_scale
+            weights = fixed.expand(len(self._seeds), batch, task.d_X).clone()
+        weights[:, :, task.d_X - task.distractors :] = 0.0
+        return weights
