@@ -1,6 +1,6 @@
 """iclscope: theories of in-context learning next to trained transformers."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 from iclscope import baselines, evaluation, mechanism, models, pruning, tasks, theory, training
 from iclscope.errors import BadRequest

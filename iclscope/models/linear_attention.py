@@ -95,12 +95,12 @@ class LinearAttentionPrediction(NamedTuple):
         output: the prediction at the query.
         attention: e_iᵀ W_KQ e_query / N of the last layer, over all points; 0 where nothing is attended to. Not a
             distribution: linear attention has no softmax.
-        hidden: the tokens after the last layer.
+        hidden: the query's token after the last layer.
     """
 
     output: Float[Tensor, "run batch"]
     attention: Float[Tensor, "run batch points"]
-    hidden: Float[Tensor, "run batch points d"]
+    hidden: Float[Tensor, "run batch d"]
 
 
 class LinearAttention(RunModel[LinearAttentionConfig]):
@@ -148,20 +148,25 @@ class LinearAttention(RunModel[LinearAttentionConfig]):
         count: Float[Tensor, "run batch"],
         query_at: Tensor,
     ) -> LinearAttentionPrediction:
-        """All layers; the context is read through Σ e eᵀ, so a layer costs O(points·d²), never O(points²·d)."""
+        """All layers; the context is read through Σ e eᵀ, so a layer costs O(points·d²), never O(points²·d).
+
+        Of the last one only the query's token is needed, which costs O(points·d): with a single layer that is all.
+        """
         attended = mask[..., None].to(tokens)
-        for layer in range(self.config.layers):
-            index = 0 if self.config.recurrent else layer
-            W_KQ, W_PV = self.W_KQ[:, None, index], self.W_PV[:, None, index]
+        weights = [(self.W_KQ[:, layer], self.W_PV[:, layer]) for layer in range(self.config.weight_sets)]
+        for layer in range(self.config.layers - 1):
+            W_KQ, W_PV = weights[0 if self.config.recurrent else layer]
             seen = tokens * attended
             moments = seen.transpose(2, 3) @ seen / count[..., None, None]
-            before = tokens
             # e_j + W_PV S W_KQ e_j for every token j, one row each.
-            tokens = tokens + tokens @ (W_PV @ moments @ W_KQ).transpose(2, 3)
+            tokens = tokens + tokens @ (W_PV[:, None] @ moments @ W_KQ[:, None]).transpose(2, 3)
+        W_KQ, W_PV = weights[-1]
         at_query = query_at[..., None, None].expand(-1, -1, 1, tokens.shape[3])
-        scores = (seen @ W_KQ @ before.gather(2, at_query).transpose(2, 3))[..., 0] / count[..., None]
-        output = self.config.output_sign * tokens.gather(2, at_query)[:, :, 0, -1]
-        return LinearAttentionPrediction(output, scores, tokens)
+        query = tokens.gather(2, at_query)[:, :, 0]
+        seen = tokens * attended
+        scores = torch.einsum("rbpd,rbd->rbp", seen, query @ W_KQ.transpose(1, 2)) / count[..., None]
+        query = query + torch.einsum("rbp,rbpd->rbd", scores, seen) @ W_PV.transpose(1, 2)
+        return LinearAttentionPrediction(self.config.output_sign * query[..., -1], scores, query)
 
     def with_weights(
         self, W_KQ: Float[Tensor, "run layer d d"], W_PV: Float[Tensor, "run layer d d"]

@@ -76,7 +76,7 @@ def test_the_default_folder_and_all(
     page = (tmp_path / "results" / "index.html").read_text(encoding="utf-8")
     for paper in PAPERS.values():
         assert f'href="{paper.name}/report.html"' in page
-        assert paper.model in html.unescape(page)
+        assert paper.title in html.unescape(page)
     for claim in tiny_experiment().claims:
         assert f'href="li2024/report.html#claim-{claim.id}"' in page
 

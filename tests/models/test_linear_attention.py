@@ -84,7 +84,7 @@ def test_predictions_are_those_of_the_formula(settings: dict[str, Any], length: 
             )
             torch.testing.assert_close(found.output[run, b].detach(), output, rtol=1e-12, atol=1e-12)
             torch.testing.assert_close(found.attention[run, b].detach(), scores, rtol=1e-12, atol=1e-12)
-            torch.testing.assert_close(found.hidden[run, b].detach(), tokens, rtol=1e-12, atol=1e-12)
+            torch.testing.assert_close(found.hidden[run, b].detach(), tokens[length], rtol=1e-12, atol=1e-12)
 
 
 class Padded:

@@ -15,7 +15,7 @@ from iclscope.theory import vonoswald2023 as theory
 
 
 def predict_vonoswald2023(
-    d: Annotated[int, typer.Option(help="Dimension d of the inputs, at least 1.")] = 10,
+    d: Annotated[int, typer.Option("--d-X", "--d", help="Dimension d of the inputs, at least 1.")] = 10,
     length: Annotated[int, typer.Option(help="Context length N, at least 1.")] = 10,
     half_width: Annotated[
         float, typer.Option(help="Inputs x ~ U(−h, h): 0.5 in the public code, 1 in the paper's text.")

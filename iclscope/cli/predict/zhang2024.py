@@ -15,7 +15,9 @@ from iclscope.theory import zhang2024
 
 
 def predict_zhang2024(
-    d: Annotated[int | None, typer.Option(help="Input dimension d, at least 1; default: that of Λ, or 5.")] = None,
+    d: Annotated[
+        int | None, typer.Option("--d-X", "--d", help="Input dimension d, at least 1; default: that of Λ, or 5.")
+    ] = None,
     train_length: Annotated[int, typer.Option(help="Length N of the training prompts, at least 1.")] = 10,
     test_length: Annotated[int, typer.Option(help="Length M of the testing prompts, at least 1.")] = 20,
     noise: Annotated[float, typer.Option(help="Standard deviation of noise on test answers, 0 or more.")] = 0.0,
