@@ -60,6 +60,7 @@ FIGURES = {
         "gpt2-covariances",
     ],
     "huang2024": ["balanced", "imbalanced", "gradient", "convergence-k", "convergence-eta-epsilon"],
+    "comparison": ["common-task"],
 }
 # The rows of the claims table in the description of the paper; "width-batch" speaks of two quantities.
 FAMILIES = [
@@ -84,7 +85,7 @@ FAMILIES = [
     "multilayer-neurons",
 ]
 NAMED = {paper: f"{paper[:-4].title()} et al. {paper[-4:]}, " for paper in FIGURES}
-NAMED["vonoswald2023"] = "von Oswald et al. 2023, "
+NAMED |= dict.fromkeys(("vonoswald2023", "comparison"), "von Oswald et al. 2023, ")
 EXPERIMENTS = [(paper, experiment) for paper in PAPERS for experiment in experiments_of(paper)]
 CLAIMS = [(paper, claim) for paper, experiment in EXPERIMENTS for claim in experiment.claims]
 

@@ -1,4 +1,4 @@
-"""GPT-2 on random covariances, and on more examples than it was trained on (Section 5)."""
+"""GPT-2 on random covariances, and on more examples than it was trained on."""
 
 from __future__ import annotations
 
@@ -222,7 +222,7 @@ EXPERIMENT = Experiment(
         Claim(
             id="gpt2-beyond-training",
             statement="GPT-2's error rises where prompts are longer than those it was trained on.",
-            source=f"{PAPER}, Section 5, figure on GPT-2",
+            source=f"{PAPER}, experiments with GPT-2",
             quantity="error after 2N examples less that after N, Λ = I, predicting 0 scores 1",
             expected=Region(low=LEAST_RISE),
             reason="a twentieth of predicting 0 (ours); short trainings give a lower bound only",

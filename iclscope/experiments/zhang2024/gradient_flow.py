@@ -150,7 +150,7 @@ EXPERIMENT = Experiment(
         Claim(
             id="flow-agrees",
             statement="Gradient flow of the full matrices comes down to the reduced flow in (U, u).",
-            source=f"{PAPER}, proof of Theorem 4.1",
+            source=f"{PAPER}, the reduced flow behind Theorem 4.1",
             quantity="largest distance between (U, u) of training and of the reduced flow at any record, over ‖(U*, u*)‖",
             expected=Region(high=0.05),
             reason="0 is exact for flow; a twentieth for finite steps and batches (ours)",

@@ -131,7 +131,7 @@ EXPERIMENT = Experiment(
         Claim(
             id="random-third",
             statement="With diagonal Exp(1) covariances predictions shrink to a third as M, N → ∞.",
-            source=f"{PAPER}, after Theorem 4.5",
+            source=f"{PAPER}, beside Theorem 4.5",
             quantity="slope of ŷ on ⟨w, x⟩ at Λ = I where N → ∞, from a line through 1/slope against 1/N",
             expected=Region(0.95 / 3, 1.05 / 3),
             reason="1/3 is exact for flow; a twentieth for finite steps and batches (ours)",

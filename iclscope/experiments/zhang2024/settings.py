@@ -27,7 +27,7 @@ LinearGroup = TrainedGroup[LinearAttention]
 """Trained linear attention."""
 
 INITIAL_SCALE = 0.5
-"""s; s²‖Γ‖√d is 0.8 at most over all settings below at d = 3, and must be below 2."""
+"""s; s²‖Γ‖√d, which must be below 2, is at most 1.5 over the plans below (the test of the plans says so)."""
 
 TRAINING = "training"
 """The name under which the weights of a training are recorded."""

@@ -1,4 +1,4 @@
-"""Other tasks, other queries, other inputs: which shifts trained linear attention tolerates (Section 4.2)."""
+"""Other tasks, other queries, other inputs: which shifts trained linear attention tolerates."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ EXPERIMENT = Experiment(
         Claim(
             id="shift-task",
             statement="A shift of the tasks is tolerated.",
-            source=f"{PAPER}, Section 4.2",
+            source=f"{PAPER}, on distribution shifts",
             quantity="slope of ŷ on ⟨w, x⟩ on one task w, three times as large, over that of the theory",
             expected=Region(0.95, 1.05),
             reason=_EXACT,
@@ -177,7 +177,7 @@ EXPERIMENT = Experiment(
         Claim(
             id="shift-query",
             statement="A shift of the queries is tolerated while they stay in the span of the context.",
-            source=f"{PAPER}, Section 4.2",
+            source=f"{PAPER}, on distribution shifts",
             quantity="slope of ŷ on ⟨w, x⟩ on queries along one axis over that of the theory",
             expected=Region(0.95, 1.05),
             reason=_EXACT,
@@ -187,7 +187,7 @@ EXPERIMENT = Experiment(
         Claim(
             id="shift-off-span",
             statement="A query off the span of the context is not answered.",
-            source=f"{PAPER}, Section 4.2",
+            source=f"{PAPER}, on distribution shifts",
             quantity="slope of ŷ on ⟨w, x⟩ on queries orthogonal to d − 1 examples",
             expected=Region(-0.05, 0.05),
             reason="0 is exact for the limit at Λ = I; a twentieth for finite training (ours)",
@@ -197,7 +197,7 @@ EXPERIMENT = Experiment(
         Claim(
             id="shift-inputs-exponent",
             statement="A shift of the inputs is not tolerated: x → c·x gives ŷ → c²⟨w, x⟩.",
-            source=f"{PAPER}, Section 4.2",
+            source=f"{PAPER}, on distribution shifts",
             quantity="exponent of c in the slope of ŷ on ⟨w, x⟩, c = 0.5 … 3",
             expected=Region(1.95, 2.05),
             reason="2 is exact for the limit; entries that should be 0 and are not would change it (ours)",
@@ -207,7 +207,7 @@ EXPERIMENT = Experiment(
         Claim(
             id="shift-inputs-size",
             statement="With inputs c times as large predictions are c² times too large.",
-            source=f"{PAPER}, Section 4.2",
+            source=f"{PAPER}, on distribution shifts",
             quantity=f"slope of ŷ on ⟨w, x⟩ at c = {max(FACTORS):g} over c² times that of the theory",
             expected=Region(0.95, 1.05),
             reason=_EXACT,

@@ -1,4 +1,4 @@
-"""The reduced gradient flow in (U, u), to which that of the full matrices comes down (proof of Theorem 4.1)."""
+"""The reduced gradient flow in (U, u), to which that of the full matrices comes down (behind Theorem 4.1)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def population_loss(U: Square, u: float, covariance: ArrayLike, train_length: in
 
 
 def flow_direction(U: Square, u: float, covariance: ArrayLike, train_length: int) -> tuple[Square, float]:
-    """dU/dt = −u² ΓΛUΛ + uΛ² and du/dt = −tr(u ΓΛUΛUᵀ − Λ²Uᵀ) (proof of Theorem 4.1)."""
+    """dU/dt = −u² ΓΛUΛ + uΛ² and du/dt = −tr(u ΓΛUΛUᵀ − Λ²Uᵀ) (behind Theorem 4.1)."""
     Lambda, Gamma = checked_covariance(covariance), gamma(covariance, train_length)
     return _direction(U, u, Gamma @ Lambda, Lambda)
 

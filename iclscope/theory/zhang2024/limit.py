@@ -67,7 +67,7 @@ def limit_of_product(product: ArrayLike) -> Limit:
 
 
 def start_condition(covariance: ArrayLike, train_length: int, initial_scale: float) -> float:
-    """s² ‖Γ‖_op √d, which Theorem 4.1 wants below 2 (Assumption 3.3 and the theorem's condition).
+    """s² ‖Γ‖_op √d, which Theorem 4.1 wants below 2 (its condition on the start).
 
     Warns with one line where it is not: the theorem then says nothing, which does not mean that training fails.
 

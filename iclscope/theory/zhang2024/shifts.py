@@ -1,4 +1,4 @@
-"""What the limit says of prompts unlike those it was trained on (Section 4.2), and its limit on random covariances."""
+"""What the limit says of prompts unlike those it was trained on, and its limit on random covariances."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from iclscope.theory.zhang2024.limit import Square, checked_covariance, gamma
 
 
 def predictor(covariance: ArrayLike, train_length: int) -> Square:
-    """Γ⁻¹, the matrix of the prediction ŷ = x_qᵀ Γ⁻¹ (1/M) Σ y_i x_i of the limit (after Theorem 4.1)."""
+    """Γ⁻¹, the matrix of the prediction ŷ = x_qᵀ Γ⁻¹ (1/M) Σ y_i x_i of the limit (Theorem 4.1)."""
     return np.linalg.inv(gamma(covariance, train_length))
 
 
@@ -92,7 +92,7 @@ def exponential_product(d: int, train_length: int) -> Square:
     """`random_covariance_product` of diagonal covariances with Exp(1) entries, 1/(3 + (d + 5)/N) · I (ours).
 
     E λ = 1, E λ² = 2 and E λ³ = 6 give E Λ² = 2I and E ΓΛ² = [6(1 + 1/N) + (6 + 2(d − 1))/N] I. As N → ∞ it is I/3, so
-    that predictions on unit covariance shrink by a third (after Theorem 4.5).
+    that predictions on unit covariance shrink to a third (stated beside Theorem 4.5).
 
     Args:
         d: dimension, at least 1.
