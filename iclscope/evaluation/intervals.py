@@ -32,6 +32,11 @@ class UpperBound(Interval):
     """An interval of which only the upper end was measured; the lower one is as low as it could be."""
 
 
+def upper_bound(estimate: Interval, floor: float) -> UpperBound:
+    """What is left of an estimate of which only the upper end counts; the lower one goes down to ``floor``."""
+    return UpperBound(*estimate._replace(low=min(estimate.low, floor)))
+
+
 def mean_interval(values: Sequence[float]) -> Interval:
     """Mean over seeds with Student's t interval; unbounded from a single seed.
 

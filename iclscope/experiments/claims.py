@@ -121,21 +121,21 @@ class JudgedClaim:
             "statement": self.claim.statement,
             "source": self.claim.source,
             "quantity": self.claim.quantity,
-            "expected": [_finite(self.claim.expected.low), _finite(self.claim.expected.high)],
-            "estimate": _finite(self.estimate.value),
-            "interval": [_finite(self.estimate.low), _finite(self.estimate.high)],
+            "expected": [finite(self.claim.expected.low), finite(self.claim.expected.high)],
+            "estimate": finite(self.estimate.value),
+            "interval": [finite(self.estimate.low), finite(self.estimate.high)],
             "is_bound": isinstance(self.estimate, UpperBound),
             "verdict": self.verdict,
             "seeds": self.estimate.seeds,
             "control": {
                 "description": self.claim.control.description,
-                "estimate": _finite(self.control_estimate.value),
-                "interval": [_finite(self.control_estimate.low), _finite(self.control_estimate.high)],
+                "estimate": finite(self.control_estimate.value),
+                "interval": [finite(self.control_estimate.low), finite(self.control_estimate.high)],
                 "verdict": self.control_verdict,
             },
         }
 
 
-def _finite(value: float) -> float | None:
+def finite(value: float) -> float | None:
     """JSON has no infinities and no NaN."""
     return value if math.isfinite(value) else None

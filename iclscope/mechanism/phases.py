@@ -13,7 +13,8 @@ Balanced features have these two phases. Under-represented ones have two more be
   feature falls faster than the own score grows, afterwards the own score leads.
 - **Switching ends** when the attention on the own feature first exceeds that on the dominant one.
 
-Times between records are interpolated linearly. A mark that is never passed is NaN.
+Times of levels are interpolated linearly between records; that of the least point is
+a record's own. A mark that is never passed is NaN.
 """
 
 from __future__ import annotations

@@ -116,10 +116,12 @@ class InterleavedAttention(RunModel[InterleavedAttentionConfig]):
         """Read prompts of one query each.
 
         Raises:
-            BadRequest: if the prompts ask for a prediction at every x.
+            BadRequest: if the prompts ask for a prediction at every x, or are longer than the model's places.
         """
         examples = prompts.examples()
         context = examples.context_mask()
+        longest = examples.inputs.shape[2] - 1
+        require(longest <= self.config.length, "length", longest, f"at most {self.config.length}, the model's places")
         query_at = examples.query_at
         assert query_at is not None
         tokens = self._tokens(examples.inputs, examples.answers * context[..., None].to(examples.answers))

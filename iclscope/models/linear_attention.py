@@ -8,9 +8,11 @@ keeps it in and reads the y itself. Every weight has a leading run axis.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from pydantic import Field, model_validator
@@ -20,7 +22,7 @@ from iclscope.errors import require, require_finite
 from iclscope.models.run_model import RunModel
 from iclscope.random_streams import RandomStream
 from iclscope.settings import Settings
-from iclscope.tasks import ExamplePrompts, Task
+from iclscope.tasks import ExamplePrompts, LinearRegression, Task
 
 
 class LinearAttentionConfig(Settings):
@@ -78,6 +80,20 @@ class LinearAttentionConfig(Settings):
         require((task.d_X, task.d_Y) == own, "(d_X, d_Y) of a task", (task.d_X, task.d_Y), f"{own}, the model's")
         allowed = "the query alone: linear attention answers one query per prompt"
         require(task.query_only, "predictions", "every", allowed)
+        if self.initial == "zhang" and isinstance(task, LinearRegression) and task.length > 0:
+            self._warn_of_start(task)
+
+    def _warn_of_start(self, task: LinearRegression) -> None:
+        """Say so where the start breaks what Theorem 4.1 of Zhang 2024 asks for: s²‖Γ‖√d < 2."""
+        eigenvalues = np.linalg.eigvalsh(task.input_covariance() * task.x_scale**2)
+        largest = (1 + 1 / task.length) * eigenvalues[-1] + eigenvalues.sum() / task.length
+        value = self.initial_scale**2 * largest * task.d_X**0.5
+        if value >= 2:
+            warnings.warn(
+                f"initial_scale = {self.initial_scale:g} breaks s²‖Γ‖√d < 2 (it is {value:.3g}): Theorem 4.1 of Zhang "
+                "2024 does not say where gradient flow ends",
+                stacklevel=3,
+            )
 
     def runs_at_a_time(self, device: torch.device) -> int:  # noqa: ARG002 (the same on every device)
         """How many runs are worth training together."""

@@ -12,7 +12,7 @@ import polars as pl
 
 from iclscope.errors import BadRequest, require
 from iclscope.evaluation.intervals import Interval, UpperBound
-from iclscope.experiments.claims import JudgedClaim, Verdict
+from iclscope.experiments.claims import JudgedClaim, Verdict, finite
 from iclscope.experiments.experiment import PAPERS, Paper, experiments_of
 from iclscope.models.pretrained import write_text
 from iclscope.report.index import CommonFigure, PaperCard, render_index
@@ -75,6 +75,13 @@ def _card(folder: Path, paper: Paper) -> PaperCard | None:
         return None
     if not isinstance(run, dict) or run.get("made by") != MARK:
         return None
+    try:
+        return _card_of(paper, run, claims)
+    except (KeyError, TypeError):  # of an older version
+        return None
+
+
+def _card_of(paper: Paper, run: dict[str, Any], claims: list[dict[str, Any]]) -> PaperCard:
     return PaperCard(
         name=paper.name,
         title=paper.title,
@@ -95,7 +102,8 @@ def _judged(paper: str, records: list[dict[str, Any]]) -> Iterator[JudgedClaim]:
     claims = {(one.name, claim.id): claim for one in experiments_of(paper) for claim in one.claims}
     for record in records:
         claim = claims.get((record["figure"], record["id"]))
-        if claim is None:
+        # A verdict by another region than today's would stand beside the wrong one.
+        if claim is None or record["expected"] != [finite(claim.expected.low), finite(claim.expected.high)]:
             continue
         control = record["control"]
         verdict: Verdict = record["verdict"]
@@ -127,9 +135,8 @@ def _common_figures(folder: Path) -> Iterator[CommonFigure]:
     for experiment in experiments_of(COMMON):
         svg, rows = folder / f"{experiment.name}.svg", folder / f"{experiment.name}.parquet"
         if svg.is_file() and rows.is_file():
-            yield CommonFigure(
-                title=experiment.title,
-                caption=experiment.caption,
-                finding=experiment.finding(pl.read_parquet(rows)),
-                svg=svg.read_text(encoding="utf-8"),
-            )
+            try:
+                finding = experiment.finding(pl.read_parquet(rows))
+            except pl.exceptions.PolarsError:  # rows of an older version
+                continue
+            yield CommonFigure(experiment.title, experiment.caption, finding, svg.read_text(encoding="utf-8"))

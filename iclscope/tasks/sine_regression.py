@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field, model_validator
 
 from iclscope.errors import require, require_finite
 from iclscope.random_streams import RandomStream
-from iclscope.settings import Settings
+from iclscope.tasks.equal_runs import EqualRunsSampler, EqualRunsTask, the_one_task
 from iclscope.tasks.function_classes.sampler import FunctionPrompts
 from iclscope.tasks.prompts import PromptSize
 
 
-class SineRegression(Settings):
+class SineRegression(EqualRunsTask):
     """y = a sin(x + φ), a and φ drawn anew for every prompt; the answer to the last x alone is asked for."""
 
     kind: Literal["sine_regression"] = Field("sine_regression", description="which task this is")
@@ -43,26 +43,6 @@ class SineRegression(Settings):
         return 1
 
     @property
-    def d_Y(self) -> int:
-        """An answer is one number."""
-        return 1
-
-    @property
-    def length_range(self) -> tuple[int, int]:
-        """The shortest and the longest context, as every task has them."""
-        return (self.length, self.length)
-
-    @property
-    def query_only(self) -> bool:
-        """Always: the last x is the query."""
-        return True
-
-    @property
-    def real_answers(self) -> bool:
-        """Always: answers are real numbers."""
-        return True
-
-    @property
     def scale(self) -> float:
         """E f(x)² = E a²/2, since φ covers half a turn; errors are divided by it."""
         low, high = self.least_amplitude, self.most_amplitude
@@ -78,15 +58,6 @@ class SineRegression(Settings):
             "a": amplitudes,
         }
 
-    def replace(self, **changes: Any) -> SineRegression:
-        """The same task with some settings changed, checked like a new one."""
-        return SineRegression(**{**self.model_dump(), **changes})
-
-    @property
-    def shape(self) -> tuple[object, ...]:
-        """What must agree for tasks to be sampled in one batch: everything, since no setting is drawn per run."""
-        return tuple(self.model_dump().values())
-
     @staticmethod
     def stacked(
         tasks: Sequence[SineRegression],
@@ -100,9 +71,7 @@ class SineRegression(Settings):
         Raises:
             BadRequest: if they differ, or their number is not that of the seeds.
         """
-        require(len(tasks) == len(seeds) > 0, "number of tasks", len(tasks), f"one per seed, {len(seeds)}")
-        require(len({task.shape for task in tasks}) == 1, "tasks", len(tasks), "equal tasks")
-        return SineRegressionSampler(tasks[0], seeds, dtype=dtype, device=device)
+        return SineRegressionSampler(the_one_task(tasks, seeds), seeds, dtype=dtype, device=device)
 
     def sampler(
         self, seeds: Sequence[int], *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
@@ -111,40 +80,8 @@ class SineRegression(Settings):
         return self.stacked([self] * len(seeds), seeds, dtype=dtype, device=device)
 
 
-class SineRegressionSampler:
-    """Prompts of sine waves, a stream per run; a batch is a pure function of the run's seed, the purpose and the step.
-
-    Attributes:
-        task: the settings.
-    """
-
-    task: SineRegression
-
-    def __init__(
-        self,
-        task: SineRegression,
-        seeds: Sequence[int],
-        *,
-        dtype: torch.dtype = torch.float32,
-        device: torch.device | str = "cpu",
-    ) -> None:
-        """Set up the streams.
-
-        Args:
-            task: the settings, the same for all runs.
-            seeds: one per run.
-            dtype: precision of the prompts; numbers are drawn in float64 whatever it is.
-            device: where prompts are made.
-        """
-        self.task = task
-        self._seeds = tuple(seeds)
-        self._dtype = dtype
-        self._device = torch.device(device)
-
-    def runs(self, indices: Sequence[int]) -> SineRegressionSampler:
-        """The sampler of some of the runs, in the given order."""
-        seeds = [self._seeds[i] for i in indices]
-        return SineRegressionSampler(self.task, seeds, dtype=self._dtype, device=self._device)
+class SineRegressionSampler(EqualRunsSampler[SineRegression]):
+    """Prompts of sine waves, a stream per run."""
 
     def prompts(self, batch: int, *, purpose: str, step: int = 0, size: PromptSize | None = None) -> FunctionPrompts:
         """Draw a batch of prompts for every run.

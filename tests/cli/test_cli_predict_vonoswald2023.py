@@ -58,16 +58,20 @@ def test_noise_leaves_one_step(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 BAD = {
-    "--d 0": ["d_X", "0"],
+    "--d 0": ["d-X", "0", "at least 1"],
     "--length 0": ["length", "0", "at least 1"],
-    "--half-width 0": ["half_width", "0"],
-    "--half-width nan": ["half_width", "nan"],
-    "--weight-scale 0": ["weight_scale", "0", "positive"],
-    "--weight-scale inf": ["weight_scale", "inf"],
+    "--half-width 0": ["half-width", "0"],
+    "--half-width nan": ["half-width", "nan"],
+    "--weight-scale 0": ["weight-scale", "0", "positive"],
+    "--weight-scale inf": ["weight-scale", "inf"],
     "--noise -1": ["noise", "-1"],
     "--steps 0": ["steps", "0", "1 to 20"],
     "--steps 21": ["steps", "21", "1 to 20"],
     "--tasks 1": ["tasks", "1", "at least 10"],
+    "--tasks 100000000000": ["tasks", "at most 50000000"],
+    "--half-width 1e200": ["half-width", "1e+200", "1e+06"],
+    "--weight-scale 1e-170": ["weight-scale", "1e-170", "1e-06"],
+    "--noise 1e160": ["noise", "1e+160", "1e+06"],
 }
 
 

@@ -77,11 +77,15 @@ def test_a_start_that_is_too_large_is_a_warning_in_one_line(capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("--d 0", ("d = 0", "at least 1")),
+        ("--d 0", ("d-X = 0", "1 to 1000")),
+        ("--d-X 100000", ("d-X = 100000", "1 to 1000")),
+        ("--noise 1e200", ("noise = 1e+200", "1e+06")),
+        ("--eigenvalues 1e200,1e200", ("eigenvalues = 1e+200", "1e+06")),
+        ("--initial-scale 1e200", ("initial-scale = 1e+200", "1e+06")),
         ("--d 3 --eigenvalues 1,1", ("d = 3", "2")),
         ("--d 3 --covariance '1,0;0,1'", ("d = 3", "2")),
-        ("--train-length 0", ("train-length = 0", "at least 1")),
-        ("--test-length -1", ("test-length = -1", "at least 1")),
+        ("--train-length 0", ("train-length = 0", "1 to")),
+        ("--test-length -1", ("test-length = -1", "1 to")),
         ("--noise -1", ("noise = -1", "0 or more")),
         ("--noise nan", ("noise = nan", "finite")),
         ("--eigenvalues 1,0", ("covariance", "positive definite")),

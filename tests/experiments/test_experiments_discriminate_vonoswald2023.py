@@ -93,7 +93,7 @@ def sine_rows(own: float = 0.1, distance: float = 0.05) -> pl.DataFrame:
     rows += per_seed(arm=UNTRAINED, rule=sine.ATTENTION, loss=1.0, distance=1.0)
     rows += per_seed(arm=sine.NO_MLP, rule=sine.ATTENTION, loss=0.95)
     rows += per_seed(arm=sine.NO_MLP, rule=sine.DESCENT, loss=0.1)
-    return pl.DataFrame(rows).with_columns(short=pl.lit(False))
+    return pl.DataFrame(rows)
 
 
 def distractor_rows(ratio: float = 1.003) -> pl.DataFrame:

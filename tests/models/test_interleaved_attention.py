@@ -76,6 +76,13 @@ def test_gradients_are_finite_without_context_too() -> None:
         assert all(bool(gradient.isfinite().all()) for gradient in gradients)
 
 
+def test_prompts_longer_than_the_places_are_refused() -> None:
+    model = random_model()
+    assert bool(model.predict(drawn(length=LONGEST)).output.isfinite().all())
+    with pytest.raises(BadRequest, match=rf"length = {LONGEST + 1}.*at most {LONGEST}"):
+        model.predict(drawn(length=LONGEST + 1))
+
+
 def test_the_answer_to_the_query_is_never_read() -> None:
     model, prompts = random_model(), drawn()
     told = prompts.answers.clone()

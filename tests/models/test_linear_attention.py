@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+import iclscope as icl
 from iclscope.errors import BadRequest
 from iclscope.models import GPT2Transformer, LinearAttention, LinearAttentionConfig, load_model
 from iclscope.models.linear_attention import LinearAttentionPrediction
@@ -19,6 +22,7 @@ from iclscope.report.task_text import model_text
 from iclscope.tasks import FunctionClass, InContextExamples, LinearRegression, PatternClassification
 from iclscope.tasks.function_classes import FunctionPrompts
 from iclscope.tasks.prompts import PromptSize
+from iclscope.theory.zhang2024 import start_condition
 
 D = 4
 
@@ -257,3 +261,15 @@ def test_configs_of_other_shapes_are_not_stacked() -> None:
     configs = [LinearAttentionConfig(d_X=D), LinearAttentionConfig(d_X=D, output_sign=-1)]
     with pytest.raises(BadRequest, match="equal sizes"):
         LinearAttention(configs=configs, seeds=(0, 1))
+
+
+def test_a_start_that_breaks_the_condition_of_zhang_is_warned_of() -> None:
+    task = LinearRegression(d_X=D, length=5, inputs="gaussian")
+    size = 1e4 * start_condition(np.eye(D), 5, 0.01)
+    small, large = (1.9 / size) ** 0.5, (2.1 / size) ** 0.5
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        LinearAttention(d_X=D, initial="zhang", initial_scale=small).check_task(task)
+        LinearAttention(d_X=D, initial_scale=large).check_task(task)
+    with pytest.warns(UserWarning, match=r"breaks s²‖Γ‖√d < 2 \(it is 2\.1\)"):
+        icl.train(task, LinearAttention(d_X=D, initial="zhang", initial_scale=large), steps=1, batch_size=2)

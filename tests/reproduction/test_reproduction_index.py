@@ -56,6 +56,23 @@ def test_a_claim_that_is_no_longer_made_is_left_out(made: Path) -> None:
     assert "tiny-fails" in page
 
 
+def test_a_verdict_by_another_region_is_left_out(made: Path) -> None:
+    path = made / "li2024" / "claims.json"
+    records = json.loads(path.read_text(encoding="utf-8"))
+    records[0]["expected"] = [0.25, None]
+    path.write_text(json.dumps(records), encoding="utf-8")
+    page = index.write_index(made).read_text(encoding="utf-8")
+    assert "tiny-holds" not in page
+    assert "tiny-fails" in page
+
+
+@pytest.mark.parametrize("damage", [{"settings": {}}, {"figures": None}])
+def test_results_of_another_version_are_left_out(made: Path, damage: dict[str, object]) -> None:
+    path = made / "li2024" / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **damage}), encoding="utf-8")
+    assert "li2024" not in index.write_index(made).read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("content", [b"<title>mine</title>", b"\xff\xfe"])
 def test_a_page_that_is_not_ours_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "index.html").write_bytes(content)

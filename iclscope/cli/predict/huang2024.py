@@ -9,9 +9,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from iclscope.errors import require
 from iclscope.tasks import OrthonormalFeatures
 from iclscope.theory import huang2024
 from iclscope.theory.huang2024.long_prompts import LEAST_LOSS
+
+MOST_FEATURES = 1_000_000
+"""The probabilities of more features are of no use to anybody."""
 
 
 def predict_huang2024(
@@ -24,6 +28,7 @@ def predict_huang2024(
     ] = 0.5,
 ) -> None:
     """Convergence times of Huang et al. 2024, up to unstated constants (1), and gradient flow without any."""
+    require(2 <= k <= MOST_FEATURES, "K", k, f"2 to {MOST_FEATURES}")
     balanced = OrthonormalFeatures(K=k, d_X=k, length=length)
     imbalanced = balanced.replace(dominant=dominant)
     steps = huang2024.balanced_steps(K=k, eta=eta, epsilon=epsilon)

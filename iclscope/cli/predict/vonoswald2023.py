@@ -9,9 +9,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from iclscope.cli.predict.limits import check_size
 from iclscope.errors import require
 from iclscope.tasks.linear_regression import LinearRegression
 from iclscope.theory import vonoswald2023 as theory
+
+MOST_NUMBERS = 50_000_000
+"""Numbers of the tasks of the line search: 400 MB."""
 
 
 def predict_vonoswald2023(
@@ -28,10 +32,16 @@ def predict_vonoswald2023(
     tasks: Annotated[int, typer.Option(help="Tasks of the line search, at least 10.")] = 10_000,
 ) -> None:
     """Best step sizes and losses of gradient descent and GD++ on the linear tasks of von Oswald et al. 2023."""
-    require(weight_scale > 0, "weight_scale", weight_scale, "a positive number")
+    for name, value in (("half-width", half_width), ("weight-scale", weight_scale)):
+        check_size(name, value)
+    if noise > 0:
+        check_size("noise", noise)
     require(1 <= steps <= 20, "steps", steps, "1 to 20")
     require(tasks >= 10, "tasks", tasks, "at least 10")
     require(length >= 1, "length", length, "at least 1")
+    require(d >= 1, "d-X", d, "at least 1")
+    drawn = d * (length + 1) * tasks
+    require(bool(noise) or drawn <= MOST_NUMBERS, "d-X · (length + 1) · tasks", drawn, f"at most {MOST_NUMBERS}")
     task = LinearRegression(d_X=d, length=length, half_width=half_width, weight_scale=weight_scale, noise=noise)
     moments = theory.uniform_moments(half_width)
     best = theory.optimal_step(d=d, length=length, moments=moments, weight_scale=weight_scale, noise=noise)

@@ -10,8 +10,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from iclscope.cli.predict.limits import check_size
 from iclscope.errors import BadRequest, require
 from iclscope.theory import zhang2024
+
+LARGEST_D = 1000
+"""A matrix of this size takes a second."""
 
 
 def predict_zhang2024(
@@ -30,9 +34,17 @@ def predict_zhang2024(
     initial_scale: Annotated[float, typer.Option(help="Scale s of the initial weights, positive.")] = 0.1,
 ) -> None:
     """Γ, the limit, its risk and its behaviour under shifts, after Zhang, Frei and Bartlett 2024."""
-    require(d is None or d >= 1, "d", d, "at least 1")
+    require(d is None or 1 <= d <= LARGEST_D, "d-X", d, f"1 to {LARGEST_D}")
+    for option, length in (("train-length", train_length), ("test-length", test_length)):
+        require(1 <= length <= 10**12, option, length, "1 to 10¹²")
+    check_size("initial-scale", initial_scale)
+    if noise > 0:
+        check_size("noise", noise)
     require(eigenvalues is None or covariance is None, "covariance", covariance, "without --eigenvalues")
     Lambda = _covariance(d, eigenvalues, covariance)
+    zhang2024.gamma(Lambda, train_length)  # refuses what is no covariance
+    for eigenvalue in np.linalg.eigvalsh(Lambda)[[0, -1]]:
+        check_size("eigenvalues", float(eigenvalue))
     Gamma = zhang2024.gamma(Lambda, train_length)
     end = zhang2024.limit(Lambda, train_length)
     moments = zhang2024.linear_moments(Lambda, noise=noise)

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from iclscope.evaluation.bootstrap import BootstrapMeans, bootstrap_means
 from iclscope.evaluation.errors_by_length import baseline_errors_by_length, errors_by_length
-from iclscope.evaluation.intervals import Interval, UpperBound, mean_interval
+from iclscope.evaluation.intervals import Interval, mean_interval, upper_bound
 from iclscope.evaluation.squared_errors import SquaredErrors
 from iclscope.experiments.claims import Control
 from iclscope.experiments.garg2022.settings import PROMPTS, PUBLISHED_STEPS, UNTRAINED, UNTRAINED_TEXT, GPT2Group
@@ -122,7 +122,7 @@ def _bound(estimate: Interval, rows: pl.DataFrame, floor: float) -> Interval:
     """
     if rows.is_empty() or not bool(rows["short"].any()):
         return estimate
-    return UpperBound(*estimate._replace(low=min(estimate.low, floor)))
+    return upper_bound(estimate, floor)
 
 
 def mean_error(

@@ -144,7 +144,7 @@ EXPERIMENT = Experiment(
             "The convergence time is inverse to the step size η.",
             f"log-log slope of the steps until loss {TARGET:g} against η",
             Region(-1.1, -0.9),
-            "both terms of the time have exponent −1; ± 0.1",
+            "both terms of the time have exponent −1; ± 0.1; exact for gradient flow, so a check that steps are small enough",
             ETA_ARM,
         ),
         _claim(

@@ -9,7 +9,7 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from iclscope.evaluation.intervals import Interval
+from iclscope.evaluation.intervals import Interval, upper_bound
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
 from iclscope.experiments.summaries import over_seeds, summarise
@@ -140,7 +140,7 @@ def _bound(rows: pl.DataFrame, method: str, other: str) -> Interval:
     """The same, as an upper bound where training was shorter than published: more of it can only lower the loss."""
     found = _ratio(rows, method, other)
     short = rows.filter(pl.col("method") == method)["short"]
-    return found._replace(low=0.0) if len(short) and bool(short.any()) and found.seeds else found
+    return upper_bound(found, 0.0) if len(short) and bool(short.any()) and found.seeds else found
 
 
 def _draw(figure: Figure, rows: pl.DataFrame) -> None:
@@ -226,7 +226,7 @@ EXPERIMENT = Experiment(
             quantity=f"loss after training over that of line-searched gradient descent, K = {K}",
             expected=Region(high=1.0),
             reason="no more means at most 1",
-            estimate=lambda rows: _ratio(rows, RECURRENT, GD),
+            estimate=lambda rows: _bound(rows, RECURRENT, GD),
             control=_ONE_LAYER,
         ),
         Claim(
@@ -246,7 +246,7 @@ EXPERIMENT = Experiment(
             quantity=f"loss after training over that of line-searched gradient descent, K = {K}",
             expected=Region(high=1.0),
             reason="no more means at most 1",
-            estimate=lambda rows: _ratio(rows, DEEP, GD),
+            estimate=lambda rows: _bound(rows, DEEP, GD),
             control=_ONE_LAYER,
         ),
     ),

@@ -141,7 +141,7 @@ EXPERIMENT = Experiment(
     claims=(
         Claim(
             id="copy-attention",
-            statement="The first layer learns to bring the x and the y of an example together.",
+            statement="The first layer learns to bring the x and the y of an example together, in either direction.",
             source=_SOURCE,
             quantity="attention of each x on its own y, or of each y on its own x, whichever is more, mean over examples",
             expected=Region(low=1 / 3),

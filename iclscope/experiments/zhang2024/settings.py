@@ -142,9 +142,3 @@ def with_limit(model: LinearAttention, limit: Limit) -> LinearAttention:
         torch.from_numpy(weight).expand(model.run_count, 1, -1, -1).clone() for weight in (limit.W_KQ, limit.W_PV)
     )
     return model.with_weights(W_KQ, W_PV)
-
-
-def diverged_out(group: LinearGroup, values: Tensor) -> Tensor:
-    """NaN for runs that diverged; [run, …]."""
-    gone = torch.tensor(group.diverged_at) >= 0
-    return values.detach().double().cpu().masked_fill(gone.reshape(-1, *(1,) * (values.ndim - 1)), torch.nan)

@@ -166,7 +166,7 @@ EXPERIMENT = Experiment(
     claims=(
         Claim(
             id="shift-task",
-            statement="A shift of the tasks is tolerated.",
+            statement="A shift of the tasks is tolerated: predictions follow the new task.",
             source=f"{PAPER}, on distribution shifts",
             quantity="slope of ŷ on ⟨w, x⟩ on one task w, three times as large, over that of the theory",
             expected=Region(0.95, 1.05),
@@ -200,7 +200,7 @@ EXPERIMENT = Experiment(
             source=f"{PAPER}, on distribution shifts",
             quantity="exponent of c in the slope of ŷ on ⟨w, x⟩, c = 0.5 … 3",
             expected=Region(1.95, 2.05),
-            reason="2 is exact for the limit; entries that should be 0 and are not would change it (ours)",
+            reason="2 is exact wherever the limit's zeros are 0, in untrained models too; other entries would change it (ours)",
             estimate=_exponent,
             control=Control("least squares on the same prompts, which has slope 1 at every c", SQUARES),
         ),

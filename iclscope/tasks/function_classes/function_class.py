@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from pydantic import Field, model_validator
 
 from iclscope.errors import require, require_finite
-from iclscope.settings import Settings
+from iclscope.tasks.equal_runs import EqualRunsTask, the_one_task
 from iclscope.tasks.function_classes.functions import FunctionName
 from iclscope.tasks.function_classes.inputs import QUERY_APART, InputName
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from iclscope.tasks.function_classes.sampler import FunctionSampler
 
 
-class FunctionClass(Settings):
+class FunctionClass(EqualRunsTask):
     """Real functions learnt in context (Garg 2022, Section 2): x_1, f(x_1), …, x_l, f(x_l), x_query.
 
     The defaults are those of the published linear run.
@@ -57,16 +57,6 @@ class FunctionClass(Settings):
         return self
 
     @property
-    def d_Y(self) -> int:
-        """An answer is one number."""
-        return 1
-
-    @property
-    def length_range(self) -> tuple[int, int]:
-        """The shortest and the longest context, as every task has them."""
-        return (self.length, self.length)
-
-    @property
     def query_only(self) -> bool:
         """Whether the model predicts at the last x alone, not at every one."""
         return self.predictions == "query"
@@ -103,15 +93,6 @@ class FunctionClass(Settings):
         plain = {"sparse_linear": self.sparsity, "decision_tree": 1, "linear_classification": 1}
         return float(plain.get(self.function, self.d_X) * self.x_scale**power * self.y_scale**2)
 
-    def replace(self, **changes: Any) -> FunctionClass:
-        """The same task with some settings changed, checked like a new one."""
-        return FunctionClass(**{**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
-
-    @property
-    def shape(self) -> tuple[object, ...]:
-        """What must agree for tasks to be sampled in one batch: everything, since no setting is drawn per run."""
-        return tuple(self.model_dump().values())
-
     @staticmethod
     def stacked(
         tasks: Sequence[FunctionClass],
@@ -123,9 +104,7 @@ class FunctionClass(Settings):
         """A sampler of these tasks, one per run."""
         from iclscope.tasks.function_classes.sampler import FunctionSampler
 
-        require(len(tasks) == len(seeds) > 0, "number of tasks", len(tasks), f"one per seed, {len(seeds)}")
-        require(len({task.shape for task in tasks}) == 1, "tasks", len(tasks), "equal tasks")
-        return FunctionSampler(tasks[0], seeds, dtype=dtype, device=device)
+        return FunctionSampler(the_one_task(tasks, seeds), seeds, dtype=dtype, device=device)
 
     def sampler(
         self, seeds: Sequence[int], *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"

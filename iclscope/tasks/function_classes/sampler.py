@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from iclscope.errors import require
 from iclscope.random_streams import RandomStream
+from iclscope.tasks.equal_runs import EqualRunsSampler
 from iclscope.tasks.examples import InContextExamples
 from iclscope.tasks.function_classes import functions
 from iclscope.tasks.function_classes.function_class import FunctionClass
@@ -49,41 +49,8 @@ class FunctionPrompts:
         return InContextExamples(self.inputs, self.answers[..., None], query_at)
 
 
-class FunctionSampler:
-    """Prompts of one function class, a stream per run.
-
-    A batch is a pure function of the run's seed, the purpose and the step.
-
-    Attributes:
-        task: the settings.
-    """
-
-    task: FunctionClass
-
-    def __init__(
-        self,
-        task: FunctionClass,
-        seeds: Sequence[int],
-        *,
-        dtype: torch.dtype = torch.float32,
-        device: torch.device | str = "cpu",
-    ) -> None:
-        """Set up the streams.
-
-        Args:
-            task: the settings, the same for all runs.
-            seeds: one per run.
-            dtype: precision of the prompts; numbers are drawn in float64 whatever it is.
-            device: where prompts are made.
-        """
-        self.task = task
-        self._seeds = tuple(seeds)
-        self._dtype = dtype
-        self._device = torch.device(device)
-
-    def runs(self, indices: Sequence[int]) -> FunctionSampler:
-        """The sampler of some of the runs, in the given order."""
-        return FunctionSampler(self.task, [self._seeds[i] for i in indices], dtype=self._dtype, device=self._device)
+class FunctionSampler(EqualRunsSampler[FunctionClass]):
+    """Prompts of one function class, a stream per run."""
 
     def prompts(self, batch: int, *, purpose: str, step: int = 0, size: PromptSize | None = None) -> FunctionPrompts:
         """Draw a batch of prompts for every run.

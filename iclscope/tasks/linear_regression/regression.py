@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from pydantic import Field, model_validator
 
 from iclscope.errors import require, require_finite
-from iclscope.settings import Settings
+from iclscope.tasks.equal_runs import EqualRunsTask, the_one_task
 
 if TYPE_CHECKING:
     from iclscope.tasks.linear_regression.sampler import LinearRegressionSampler
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Matrix = tuple[tuple[float, ...], ...]
 
 
-class LinearRegression(Settings):
+class LinearRegression(EqualRunsTask):
     """y = ⟨w, x⟩ + noise, w drawn anew for every prompt; the answer to the last x alone is asked for.
 
     Von Oswald 2023 draws x uniformly, Zhang 2024 from N(0, Λ). The defaults are those of von Oswald's public code.
@@ -78,27 +78,9 @@ class LinearRegression(Settings):
         if self.weight is not None:
             require_finite([("weight", value) for value in self.weight])
             require(len(self.weight) == self.d_X, "entries of weight", len(self.weight), f"d_X = {self.d_X}")
+            relevant = self.weight[: self.d_X - self.distractors]
+            require(any(relevant), "weight", self.weight, "not all 0 where it counts: every answer would be 0")
         return self
-
-    @property
-    def d_Y(self) -> int:
-        """An answer is one number."""
-        return 1
-
-    @property
-    def length_range(self) -> tuple[int, int]:
-        """The shortest and the longest context, as every task has them."""
-        return (self.length, self.length)
-
-    @property
-    def query_only(self) -> bool:
-        """Always: the last x is the query."""
-        return True
-
-    @property
-    def real_answers(self) -> bool:
-        """Always: answers are real numbers."""
-        return True
 
     @property
     def scale(self) -> float:
@@ -129,15 +111,6 @@ class LinearRegression(Settings):
         extra = {"distractors": self.distractors, "noise": self.noise}
         return shown | {name: value for name, value in extra.items() if value}
 
-    def replace(self, **changes: Any) -> LinearRegression:
-        """The same task with some settings changed, checked like a new one."""
-        return LinearRegression(**{**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
-
-    @property
-    def shape(self) -> tuple[object, ...]:
-        """What must agree for tasks to be sampled in one batch: everything, since no setting is drawn per run."""
-        return tuple(self.model_dump().values())
-
     @staticmethod
     def stacked(
         tasks: Sequence[LinearRegression],
@@ -153,9 +126,7 @@ class LinearRegression(Settings):
         """
         from iclscope.tasks.linear_regression.sampler import LinearRegressionSampler
 
-        require(len(tasks) == len(seeds) > 0, "number of tasks", len(tasks), f"one per seed, {len(seeds)}")
-        require(len({task.shape for task in tasks}) == 1, "tasks", len(tasks), "equal tasks")
-        return LinearRegressionSampler(tasks[0], seeds, dtype=dtype, device=device)
+        return LinearRegressionSampler(the_one_task(tasks, seeds), seeds, dtype=dtype, device=device)
 
     def sampler(
         self, seeds: Sequence[int], *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from jaxtyping import Float64
@@ -11,47 +9,14 @@ from torch import Tensor
 
 from iclscope.errors import require
 from iclscope.random_streams import RandomStream
+from iclscope.tasks.equal_runs import EqualRunsSampler
 from iclscope.tasks.function_classes.sampler import FunctionPrompts
 from iclscope.tasks.linear_regression.regression import LinearRegression
 from iclscope.tasks.prompts import PromptSize
 
 
-class LinearRegressionSampler:
-    """Prompts of linear regression, a stream per run.
-
-    A batch is a pure function of the run's seed, the purpose and the step.
-
-    Attributes:
-        task: the settings.
-    """
-
-    task: LinearRegression
-
-    def __init__(
-        self,
-        task: LinearRegression,
-        seeds: Sequence[int],
-        *,
-        dtype: torch.dtype = torch.float32,
-        device: torch.device | str = "cpu",
-    ) -> None:
-        """Set up the streams.
-
-        Args:
-            task: the settings, the same for all runs.
-            seeds: one per run.
-            dtype: precision of the prompts; numbers are drawn in float64 whatever it is.
-            device: where prompts are made.
-        """
-        self.task = task
-        self._seeds = tuple(seeds)
-        self._dtype = dtype
-        self._device = torch.device(device)
-
-    def runs(self, indices: Sequence[int]) -> LinearRegressionSampler:
-        """The sampler of some of the runs, in the given order."""
-        seeds = [self._seeds[i] for i in indices]
-        return LinearRegressionSampler(self.task, seeds, dtype=self._dtype, device=self._device)
+class LinearRegressionSampler(EqualRunsSampler[LinearRegression]):
+    """Prompts of linear regression, a stream per run."""
 
     def prompts(self, batch: int, *, purpose: str, step: int = 0, size: PromptSize | None = None) -> FunctionPrompts:
         """Draw a batch of prompts for every run.
@@ -77,9 +42,6 @@ class LinearRegressionSampler:
             answers = values + task.noise * self._stream(purpose, "noise", step).normal(batch, length + 1)
         kind = self._dtype
         return FunctionPrompts(x.to(kind), answers.to(kind), values.to(kind), predict_at_every_point=False)
-
-    def _stream(self, purpose: str, what: str, step: int) -> RandomStream:
-        return RandomStream.from_seeds(self._seeds, f"{purpose} {what}", self._device).at(step)
 
     def _inputs(self, stream: RandomStream, batch: int, points: int) -> Float64[Tensor, "run batch points d"]:
         task = self.task

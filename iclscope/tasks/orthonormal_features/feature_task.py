@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from pydantic import Field, model_validator
 
 from iclscope.errors import require, require_finite
-from iclscope.settings import Settings
+from iclscope.tasks.equal_runs import EqualRunsTask, the_one_task
 
 if TYPE_CHECKING:
     from iclscope.tasks.orthonormal_features.sampler import FeatureSampler
@@ -21,7 +21,7 @@ MOST_COUNT_VECTORS = 20_000
 """Enumeration is refused beyond this many: a step would take seconds."""
 
 
-class OrthonormalFeatures(Settings):
+class OrthonormalFeatures(EqualRunsTask):
     """Linear functions of inputs that are one of K orthonormal features (Huang 2024, problem set-up).
 
     x_i = v_j with probability p_j, y_i = ⟨w, x_i⟩, w ~ N(0, I) anew for every prompt; the query is drawn as the context
@@ -87,26 +87,6 @@ class OrthonormalFeatures(Settings):
         return math.comb(self.length + self.K - 1, self.K - 1)
 
     @property
-    def d_Y(self) -> int:
-        """An answer is one number."""
-        return 1
-
-    @property
-    def length_range(self) -> tuple[int, int]:
-        """The shortest and the longest context, as every task has them."""
-        return (self.length, self.length)
-
-    @property
-    def query_only(self) -> bool:
-        """There is one query, after the whole context."""
-        return True
-
-    @property
-    def real_answers(self) -> bool:
-        """Answers are real numbers, not signs."""
-        return True
-
-    @property
     def scale(self) -> float:
         """E f(x)², which a prediction of 0 has as squared error."""
         return 1.0
@@ -117,15 +97,6 @@ class OrthonormalFeatures(Settings):
         if self.dominant is not None:
             p = f"p₁ = {self.dominant:g}, others equal"
         return {"K": self.K, "d": self.d_X, "N": self.length, "p": p, "prompts": self.expectation}
-
-    def replace(self, **changes: Any) -> OrthonormalFeatures:
-        """The same task with some settings changed, checked like a new one."""
-        return OrthonormalFeatures(**{**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
-
-    @property
-    def shape(self) -> tuple[object, ...]:
-        """What must agree for tasks to be sampled in one batch: everything, since no setting is drawn per run."""
-        return tuple(self.model_dump().values())
 
     @staticmethod
     def stacked(
@@ -138,9 +109,7 @@ class OrthonormalFeatures(Settings):
         """A sampler of these tasks, one per run."""
         from iclscope.tasks.orthonormal_features.sampler import FeatureSampler
 
-        require(len(tasks) == len(seeds) > 0, "number of tasks", len(tasks), f"one per seed, {len(seeds)}")
-        require(len({task.shape for task in tasks}) == 1, "tasks", len(tasks), "equal tasks")
-        return FeatureSampler(tasks[0], seeds, dtype=dtype, device=device)
+        return FeatureSampler(the_one_task(tasks, seeds), seeds, dtype=dtype, device=device)
 
     def sampler(
         self, seeds: Sequence[int], *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"

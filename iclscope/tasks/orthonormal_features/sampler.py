@@ -11,23 +11,22 @@ from torch import Tensor
 
 from iclscope.errors import require
 from iclscope.random_streams import RandomStream
+from iclscope.tasks.equal_runs import EqualRunsSampler
 from iclscope.tasks.function_classes import FunctionPrompts
 from iclscope.tasks.orthonormal_features.count_prompts import CountPrompts
 from iclscope.tasks.orthonormal_features.feature_task import OrthonormalFeatures
 from iclscope.tasks.prompts import PromptSize
 
 
-class FeatureSampler:
+class FeatureSampler(EqualRunsSampler[OrthonormalFeatures]):
     """Prompts of orthonormal features, a stream and a set of features per run.
 
     A batch is a pure function of the run's seed, the purpose and the step.
 
     Attributes:
-        task: the settings.
         features: v_1 … v_K of each run, one per row.
     """
 
-    task: OrthonormalFeatures
     features: Float[Tensor, "run K d"]
 
     def __init__(
@@ -46,18 +45,11 @@ class FeatureSampler:
             dtype: precision of the prompts; numbers are drawn in float64 whatever it is.
             device: where prompts are made.
         """
-        self.task = task
-        self._seeds = tuple(seeds)
-        self._dtype = dtype
-        self._device = torch.device(device)
+        super().__init__(task, seeds, dtype=dtype, device=device)
         self._probabilities = torch.tensor(task.feature_probabilities, dtype=torch.float64, device=self._device)
         self._features = _orthonormal_features(seeds, task.K, task.d_X).to(self._device)
         self.features = self._features.to(dtype)
         self._listed: dict[int, tuple[Tensor, Tensor]] = {}
-
-    def runs(self, indices: Sequence[int]) -> FeatureSampler:
-        """The sampler of some of the runs, in the given order."""
-        return FeatureSampler(self.task, [self._seeds[i] for i in indices], dtype=self._dtype, device=self._device)
 
     def prompts(
         self, batch: int, *, purpose: str, step: int = 0, size: PromptSize | None = None
