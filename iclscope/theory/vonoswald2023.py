@@ -76,6 +76,7 @@ def construction(
     require(d_X >= 1, "d_X", d_X, "at least 1")
     require(length >= 1, "length", length, "at least 1")
     W0 = torch.zeros(1, d_X, dtype=torch.float64) if W0 is None else W0.double()
+    require(W0.ndim == 2, "axes of W0", W0.ndim, "2: outputs by inputs")
     require(W0.shape[1] == d_X, "columns of W0", W0.shape[1], f"d_X = {d_X}")
     d_Y = len(W0)
     reads = torch.diag(torch.tensor([1.0] * d_X + [0.0] * d_Y, dtype=torch.float64))
@@ -200,11 +201,9 @@ def one_step_loss(
     Raises:
         BadRequest: if a setting is not allowed.
     """
-    s = _second_of_covariance(d, length, moments)
-    relevant = d if relevant is None else relevant
-    require(1 <= relevant <= d, "relevant", relevant, f"1 … d = {d}")
-    require_finite([("eta", eta), ("weight_scale", weight_scale), ("noise", noise)])
-    m = moments.second
+    require_finite([("eta", eta)])
+    relevant = _checked_tasks(d, relevant, weight_scale, noise)
+    m, s = moments.second, _second_of_covariance(d, length, moments)
     missed = relevant * m * weight_scale**2 * (1 - 2 * eta * m + eta**2 * s)
     return 0.5 * (missed + eta**2 * d * m**2 * noise**2 / length)
 
@@ -222,8 +221,8 @@ def optimal_step(
 
     Without noise η = m/s = N m / [(N + d − 2) m² + M], and the loss is ½ r m τ² (1 − m²/s).
     """
+    relevant = _checked_tasks(d, relevant, weight_scale, noise)
     m, s = moments.second, _second_of_covariance(d, length, moments)
-    relevant = d if relevant is None else relevant
     eta = relevant * m * weight_scale**2 / (relevant * s * weight_scale**2 + d * m * noise**2 / length)
     loss = one_step_loss(
         eta, d=d, length=length, moments=moments, relevant=relevant, weight_scale=weight_scale, noise=noise
@@ -231,11 +230,25 @@ def optimal_step(
     return Rates(eta, 0.0, loss)
 
 
+def _checked_tasks(d: int, relevant: int | None, weight_scale: float, noise: float) -> int:
+    """How many coordinates the answers depend on; settings of no task are refused."""
+    require(d >= 1, "d", d, "at least 1")
+    relevant = d if relevant is None else relevant
+    require(1 <= relevant <= d, "relevant", relevant, f"1 … d = {d}")
+    require_finite([("weight_scale", weight_scale), ("noise", noise)])
+    require(weight_scale != 0, "weight_scale", weight_scale, "any number but 0: every answer would be 0")
+    require(noise >= 0, "noise", noise, "0 or more")
+    return relevant
+
+
 def _second_of_covariance(d: int, length: int, moments: Moments) -> float:
     """The s of `one_step_loss`: E S² = s I."""
     require(d >= 1, "d", d, "at least 1")
     require(length >= 1, "length", length, "at least 1")
     require_finite([("second moment", moments.second), ("fourth moment", moments.fourth)])
+    require(moments.second > 0, "second moment", moments.second, "positive")
+    allowed = f"at least the square of the second, {moments.second**2:g}"
+    require(moments.fourth >= moments.second**2 * (1 - 1e-12), "fourth moment", moments.fourth, allowed)
     return ((length + d - 2) * moments.second**2 + moments.fourth) / length
 
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from theory.test_theory_zhang2024 import covariance
 
+from iclscope.errors import BadRequest
 from iclscope.theory import zhang2024
 
 Array = np.ndarray
@@ -171,3 +172,36 @@ def test_the_random_limit_minimises_the_mean_loss() -> None:
     assert np.abs(np.mean([dU for dU, _ in pulls], axis=0)).max() < 1e-10
     assert abs(np.mean([du for _, du in pulls])) < 1e-10
     assert end.u == pytest.approx(np.linalg.norm(end.U))
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: zhang2024.slope(np.eye(3), np.eye(2)), ("shape of product", "(3, 3)", "(2, 2)")),
+        (lambda: zhang2024.slope(np.eye(2), np.eye(2), weights=np.zeros((2, 2))), ("weights", "positive")),
+        (lambda: zhang2024.slope(np.eye(2), np.eye(2), query_covariance=np.eye(3)), ("query-covariance", "(3, 3)")),
+        (lambda: zhang2024.risk(np.eye(2), train_length=5, test_length=5, weights=-np.eye(2)), ("weights", "-1")),
+        (
+            lambda: zhang2024.risk(np.eye(2), train_length=5, test_length=5, weights=[[1, 1], [0, 1]]),
+            ("weights", "symmetric"),
+        ),
+        (lambda: zhang2024.gamma([[1, 2], [3]], 5), ("covariance", "no matrix of numbers")),
+        (lambda: zhang2024.gamma("identity", 5), ("covariance", "no matrix of numbers")),
+        (lambda: zhang2024.limit_of_product(np.zeros((2, 2))), ("product", "not 0")),
+        (lambda: zhang2024.population_loss(np.eye(3), 1.0, np.eye(2), 5), ("shape of U", "(3, 3)")),
+        (lambda: zhang2024.random_covariance_product([np.eye(2), np.eye(3)], 5), ("sizes", "one size")),
+        (
+            lambda: zhang2024.random_covariance_product([[[2, 0], [0, 1]], [[2, 1], [1, 2]]], 5),
+            ("covariances", "commute"),
+        ),
+        (
+            lambda: zhang2024.gradient_flow(np.eye(2), 5, U=np.eye(2), u=1.0, times=[0.0, np.inf]),
+            ("times", "finite"),
+        ),
+    ],
+)
+def test_what_is_no_setting_is_refused_in_one_line(call: Callable[[], object], words: tuple[str, ...]) -> None:
+    with pytest.raises(BadRequest) as refusal:
+        call()
+    assert all(word in str(refusal.value) for word in words), str(refusal.value)
+    assert "\n" not in str(refusal.value)

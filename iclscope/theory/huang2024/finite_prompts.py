@@ -63,6 +63,9 @@ def attention(scores: ArrayLike, counts: ArrayLike) -> Floats:
         [context feature, query feature]; columns sum to one.
     """
     S, n = np.asarray(scores, dtype=float), np.asarray(counts, dtype=float)
+    K = len(n)
+    require(n.ndim == 1 and S.shape == (K, K), "shape of scores", S.shape, f"({K}, {K}), a row and column per feature")
+    require(bool((n >= 0).all() and n.sum() > 0), "counts", n.tolist(), "0 or more, at least one of them positive")
     weights = n[:, None] * np.exp(S - S.max(axis=0))
     shares: Floats = weights / weights.sum(axis=0)
     return shares

@@ -81,6 +81,7 @@ def gradient_flow(probabilities: Sequence[float], query: int, times: Sequence[fl
     p = checked_probabilities(probabilities)
     _check_query(query, len(p))
     at = np.asarray(times, dtype=float)
+    require_finite(("times", float(time)) for time in at)
     require(bool(len(at) and (np.diff(at) > 0).all() and at[0] >= 0), "times", list(times)[:3], "increasing, from 0 on")
     groups = _Groups.of(p, query)
     S = np.zeros((len(groups.p), 1)) if at[-1] == 0 else _solved(groups, float(at[-1]), at).y

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
 
 from iclscope.errors import require, require_finite
-from iclscope.theory.zhang2024.limit import Square, checked_covariance, gamma
+from iclscope.theory.zhang2024.limit import Square, checked_covariance, checked_square, gamma
 
 
 class Flow(NamedTuple):
@@ -36,6 +36,7 @@ def population_loss(U: Square, u: float, covariance: ArrayLike, train_length: in
     From E S² = ΓΛ for S = (1/N) Σ x_i x_iᵀ; the right-hand side of the flow is minus its gradient.
     """
     Lambda, Gamma = checked_covariance(covariance), gamma(covariance, train_length)
+    U = checked_square(U, "U", len(Lambda))
     quadratic = u**2 * np.trace(Gamma @ Lambda @ U @ Lambda @ U.T)
     return float(quadratic - 2 * u * np.trace(Lambda @ U @ Lambda) + np.trace(Lambda)) / 2
 
@@ -43,7 +44,7 @@ def population_loss(U: Square, u: float, covariance: ArrayLike, train_length: in
 def flow_direction(U: Square, u: float, covariance: ArrayLike, train_length: int) -> tuple[Square, float]:
     """dU/dt = −u² ΓΛUΛ + uΛ² and du/dt = −tr(u ΓΛUΛUᵀ − Λ²Uᵀ) (behind Theorem 4.1)."""
     Lambda, Gamma = checked_covariance(covariance), gamma(covariance, train_length)
-    return _direction(U, u, Gamma @ Lambda, Lambda)
+    return _direction(checked_square(U, "U", len(Lambda)), u, Gamma @ Lambda, Lambda)
 
 
 def gradient_flow(covariance: ArrayLike, train_length: int, *, U: ArrayLike, u: float, times: Sequence[float]) -> Flow:
@@ -59,9 +60,9 @@ def gradient_flow(covariance: ArrayLike, train_length: int, *, U: ArrayLike, u: 
     Raises:
         BadRequest: if Λ, N, the start or the times are not allowed.
     """
-    Lambda, start, at = checked_covariance(covariance), np.asarray(U, dtype=float), np.asarray(times, dtype=float)
-    require(start.shape == Lambda.shape, "shape of U", start.shape, f"that of Λ, {Lambda.shape}")
-    require_finite([("u", u), *(("U", float(entry)) for entry in start.ravel())])
+    Lambda, at = checked_covariance(covariance), np.asarray(times, dtype=float)
+    start = checked_square(U, "U", len(Lambda))
+    require_finite([("u", u), *(("times", float(time)) for time in at)])
     allowed = "times from 0 on, not decreasing"
     require(len(at) > 0 and at[0] >= 0 and bool((np.diff(at) >= 0).all()), "times", list(at[:3]), allowed)
     d, mixed = len(Lambda), gamma(covariance, train_length) @ Lambda
@@ -73,6 +74,7 @@ def gradient_flow(covariance: ArrayLike, train_length: int, *, U: ArrayLike, u: 
     # Turns implicit by itself where a badly conditioned Λ makes the flow stiff.
     first = np.append(start.ravel(), u)
     solved = solve_ivp(velocity, (0.0, max(float(at[-1]), 1e-12)), first, "LSODA", at, rtol=1e-9, atol=1e-11)
+    require(bool(solved.success), "start", "given", f"one from which the flow can be followed ({solved.message})")
     path = solved.y.T
     U_at, u_at = path[:, :-1].reshape(-1, d, d), path[:, -1]
     losses = [population_loss(one, float(other), Lambda, train_length) for one, other in zip(U_at, u_at, strict=True)]

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
-from iclscope.errors import require, require_finite
+from iclscope.errors import BadRequest, require, require_finite
 from iclscope.tasks.linear_regression.regression import check_covariance
 
 Square = Float64[np.ndarray, "d d"]
@@ -59,7 +59,8 @@ def limit_of_product(product: ArrayLike) -> Limit:
     Args:
         product: Γ⁻¹, or what stands in its place.
     """
-    A = np.asarray(product, dtype=float)
+    A = checked_square(product, "product")
+    require(bool(A.any()), "product", "0", "a matrix with some entry that is not 0")
     u = float(np.linalg.norm(A)) ** 0.5
     W_KQ, W_PV = np.zeros((2, len(A) + 1, len(A) + 1))
     W_KQ[:-1, :-1], W_PV[-1, -1] = A / u, u
@@ -95,7 +96,38 @@ def start_warning(value: float, initial_scale: float) -> str:
 
 def checked_covariance(covariance: ArrayLike) -> Square:
     """Λ as an array, refused where it is none."""
-    Lambda = np.asarray(covariance, dtype=float)
-    require(Lambda.ndim == 2 and Lambda.size > 0, "shape of covariance", Lambda.shape, "(d, d)")
+    Lambda = checked_square(covariance, "covariance")
     check_covariance(tuple(tuple(row) for row in Lambda.tolist()), len(Lambda))
     return Lambda
+
+
+def checked_square(matrix: ArrayLike, option: str, d: int | None = None) -> Square:
+    """A square matrix of finite numbers, of size d if one is given.
+
+    Raises:
+        BadRequest: if it is none.
+    """
+    try:
+        square = np.asarray(matrix, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise BadRequest(f"{option} is not allowed: it is no matrix of numbers") from error
+    is_square = square.ndim == 2 and square.shape[0] == square.shape[1] > 0 and d in (None, len(square))
+    require(is_square, f"shape of {option}", square.shape, "(d, d)" if d is None else f"({d}, {d})")
+    require_finite((option, float(entry)) for entry in square.ravel())
+    return square
+
+
+def checked_weights(weights: ArrayLike | None, d: int) -> Square:
+    """Ω = E w wᵀ, the identity if none is given.
+
+    Raises:
+        BadRequest: if it is not symmetric, has a negative eigenvalue, or is 0.
+    """
+    if weights is None:
+        return np.eye(d)
+    Omega = checked_square(weights, "weights", d)
+    require(bool(np.allclose(Omega, Omega.T)), "weights", "given", "a symmetric matrix E w wᵀ; this one is not")
+    least, largest = np.linalg.eigvalsh(Omega)[[0, -1]]
+    require(bool(largest > 0), "largest eigenvalue of weights", float(largest), "positive: some task must not be 0")
+    require(bool(least >= -1e-12 * largest), "smallest eigenvalue of weights", float(least), "0 or more")
+    return Omega

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from iclscope.errors import require, require_finite
-from iclscope.theory.zhang2024.limit import Square, checked_covariance, gamma
+from iclscope.theory.zhang2024.limit import Square, checked_covariance, checked_weights, gamma
 
 
 class Moments(NamedTuple):
@@ -55,9 +55,8 @@ def linear_moments(covariance: ArrayLike, *, weights: ArrayLike | None = None, n
         noise: σ, standard deviation of ε, 0 or more.
     """
     Lambda = checked_covariance(covariance)
-    Omega = np.eye(len(Lambda)) if weights is None else np.asarray(weights, dtype=float)
-    require(Omega.shape == Lambda.shape, "shape of weights", Omega.shape, f"that of Λ, {Lambda.shape}")
-    require_finite([("noise", noise), *(("weights", float(entry)) for entry in Omega.ravel())])
+    Omega = checked_weights(weights, len(Lambda))
+    require_finite([("noise", noise)])
     require(noise >= 0, "noise", noise, "0 or more")
     Sigma = (np.trace(Lambda @ Omega) + noise**2) * Lambda + Lambda @ Omega @ Lambda
     return Moments(Omega, Sigma, float(noise) ** 2)

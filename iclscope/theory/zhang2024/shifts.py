@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from iclscope.errors import require, require_finite
-from iclscope.theory.zhang2024.limit import Square, checked_covariance, gamma
+from iclscope.theory.zhang2024.limit import Square, checked_covariance, checked_square, checked_weights, gamma
 
 
 def predictor(covariance: ArrayLike, train_length: int) -> Square:
@@ -34,9 +34,11 @@ def slope(
         query_covariance: Λ_q of the query; None: that of the context.
         weights: Ω = E w wᵀ; None: the identity.
     """
-    Lambda, A = checked_covariance(covariance), np.asarray(product, dtype=float)
+    Lambda = checked_covariance(covariance)
+    A = checked_square(product, "product", len(Lambda))
     of_query = Lambda if query_covariance is None else checked_covariance(query_covariance)
-    Omega = np.eye(len(Lambda)) if weights is None else np.asarray(weights, dtype=float)
+    require(of_query.shape == Lambda.shape, "shape of query-covariance", of_query.shape, f"that of Λ, {Lambda.shape}")
+    Omega = checked_weights(weights, len(Lambda))
     return float(np.trace(of_query @ A @ Lambda @ Omega) / np.trace(of_query @ Omega))
 
 
@@ -64,9 +66,11 @@ def shifted_risk(
     require(test_length >= 1, "test-length", test_length, "at least 1")
     require_finite([("noise", noise)])
     require(noise >= 0, "noise", noise, "0 or more")
-    Lambda, A = checked_covariance(covariance), np.asarray(product, dtype=float)
+    Lambda = checked_covariance(covariance)
+    A = checked_square(product, "product", len(Lambda))
     of_query = Lambda if query_covariance is None else checked_covariance(query_covariance)
-    Omega = np.eye(len(Lambda)) if weights is None else np.asarray(weights, dtype=float)
+    require(of_query.shape == Lambda.shape, "shape of query-covariance", of_query.shape, f"that of Λ, {Lambda.shape}")
+    Omega = checked_weights(weights, len(Lambda))
     mixed = Lambda @ Omega @ Lambda
     squared = mixed + (mixed + (np.trace(Lambda @ Omega) + noise**2) * Lambda) / test_length
     predicted = np.trace(A @ squared @ A.T @ of_query)
@@ -82,6 +86,10 @@ def random_covariance_product(covariances: Sequence[ArrayLike], train_length: in
     """
     require(len(covariances) > 0, "covariances", "none", "at least one")
     each = [checked_covariance(covariance) for covariance in covariances]
+    sizes = sorted({len(Lambda) for Lambda in each})
+    require(len(sizes) == 1, "sizes of covariances", sizes, "one size")
+    commute = all(np.allclose(each[0] @ Lambda, Lambda @ each[0]) for Lambda in each[1:])
+    require(commute, "covariances", "given", "matrices that commute, diagonal ones for instance")
     cubes = np.mean([gamma(Lambda, train_length) @ Lambda @ Lambda for Lambda in each], axis=0)
     squares = np.mean([Lambda @ Lambda for Lambda in each], axis=0)
     product: Square = np.linalg.solve(cubes, squares)
