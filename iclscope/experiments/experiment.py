@@ -183,7 +183,7 @@ PAPERS = {
             "Zhang, Frei and Bartlett, JMLR 2024, arXiv:2306.09927",
             "one layer of linear attention under gradient flow, beside exact limits, risks and shifts",
             seeds={"quick": 5, "lab": 8, "paper": 10},
-            model="one layer of linear attention; GPT-2",
+            model="one layer of linear attention; GPT-2 beside it",
             task="linear regression on Gaussian inputs of any covariance",
             abilities=Abilities(distribution_shift=True),
         ),
