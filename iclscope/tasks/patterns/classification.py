@@ -15,6 +15,7 @@ from iclscope.tasks.patterns import task_sets
 from iclscope.tasks.patterns.basis import PatternBasis, pattern_basis
 from iclscope.tasks.patterns.prompts import PatternPrompts
 from iclscope.tasks.patterns.sampling import (
+    PromptSource,
     draw,
     exact_context,
     independent_context,
@@ -261,6 +262,15 @@ class PatternSampler:
         if purpose not in self._streams:
             self._streams[purpose] = RandomStream.from_seeds(self._seeds, f"{purpose} prompts", self._device)
         return self._streams[purpose]
+
+    def source(self, purpose: str, step: int) -> PromptSource:
+        """What the prompts of a step are a function of, for compiled code that draws the same ones."""
+        shortest, longest = self._task.length_range
+        return PromptSource(
+            self._stream(purpose).at(step).keys, self._alpha, self._K, self._tasks, self._task_counts,
+            self.basis.relevant.shape[1], self.basis.irrelevant.shape[1], shortest, longest,
+            self._task.context == "exact",
+        )  # fmt: skip
 
     def prompts(self, batch: int, *, purpose: str, step: int = 0, size: PromptSize | None = None) -> PatternPrompts:
         """Draw a batch of prompts for every run.

@@ -37,6 +37,34 @@ class DrawnContext(NamedTuple):
     signs: Float64[Tensor, "run batch length"]
 
 
+class PromptSource(NamedTuple):
+    """All that the prompts of one step are a function of.
+
+    Attributes:
+        keys: where each run's stream of this step starts.
+        alpha: α of each run.
+        K: range of κ of each run.
+        tasks: each run's tasks (a, b), padded at the end to a common number.
+        task_counts: how many of them are real.
+        M1: number of relevant patterns.
+        M2: number of irrelevant patterns.
+        shortest: the shortest context.
+        longest: the longest context.
+        exact: whether the numbers of columns are exact.
+    """
+
+    keys: Int64[Tensor, " run"]
+    alpha: Float64[Tensor, " run"]
+    K: Float64[Tensor, " run"]
+    tasks: Int64[Tensor, "run tasks 2"]
+    task_counts: Int64[Tensor, " run"]
+    M1: int
+    M2: int
+    shortest: int
+    longest: int
+    exact: bool
+
+
 def split(uniform: Float64[Tensor, "*shape"], parts: Tensor | int) -> tuple[Tensor, Tensor]:
     """Split a uniform number into a uniform index below ``parts`` and an independent uniform number.
 
