@@ -58,7 +58,7 @@ class Claim:
         statement: what the paper says.
         source: where it says so.
         quantity: what the estimate is, in words, with its unit.
-        expected: the region the estimate must lie in, fixed before any run.
+        expected: the region the estimate must lie in; a change after a first run goes into the experiment log.
         reason: where the region comes from.
         estimate: rows of one arm → estimate with its interval.
         control: where the same estimate must fail.

@@ -27,7 +27,7 @@ def settings_of(trials: Sequence[Trial], preset: Preset, rows: pl.DataFrame) -> 
                 values[name].append(text)
     return {name: ", ".join(_ordered(found)) for name, found in values.items()} | {
         "seeds": str(len(preset.seeds)),
-        "test prompts per seed and point": _test_prompts(trials, rows),
+        **_test_prompts(trials, rows),
         "trainings": str(len(trials)),
     }
 
@@ -65,7 +65,11 @@ def _ordered(texts: Sequence[str]) -> list[str]:
     return sorted(texts, key=key)
 
 
-def _test_prompts(trials: Sequence[Trial], rows: pl.DataFrame) -> str:
-    """How many prompts each number rests on: from the rows, or for trajectories from the trials."""
+def _test_prompts(trials: Sequence[Trial], rows: pl.DataFrame) -> dict[str, str]:
+    """How many prompts each number rests on: from the rows, or for trajectories from the trials.
+
+    Nothing where neither knows: recorded weights rest on no prompts.
+    """
     counts = set(rows["prompts"].drop_nulls()) if "prompts" in rows.columns else set()
-    return ", ".join(str(n) for n in sorted(counts or {trial.evaluation.prompts for trial in trials}))
+    counts = counts or {trial.evaluation.prompts for trial in trials if set(trial.evaluation.probes) - {"weights"}}
+    return {"test prompts per seed and point": ", ".join(str(n) for n in sorted(counts))} if counts else {}

@@ -20,7 +20,9 @@ for _paper, _command in (
     ("zhang2024", predict_zhang2024),
     ("huang2024", predict_huang2024),
 ):
-    predict_app.command(_paper)(_command)
+    # A list cuts a sentence at its first full stop, that of "et al." too.
+    _first = (_command.__doc__ or "").split("\n")[0].replace(" et al.", " and others")
+    predict_app.command(_paper, short_help=_first)(_command)
 
 
 @predict_app.callback()

@@ -64,7 +64,10 @@ def predict_vonoswald2023(
         plain, plus = (theory.line_search(spectra, steps=k, plus=plus) for plus in (False, True))
         numbers = (plain.eta, plain.loss, plus.eta, plus.gamma, plus.loss)
         table.add_row(str(k), *(f"{number:.4g}" for number in numbers))
-    console.print(f"K steps with the same rates at every step, line search over {tasks} tasks:")
+    console.print(
+        f"K steps with the same rates at every step, line search over {tasks} tasks, whose mean differs a little from "
+        "the exact one; γ acts from the second step on:"
+    )
     console.print(table)
 
 

@@ -171,8 +171,8 @@ EXPERIMENT = Experiment(
     caption=(
         f"The attention models of the five papers, each trained with Adam on the same number of prompts of random linear "
         f"functions (d = {D}, x ~ N(0, I), {LONGEST} examples), and tested with k examples. Squared errors are divided by d, so that "
-        "predicting 0 scores 1. GPT-2 is trained to answer at every x, as in Garg et al.; the others answer one query after all "
-        "examples, so that fewer are new to them. The two models of linear attention coincide. Dotted: the least error of a single step of gradient descent, its step chosen for "
+        "predicting 0 scores 1. GPT-2 is trained to answer at every x, as in Garg et al.; the others are trained to answer one "
+        "query after all examples and have never met fewer; some of their curves leave the top. The two models of linear attention coincide. Dotted: the least error of a single step of gradient descent, its step chosen for "
         "each k. Shaded: 95 % intervals over seeds."
     ),
     position=10,
