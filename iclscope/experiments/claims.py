@@ -13,6 +13,9 @@ from iclscope.evaluation.intervals import Interval, UpperBound
 
 Verdict = Literal["holds", "fails", "inconclusive"]
 
+UNTRAINED, UNTRAINED_TEXT = "untrained", "the same models at their initial values"
+"""Arm and description of the most common control."""
+
 
 class Region(NamedTuple):
     """The closed interval that a claim expects an estimate in; an end may be infinite."""

@@ -7,11 +7,12 @@ import polars as pl
 import pytest
 import torch
 
+from iclscope.baselines.regression import least_squares
 from iclscope.experiments.experiment import PRESETS, Preset, experiments_named
 from iclscope.experiments.trained import TrainedGroup
 from iclscope.experiments.trial import Trial
 from iclscope.experiments.zhang2024 import gpt2_covariances
-from iclscope.experiments.zhang2024.rows import answers_of, least_squares, mean_error, slope_on_values
+from iclscope.experiments.zhang2024.rows import answers_of, mean_error, slope_on_values
 from iclscope.experiments.zhang2024.settings import (
     INITIAL_SCALE,
     PLANS,
@@ -137,7 +138,8 @@ def test_the_measures_by_hand() -> None:
 
 def test_least_squares_is_exact_without_noise() -> None:
     prompts = linear_task(3, 8).sampler([0, 1], dtype=torch.float64).prompts(5, purpose="test")
-    assert torch.allclose(least_squares(prompts), prompts.labels)
+    context_and_query = prompts.inputs[:, :, :-1], prompts.answers[:, :, :-1], prompts.inputs[:, :, -1]
+    assert torch.allclose(least_squares(*context_and_query), prompts.labels)
 
 
 def test_answers_do_not_depend_on_the_models_beside() -> None:

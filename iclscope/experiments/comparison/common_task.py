@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from iclscope.evaluation.errors_by_length import baseline_errors_by_length, errors_by_length
 from iclscope.evaluation.intervals import Interval, mean_interval
 from iclscope.evaluation.squared_errors import SquaredErrors
-from iclscope.experiments.claims import Claim, Control, Region
+from iclscope.experiments.claims import UNTRAINED, UNTRAINED_TEXT, Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
 from iclscope.experiments.summaries import over_seeds, per_seed, signed, summarise
 from iclscope.experiments.trained import TrainedGroup
@@ -35,7 +35,6 @@ PROMPTS = 1280
 """Test prompts per seed and length of GPT-2, as in Garg et al. 2022; single layers cost little and are tested on more."""
 PROMPTS_OF_LAYERS = 16_384
 LENGTHS = tuple(range(LONGEST + 1))
-UNTRAINED, UNTRAINED_TEXT = "untrained", "the same models at their initial values"
 
 
 class Contender(NamedTuple):

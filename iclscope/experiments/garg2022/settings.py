@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from iclscope.experiments.claims import UNTRAINED as UNTRAINED
+from iclscope.experiments.claims import UNTRAINED_TEXT as UNTRAINED_TEXT
 from iclscope.experiments.experiment import Preset
 from iclscope.experiments.trained import TrainedGroup
 from iclscope.experiments.trial import Evaluation, Training, Trial
@@ -29,9 +31,6 @@ PUBLISHED_STEPS = 500_000
 
 TEST = "test"
 """The name under which the task trained on is recorded during training, at its full size."""
-
-UNTRAINED = "untrained"
-UNTRAINED_TEXT = "the same models at their initial values"
 
 
 @dataclass(frozen=True)

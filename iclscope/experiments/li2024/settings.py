@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from iclscope.experiments.claims import UNTRAINED as UNTRAINED
+from iclscope.experiments.claims import UNTRAINED_TEXT as UNTRAINED_TEXT
 from iclscope.experiments.experiment import Preset
 from iclscope.experiments.trained import TrainedGroup
 from iclscope.experiments.trial import Evaluation, Training, Trial
@@ -67,7 +69,3 @@ def base_trials(preset: Preset) -> list[Trial]:
         every=5 if preset.is_paper else 10,
     )
     return [trial(seed, evaluation=evaluation) for seed in preset.seeds]
-
-
-UNTRAINED = "untrained"
-UNTRAINED_TEXT = "the same models at their initial values"

@@ -6,6 +6,8 @@ initial weights: ours, chosen for what two cores can do in minutes (docs/experim
 
 from __future__ import annotations
 
+from iclscope.experiments.claims import UNTRAINED as UNTRAINED
+from iclscope.experiments.claims import UNTRAINED_TEXT as UNTRAINED_TEXT
 from iclscope.experiments.experiment import Preset
 from iclscope.experiments.trained import TrainedGroup
 from iclscope.experiments.trial import Evaluation, Training, Trial
@@ -25,8 +27,6 @@ PUBLISHED_STEPS = 5000
 TEST = "test"
 """The name under which weights are recorded during training."""
 
-UNTRAINED = "untrained"
-UNTRAINED_TEXT = "the same models at their initial values"
 LINE_SEARCH_TASKS = 10_000
 """Tasks for the line search of η, as published."""
 

@@ -16,7 +16,7 @@ from iclscope.evaluation.risks import EVALUATION_PURPOSE
 from iclscope.experiments.zhang2024.settings import LinearGroup
 from iclscope.models import LinearAttention
 from iclscope.report.style import COLOURS, GROUND, MARKERS
-from iclscope.tasks import FunctionClass, FunctionPrompts, LinearRegression
+from iclscope.tasks import FunctionClass, LinearRegression
 from iclscope.threads import one_thread_per_operation
 
 _PROMPTS_AT_ONCE = 2048
@@ -53,13 +53,6 @@ def answers_of(models: list[LinearAttention], task: LinearRegression | FunctionC
         outputs.append(torch.stack([model.predict(batch).output for model in models]))
         values.append(batch.labels)
     return Answers(torch.cat(outputs, dim=2), torch.cat(values, dim=1))
-
-
-def least_squares(prompts: FunctionPrompts) -> Float[Tensor, "run batch"]:
-    """The prediction of least squares on each prompt's context."""
-    x, y = prompts.inputs[:, :, :-1], prompts.answers[:, :, :-1, None]
-    weights: Tensor = torch.linalg.lstsq(x, y).solution[..., 0]
-    return (prompts.inputs[:, :, -1] * weights).sum(dim=2)
 
 
 def slope_on_values(output: Float[Tensor, "run prompt"], value: Float[Tensor, "run prompt"]) -> Float[Tensor, " run"]:

@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from iclscope.experiments.claims import UNTRAINED as UNTRAINED
+from iclscope.experiments.claims import UNTRAINED_TEXT as UNTRAINED_TEXT
 from iclscope.experiments.experiment import Preset
 from iclscope.experiments.trained import TrainedGroup
 from iclscope.experiments.trial import Evaluation, Training, Trial
@@ -31,9 +33,6 @@ INITIAL_SCALE = 0.5
 
 TRAINING = "training"
 """The name under which the weights of a training are recorded."""
-
-UNTRAINED = "untrained"
-UNTRAINED_TEXT = "the same models at their initial values"
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,14 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from iclscope.baselines.regression import least_squares
 from iclscope.evaluation.intervals import Interval
 from iclscope.evaluation.risks import EVALUATION_PURPOSE
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
 from iclscope.experiments.summaries import over_seeds, slope_of, summarise
 from iclscope.experiments.trial import Trial
-from iclscope.experiments.zhang2024.rows import answers_of, least_squares, measured_points, slope_on_values
+from iclscope.experiments.zhang2024.rows import answers_of, measured_points, slope_on_values
 from iclscope.experiments.zhang2024.settings import (
     PAPER,
     UNTRAINED,
@@ -97,7 +98,9 @@ def _slope_of_least_squares(group: LinearGroup, task: LinearRegression) -> Tenso
     """On a few prompts, since it is exact on each."""
     sampler = task.sampler(group.model.seeds, dtype=torch.float64, device=group.model.device)
     prompts: FunctionPrompts = sampler.prompts(64, purpose=EVALUATION_PURPOSE)
-    return slope_on_values(least_squares(prompts), prompts.labels)
+    x, y = prompts.inputs, prompts.answers
+    answers = least_squares(x[:, :, :-1], y[:, :, :-1], x[:, :, -1])
+    return slope_on_values(answers, prompts.labels)
 
 
 def _of(rows: pl.DataFrame, kind: str, column: str) -> Interval:
