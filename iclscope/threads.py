@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import torch
+from threadpoolctl import ThreadpoolController
 
 
 @contextmanager
@@ -20,6 +22,15 @@ def one_thread_per_operation() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with _linear_algebra().limit(limits=1, user_api="blas"):
+            yield
     finally:
         torch.set_num_threads(before)
+
+
+@cache
+def _linear_algebra() -> ThreadpoolController:
+    """The libraries behind NumPy and SciPy, whose products compiled code calls; finding them takes milliseconds."""
+    import scipy.linalg  # noqa: F401 (loads its library)
+
+    return ThreadpoolController()

@@ -10,7 +10,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from iclscope.errors import require
-from iclscope.evaluation.risks import EVALUATION_PURPOSE, Risks, risks_of
+from iclscope.evaluation.answers import part_size, parts, pattern_answers
+from iclscope.evaluation.risks import Risks, risks_of
 from iclscope.evaluation.squared_errors import SquaredErrors
 from iclscope.models import Model
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
@@ -20,12 +21,11 @@ from iclscope.tasks import (
     LinearRegression,
     OrthonormalFeatures,
     PatternClassification,
+    PatternSampler,
     Task,
     stack_tasks,
 )
 from iclscope.threads import one_thread_per_operation
-
-_COLUMNS_AT_ONCE = 400_000
 
 OtherTask = FunctionClass | LinearRegression | OrthonormalFeatures
 """Tasks whose answers are judged by squared errors."""
@@ -93,16 +93,17 @@ def evaluate(
     tasks = _tasks_of_runs(model, task, prompts)
     longest = tasks[0].length_range[1]
     sampler = stack_tasks(tasks, seeds or model.seeds, dtype=model.dtype, device=model.device)
-    part = _part(longest)
+    part = part_size(longest)
     if not isinstance(tasks[0], PatternClassification):
         require(neurons is None, "neurons", "a mask", "None, but for the one-layer model")
         return _squared_errors(model, tasks[0], sampler, prompts, part)
+    assert isinstance(sampler, PatternSampler)
     hinge = torch.zeros(model.run_count, dtype=torch.float64, device=model.device)
     error = torch.zeros_like(hinge)
-    for size, batch in _parts(sampler, prompts, part):
-        risks = risks_on(model, batch, neurons=neurons)
-        hinge += risks.hinge_risk * size
-        error += risks.classification_error * size
+    for outputs, labels in pattern_answers(model, sampler, prompts, part, neurons=neurons):
+        risks = risks_of(outputs, labels)
+        hinge += risks.hinge_risk * outputs.shape[1]
+        error += risks.classification_error * outputs.shape[1]
     return Risks(hinge / prompts, error / prompts)
 
 
@@ -124,8 +125,7 @@ def function_prompts(
         device: where they are made.
     """
     sampler = task.sampler(seeds, dtype=dtype, device=device)
-    for _, batch in _parts(sampler, prompts, _part(task.length)):
-        yield batch
+    yield from parts(sampler, prompts, part_size(task.length))
 
 
 @one_thread_per_operation()
@@ -150,9 +150,9 @@ def pattern_outputs(
     """
     tasks: list[PatternClassification] = _tasks_of_runs(model, task, prompts)
     sampler = stack_tasks(tasks, seeds or model.seeds, dtype=model.dtype, device=model.device)
-    parts = _parts(sampler, prompts, _part(tasks[0].length_range[1]))
-    answered = [(model.predict(batch).output, batch.labels) for _, batch in parts]
-    outputs, labels = zip(*answered, strict=True)
+    assert isinstance(sampler, PatternSampler)
+    answers = pattern_answers(model, sampler, prompts, part_size(tasks[0].length_range[1]))
+    outputs, labels = zip(*answers, strict=True)
     return torch.cat(outputs, dim=1), torch.cat(labels, dim=1)
 
 
@@ -169,22 +169,10 @@ def _tasks_of_runs(model: Model, task: Any, prompts: int) -> list[Any]:
     return tasks
 
 
-def _part(longest: int) -> int:
-    """Prompts at a time, so that memory stays small for long contexts; it does not depend on the number of runs."""
-    return max(1, _COLUMNS_AT_ONCE // (max(1, longest) * 16))
-
-
-def _parts(sampler: Any, prompts: int, part: int) -> Iterator[tuple[int, Any]]:
-    """Batches of ``part`` prompts, the last one smaller, with their sizes."""
-    for done in range(0, prompts, part):
-        size = min(part, prompts - done)
-        yield size, sampler.prompts(size, purpose=EVALUATION_PURPOSE, step=done)
-
-
 def _squared_errors(model: Model, task: OtherTask, sampler: Any, prompts: int, part: int) -> SquaredErrors:
     """Squared errors at every context length, or at the query alone."""
     errors = []
-    for _, batch in _parts(sampler, prompts, part):
+    for batch in parts(sampler, prompts, part):
         squared = (model.predict(batch).output - batch.labels).square() / task.scale
         errors.append(squared if squared.ndim == 3 else squared[..., None])
     lengths = (task.length,) if task.query_only else range(task.length + 1)

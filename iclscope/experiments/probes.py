@@ -15,7 +15,8 @@ from iclscope.models import Model
 from iclscope.models.gpt2 import GPT2Transformer
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
 from iclscope.tasks import PatternPrompts, PatternSampler, TaskSampler, stack_tasks
-from iclscope.training.loop import Probe, Records, mean_loss
+from iclscope.training.loop import Probe, Records
+from iclscope.training.losses import mean_loss
 
 
 def _measure(name: ProbeName, model: Model, prompts: Any, sampler: TaskSampler) -> Records:

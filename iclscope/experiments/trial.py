@@ -18,7 +18,7 @@ from iclscope.training.optimizers import OptimizerName
 from iclscope.training.schedules import Schedule, check_schedule
 
 # Raised when the same settings give other numbers than before (a changed sampler, say), so that no store mixes them.
-SCIENCE_VERSION = 2
+SCIENCE_VERSION = 3
 
 ProbeName = Literal["risk", "attention", "projections", "neurons", "squared_error", "layers", "weights"]
 PATTERN_PROBES = frozenset({"risk", "attention", "projections", "neurons", "layers", "weights"})

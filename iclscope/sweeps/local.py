@@ -18,8 +18,9 @@ from iclscope.sweeps.log import LONG, TrainingLog
 from iclscope.sweeps.store import TrialStore
 from iclscope.tasks import stack_tasks
 from iclscope.threads import one_thread_per_operation
+from iclscope.training.gradients import Sampler
 from iclscope.training.interrupts import deferred_interrupt
-from iclscope.training.loop import Checkpointing, OnLoss, Sampler, train_runs
+from iclscope.training.loop import Checkpointing, OnLoss, train_runs
 from iclscope.training.losses import LOSSES
 from iclscope.training.schedules import ScheduledSampler
 from iclscope.training.state import TrainingState

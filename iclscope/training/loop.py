@@ -3,67 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar, runtime_checkable
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from iclscope.errors import require
-from iclscope.tasks.prompts import PromptSize, TrainingPrompts
+from iclscope.training.gradients import Gradients, Loss, Sampler, TrainableModel, gradients_of
 from iclscope.training.interrupts import stop_requests
 from iclscope.training.losses import hinge_loss
 from iclscope.training.optimizers import OptimizerName, optimizer_named
 from iclscope.training.state import RUNNING, TrainingState
 
-TRAINING_PURPOSE = "training"
-
 Records = Mapping[str, Tensor]
-Loss = Callable[[Tensor, Tensor], Tensor]
 OnLoss = Callable[[int, Sequence[int], Tensor], None]
-
-
-@runtime_checkable
-class TrainableModel(Protocol):
-    """What the loop asks of a model: a run axis on every weight."""
-
-    def predict(self, prompts: Any) -> Any:
-        """Read prompts, differentiably; the result has ``output`` [run, batch] or [run, batch, points]."""
-        ...
-
-    def runs(self, indices: Sequence[int]) -> Self:
-        """A copy that holds some of the runs."""
-        ...
-
-    def parameters(self) -> Iterator[torch.nn.Parameter]:
-        """The trained weights."""
-        ...
-
-    def state_dict(self) -> Mapping[str, Any]:
-        """All weights, by name."""
-        ...
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any:
-        """Set all weights."""
-        ...
-
-
-@runtime_checkable
-class Sampler(Protocol):
-    """What the loop asks of a task."""
-
-    def prompts(self, batch: int, *, purpose: str, step: int = 0, size: PromptSize | None = None) -> TrainingPrompts:
-        """A batch for every run, a pure function of (seed, purpose, step), and of the size if one is given."""
-        ...
-
-    def runs(self, indices: Sequence[int]) -> Self:
-        """The sampler of some of the runs."""
-        ...
-
-
-Model = TypeVar("Model", bound=TrainableModel)
 
 
 class Probe(NamedTuple):
@@ -110,6 +66,7 @@ def train_runs(
     on_step: Callable[[int], None] | None = None,
     on_loss: OnLoss | None = None,
     stop_asked: Callable[[], bool] | None = None,
+    autograd: bool = False,
 ) -> TrainingState:
     """Train every run with a fresh batch per step.
 
@@ -131,6 +88,7 @@ def train_runs(
         on_step: called after each step with the number of runs that made it.
         on_loss: called at each step, before its update, with the step, the live runs and their losses; for logs.
         stop_asked: whether to save and stop; None: Ctrl-C asks for it.
+        autograd: take gradients by autograd even where compiled ones are faster; they differ in rounding only.
 
     Returns:
         The final state; its weights load into a model of the same runs.
@@ -146,7 +104,17 @@ def train_runs(
         state = TrainingState.load(checkpointing.path, checkpointing.fingerprint, learning_rate.device)
     if state is None:
         state = TrainingState.start(model.state_dict(), runs)
-    live = _LiveRuns(model, sampler, learning_rate, optimizer, state)
+    gradients = gradients_of(
+        model,
+        sampler,
+        loss=loss,
+        batch_size=batch_size,
+        optimizer=optimizer,
+        weights=state.weights,
+        own_state=state.beside_weights,
+        autograd=autograd,
+    )
+    live = _LiveRuns(gradients, learning_rate, optimizer, state)
     saved_at = time.monotonic()
     with stop_requests(stop_asked) as asked_to_stop:
         while live.indices:
@@ -157,16 +125,15 @@ def train_runs(
                     continue
             if state.step >= steps:
                 break
-            prompts = live.sampler.prompts(batch_size, purpose=TRAINING_PURPOSE, step=state.step)
-            losses = mean_loss(loss(live.model.predict(prompts).output, prompts.labels), prompts)
-            infinite = ~losses.detach().isfinite().cpu()
+            losses, slopes = live.gradients.at(state.step)
+            infinite = ~losses.isfinite().cpu()
             if bool(infinite.any()):
                 live.end(infinite, state.diverged_at)
                 continue
             if on_loss:
-                on_loss(state.step, live.indices, losses.detach())
+                on_loss(state.step, live.indices, losses)
             factor = 1 - state.step / steps if rate_decay else 1.0
-            live.optimizer.step(torch.autograd.grad(losses.sum(), live.parameters), factor)
+            live.optimizer.step(slopes, factor)
             state.step += 1
             if on_step:
                 on_step(len(live.indices))
@@ -182,39 +149,38 @@ def train_runs(
     return state
 
 
-class _LiveRuns(Generic[Model]):
+class _LiveRuns:
     """The runs that are still trained, as a smaller batch of their own."""
 
     def __init__(
-        self, model: Model, sampler: Sampler, learning_rate: Tensor, optimizer: OptimizerName, state: TrainingState
+        self, everyone: Gradients, learning_rate: Tensor, optimizer: OptimizerName, state: TrainingState
     ) -> None:
-        self._all_samplers, self._all_rates, self._state = sampler, learning_rate, state
-        self._optimizer_name = optimizer
+        self._all_rates, self._state, self._optimizer_name = learning_rate, state, optimizer
         self.indices = ((state.stopped_at == RUNNING) & (state.diverged_at == RUNNING)).nonzero()[:, 0].tolist()
-        # One copy, so that the caller's model stays as it is, with the weights the state holds.
-        everyone = model.runs(range(len(learning_rate)))
-        everyone.load_state_dict(state.weights)
-        self.model = everyone
+        self.gradients = everyone
         if self.indices:
             self._keep(list(self.indices), self.indices)
 
     def _keep(self, positions: Sequence[int], indices: list[int]) -> None:
         self.indices = indices
-        self.model = self.model.runs(positions)
-        self.sampler = self._all_samplers.runs(indices)
-        self.parameters = list(self.model.parameters())
+        self.gradients = self.gradients.runs(positions)
         remembered = {name: tensor[indices] for name, tensor in self._state.optimizer.items()}
-        self.optimizer = optimizer_named(self._optimizer_name, self.parameters, self._all_rates[indices], remembered)
+        rates = self._all_rates[indices]
+        self.optimizer = optimizer_named(self._optimizer_name, self.gradients.parameters, rates, remembered)
 
     def write_back(self) -> None:
-        """Copy the live weights, and what the update rule remembers, into the state."""
+        """Copy the live weights, and what goes with them, into the state."""
         if not self.indices:
             return
-        for name, tensor in self.model.state_dict().items():
+        for name, tensor in self.gradients.model().state_dict().items():
             self._state.weights[name][self.indices] = tensor
-        for name, tensor in self.optimizer.state().items():
-            everyone = self._state.optimizer.setdefault(name, tensor.new_zeros(len(self._all_rates), *tensor.shape[1:]))
-            everyone[self.indices] = tensor
+        own = self.gradients.own_state()
+        if not own:
+            self._state.beside_weights.clear()
+        for kept, found in ((self._state.optimizer, self.optimizer.state()), (self._state.beside_weights, own)):
+            for name, tensor in found.items():
+                everyone = kept.setdefault(name, tensor.new_zeros(len(self._all_rates), *tensor.shape[1:]))
+                everyone[self.indices] = tensor
 
     def end(self, ended: Tensor, ended_at: Tensor) -> None:
         """Take runs out of the batch and note the step in ``ended_at``."""
@@ -228,14 +194,6 @@ class _LiveRuns(Generic[Model]):
             self.indices = []
 
 
-def mean_loss(losses: Float[Tensor, "run batch *points"], prompts: TrainingPrompts) -> Float[Tensor, " run"]:
-    """Each run's mean loss: all prompts alike, or by their probabilities where a batch has them."""
-    weights: Tensor | None = getattr(prompts, "weights", None)
-    if weights is None:
-        return losses.flatten(1).mean(dim=1)
-    return (losses.flatten(2).mean(dim=2) * weights).sum(dim=1)
-
-
 def _note_divergence_at_the_end(state: TrainingState) -> None:
     """The loss before a step cannot tell what the last step did: look at the weights."""
     infinite = torch.stack([~w.detach().isfinite().flatten(1).all(dim=1).cpu() for w in state.weights.values()]).any(
@@ -244,10 +202,10 @@ def _note_divergence_at_the_end(state: TrainingState) -> None:
     state.diverged_at[infinite & (state.diverged_at == RUNNING)] = state.step
 
 
-def _take(probe: Probe, live: _LiveRuns[Any], state: TrainingState, runs: int) -> Bool[Tensor, " live"]:
+def _take(probe: Probe, live: _LiveRuns, state: TrainingState, runs: int) -> Bool[Tensor, " live"]:
     """Record a probe, NaN where a run has ended; returns which live runs have reached their target."""
     with torch.no_grad():
-        records = probe.measure(live.model, live.indices)
+        records = probe.measure(live.gradients.model(), live.indices)
     for name, values in records.items():
         row = values.new_full((runs, *values.shape[1:]), torch.nan)
         row[live.indices] = values

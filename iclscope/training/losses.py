@@ -8,6 +8,8 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor
 
+from iclscope.tasks.prompts import TrainingPrompts
+
 LossName = Literal["hinge", "squared"]
 
 
@@ -23,6 +25,14 @@ def squared_loss(
 ) -> Float[Tensor, "run batch *points"]:
     """(output − label)² per prediction (Garg 2022, Section 2.1)."""
     return (output - labels).square()
+
+
+def mean_loss(losses: Float[Tensor, "run batch *points"], prompts: TrainingPrompts) -> Float[Tensor, " run"]:
+    """Each run's mean loss: all prompts alike, or by their probabilities where a batch has them."""
+    weights: Tensor | None = getattr(prompts, "weights", None)
+    if weights is None:
+        return losses.flatten(1).mean(dim=1)
+    return (losses.flatten(2).mean(dim=2) * weights).sum(dim=1)
 
 
 LOSSES: dict[LossName, Callable[[Tensor, Tensor], Tensor]] = {"hinge": hinge_loss, "squared": squared_loss}

@@ -16,7 +16,7 @@ from iclscope.random_streams import RandomStream
 from iclscope.settings import Settings
 from iclscope.tasks import FunctionClass, Task
 from iclscope.tasks.prompts import PromptSize, TrainingPrompts
-from iclscope.training.loop import TRAINING_PURPOSE, Sampler
+from iclscope.training.gradients import TRAINING_PURPOSE, Sampler
 
 
 class Curriculum(Settings):

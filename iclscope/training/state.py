@@ -17,6 +17,7 @@ RUNNING = -1
 # What the names of tensors in files start with.
 RECORD, WEIGHT = "record/", "weight/"
 _OPTIMIZER = "optimizer/"
+_BESIDE = "beside_weights/"
 
 
 @dataclass
@@ -33,6 +34,7 @@ class TrainingState:
         recorded_at: the steps at which probes were taken.
         records: what they measured, [run] or [run, …] per probe; NaN for runs that had ended before.
         optimizer: what the update rule remembers, each with a leading run axis; of ended runs, what it last was.
+        beside_weights: what else there is to go on exactly (`Gradients.own_state`), likewise.
     """
 
     step: int
@@ -42,6 +44,7 @@ class TrainingState:
     recorded_at: list[int] = field(default_factory=list)
     records: dict[str, list[Tensor]] = field(default_factory=dict)
     optimizer: dict[str, Tensor] = field(default_factory=dict)
+    beside_weights: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def start(cls, weights: Mapping[str, Tensor], runs: int) -> TrainingState:
@@ -59,6 +62,7 @@ class TrainingState:
         tensors = {WEIGHT + name: tensor for name, tensor in self.weights.items()}
         tensors |= {RECORD + name: tensor for name, tensor in self.trajectory().items()}
         tensors |= {_OPTIMIZER + name: tensor for name, tensor in self.optimizer.items()}
+        tensors |= {_BESIDE + name: tensor for name, tensor in self.beside_weights.items()}
         tensors |= {
             "step": torch.tensor(self.step),
             "stopped_at": self.stopped_at,
@@ -97,4 +101,5 @@ class TrainingState:
             recorded_at=tensors["recorded_at"].tolist(),
             records={name: list(tensor.unbind(1)) for name, tensor in named(RECORD).items()},
             optimizer={name: tensor.to(device) for name, tensor in named(_OPTIMIZER).items()},
+            beside_weights={name: tensor.to(device) for name, tensor in named(_BESIDE).items()},
         )

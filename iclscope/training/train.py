@@ -14,7 +14,8 @@ from iclscope.errors import require, require_finite
 from iclscope.models import Model
 from iclscope.tasks import PatternClassification, Task, stack_tasks
 from iclscope.threads import one_thread_per_operation
-from iclscope.training.loop import Probe, Sampler, train_runs
+from iclscope.training.gradients import Sampler
+from iclscope.training.loop import Probe, train_runs
 from iclscope.training.losses import LOSSES, LossName
 from iclscope.training.optimizers import OptimizerName
 from iclscope.training.schedules import Schedule, ScheduledSampler, check_schedule

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any, get_args
 
 import pytest
@@ -10,7 +9,7 @@ import torch
 
 import iclscope as icl
 from iclscope.errors import BadRequest
-from iclscope.evaluation import SquaredErrors, function_prompts, risks_on
+from iclscope.evaluation import SquaredErrors, answers, function_prompts, risks_on
 from iclscope.evaluation.risks import EVALUATION_PURPOSE
 from iclscope.models import GPT2Transformer, SoftmaxReLUTransformer
 from iclscope.tasks import FunctionClass, PatternClassification
@@ -82,9 +81,7 @@ def test_saying_nothing_scores_one(function: FunctionName) -> None:
 def test_parts_of_a_long_evaluation_are_batches_of_their_own(monkeypatch: pytest.MonkeyPatch, predictions: Any) -> None:
     """Each part is drawn as its own step; together they are as many prompts as were asked for, none twice."""
     task, model = TASK.replace(predictions=predictions), gpt2()
-    # The module's name is also that of its function, which the package shows.
-    module = importlib.import_module("iclscope.evaluation.evaluate")
-    monkeypatch.setattr(module, "_COLUMNS_AT_ONCE", 16 * task.length * 4)  # four prompts at a time
+    monkeypatch.setattr(answers, "_COLUMNS_AT_ONCE", 16 * task.length * 4)  # four prompts at a time
     found = icl.evaluate(model, task, prompts=10)
     sampler = task.sampler(model.seeds, dtype=torch.float64)
     parts = []

@@ -11,7 +11,7 @@ from iclscope.evaluation import evaluate, risks_of, risks_on
 from iclscope.evaluation.risks import EVALUATION_PURPOSE
 from iclscope.models import SoftmaxReLUTransformer
 from iclscope.tasks import PatternClassification, PatternShift
-from iclscope.training.loop import TRAINING_PURPOSE
+from iclscope.training.gradients import TRAINING_PURPOSE
 
 TASK = PatternClassification(M1=4, M2=3, d_X=8, d_Y=3, length=6, beta=3.0, q_norm=2.0)
 

@@ -13,11 +13,15 @@ from torch import Tensor
 
 from iclscope.models import SoftmaxReLUConfig, SoftmaxReLUTransformer
 from iclscope.models.pattern_engine.coordinates import NAMES, PatternCoordinates
-from iclscope.models.pattern_engine.gradients import pattern_pass
+from iclscope.models.pattern_engine.engine import hinge_gradients, prompt_outputs
 from iclscope.tasks import PatternClassification
-from iclscope.training.losses import hinge_loss
+from iclscope.training.loop import train_runs
+from iclscope.training.losses import hinge_loss, squared_loss
+from iclscope.training.state import TrainingState
 
-SEEDS, RATES, BATCH = (3, 4), torch.tensor([0.7, 0.2], dtype=torch.float64), 5
+SEEDS, RATES = (3, 4), torch.tensor([0.7, 0.2], dtype=torch.float64)
+BATCH = 70
+"""More prompts than the engine takes at a time."""
 
 
 PROBLEMS = st.fixed_dictionaries(
@@ -63,17 +67,18 @@ def model_of(config: SoftmaxReLUConfig, noise: int, dtype: torch.dtype = torch.f
     return model
 
 
-def by_hand(weights: dict[str, Tensor], dictionary: Tensor, sampler: Any, step: int) -> tuple[Any, dict[str, Tensor]]:
-    made = pattern_pass(weights, dictionary, sampler, BATCH, purpose="training", step=step)
-    outputs = made.output.requires_grad_()
-    (derivative,) = torch.autograd.grad(hinge_loss(outputs, made.labels).mean(dim=1).sum(), outputs)
-    return made, made.gradients(derivative)
+def by_hand(
+    weights: dict[str, Tensor], dictionary: Tensor, sampler: Any, step: int
+) -> tuple[Tensor, dict[str, Tensor]]:
+    losses, gradients = hinge_gradients(weights, dictionary, sampler, BATCH, purpose="training", step=step)
+    return losses, dict(zip(NAMES, gradients, strict=True))
 
 
 def by_autograd(model: SoftmaxReLUTransformer, prompts: Any) -> tuple[Tensor, dict[str, Tensor]]:
     output = model.predict(prompts).output
-    risk = hinge_loss(output, prompts.labels).mean(dim=1).sum()
-    return output, dict(zip(NAMES, torch.autograd.grad(risk, [getattr(model, n) for n in NAMES]), strict=True))
+    risks = hinge_loss(output, prompts.labels).mean(dim=1)
+    gradients = torch.autograd.grad(risks.sum(), [getattr(model, name) for name in NAMES])
+    return risks.detach(), dict(zip(NAMES, gradients, strict=True))
 
 
 @given(PROBLEMS)
@@ -81,11 +86,14 @@ def test_outputs_and_gradients_are_autograds_on_the_dense_prompts(problem: dict[
     task, config, noise = made_of(problem)
     model, sampler = model_of(config, noise), task.sampler(SEEDS, dtype=torch.float64)
     weights = {name: weight.detach() for name, weight in model.state_dict().items()}
-    made, gradients = by_hand(weights, sampler.basis.dictionary(), sampler, step=noise)
+    dictionary = sampler.basis.dictionary()
     prompts = sampler.prompts(BATCH, purpose="training", step=noise)
-    assert torch.equal(made.labels, prompts.labels)
-    output, expected = by_autograd(model, prompts.dense())
-    torch.testing.assert_close(made.output.detach(), output.detach(), rtol=0, atol=1e-10)
+    output, labels = prompt_outputs(weights, dictionary, sampler, BATCH, purpose="training", step=noise)
+    assert torch.equal(labels, prompts.labels)
+    torch.testing.assert_close(output, model.predict(prompts.dense()).output.detach(), rtol=0, atol=1e-10)
+    losses, gradients = by_hand(weights, dictionary, sampler, step=noise)
+    risks, expected = by_autograd(model, prompts.dense())
+    torch.testing.assert_close(losses, risks, rtol=1e-9, atol=1e-10)
     for name, gradient in expected.items():
         torch.testing.assert_close(gradients[name], gradient, rtol=1e-9, atol=1e-10)
 
@@ -95,18 +103,53 @@ def test_outputs_and_gradients_are_autograds_on_the_dense_prompts(problem: dict[
 def test_training_in_coordinates_and_back_is_training(problem: dict[str, Any]) -> None:
     task, config, noise = made_of(problem)
     model, sampler = model_of(config, noise), task.sampler(SEEDS, dtype=torch.float64)
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+
+    def trained(autograd: bool) -> TrainingState:
+        return train_runs(
+            model, sampler, learning_rate=RATES, steps=4, batch_size=BATCH, rate_decay=True, autograd=autograd
+        )
+
+    fast, plain = trained(autograd=False), trained(autograd=True)
+    assert set(fast.beside_weights) == set(NAMES)
+    assert not plain.beside_weights
+    for name, weight in plain.weights.items():
+        torch.testing.assert_close(fast.weights[name], weight, rtol=1e-9, atol=1e-9)
+        assert torch.equal(model.state_dict()[name], before[name])
+
+
+def test_only_what_moved_is_turned_back() -> None:
+    model = model_of(SoftmaxReLUConfig(d_X=8, d_Y=3, width=10), 0, torch.float32)
+    sampler = PatternClassification(M1=4, M2=3, d_X=8, d_Y=3).sampler(SEEDS)
     coordinates = PatternCoordinates.of(model.state_dict(), sampler.basis.dictionary())
-    moved = {name: tensor.clone() for name, tensor in coordinates.start.items()} | {"a": model.a}
-    rates = RATES[:, None, None]
-    for step in range(4):
-        _, small = by_hand(moved, coordinates.dictionary, sampler, step)
-        _, large = by_autograd(model, sampler.prompts(BATCH, purpose="training", step=step))
-        with torch.no_grad():
-            for name in NAMES:
-                moved[name] -= rates * small[name]
-                getattr(model, name).sub_(rates * large[name])
-    for name, weight in coordinates.full(moved).items():
-        torch.testing.assert_close(weight, getattr(model, name).detach(), rtol=1e-9, atol=1e-9)
+    for name, weight in coordinates.full(coordinates.start).items():
+        assert torch.equal(weight, getattr(model, name))
+
+
+class Doubled(SoftmaxReLUTransformer):
+    """Answers twice as much as its parent."""
+
+    def predict(self, prompts: Any, **options: Any) -> Any:
+        prediction = super().predict(prompts, **options)
+        return prediction._replace(output=2 * prediction.output)
+
+
+@pytest.mark.parametrize(
+    ("model_type", "settings"),
+    [
+        (SoftmaxReLUTransformer, {"loss": squared_loss}),
+        (SoftmaxReLUTransformer, {"optimizer": "adam", "learning_rate": torch.full((2,), 0.1)}),
+        (Doubled, {}),
+    ],
+)
+def test_what_the_engine_does_not_know_is_left_to_autograd(model_type: type, settings: dict[str, Any]) -> None:
+    task = PatternClassification(M1=4, M2=3, d_X=8, d_Y=3)
+    arguments = {"learning_rate": RATES.float(), "steps": 2, "batch_size": 6} | settings
+    model, sampler = model_type(seeds=SEEDS, d_X=8, d_Y=3, width=10), task.sampler(SEEDS)
+    state = train_runs(model, sampler, **arguments)
+    expected = train_runs(model, sampler, **arguments, autograd=True)
+    assert not state.beside_weights
+    assert all(torch.equal(weight, expected.weights[name]) for name, weight in state.weights.items())
 
 
 def test_gradients_are_those_of_the_plain_reference() -> None:
@@ -137,6 +180,11 @@ def test_what_is_not_finite_stays_so(broken: float) -> None:
     weights = {name: weight.detach().clone() for name, weight in model.state_dict().items()}
     weights["W_Q"][0, 0, 0] = broken
     sampler = task.sampler(SEEDS)
-    made = pattern_pass(weights, sampler.basis.dictionary().float(), sampler, 4, purpose="training", step=0)
-    assert not bool(made.output[0].isfinite().any())
-    assert bool(made.output[1].isfinite().all())
+    dictionary = sampler.basis.dictionary().float()
+    output, _ = prompt_outputs(weights, dictionary, sampler, 4, purpose="training", step=0)
+    losses, gradients = hinge_gradients(weights, dictionary, sampler, 4, purpose="training", step=0)
+    assert not bool(output[0].isfinite().any())
+    assert not bool(losses[0].isfinite())
+    assert bool(output[1].isfinite().all())
+    assert bool(losses[1].isfinite())
+    assert all(bool(gradient[1].isfinite().all()) for gradient in gradients)

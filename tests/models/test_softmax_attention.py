@@ -19,8 +19,7 @@ from iclscope.report.task_text import model_text, task_text
 from iclscope.tasks import FunctionClass, OrthonormalFeatures, PatternClassification
 from iclscope.tasks.examples import InContextExamples
 from iclscope.theory import huang2024
-from iclscope.training.loop import mean_loss
-from iclscope.training.losses import squared_loss
+from iclscope.training.losses import mean_loss, squared_loss
 
 TASK = OrthonormalFeatures(K=3, d_X=5, length=6, dominant=0.5)
 

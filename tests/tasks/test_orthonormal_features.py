@@ -15,7 +15,7 @@ from iclscope.errors import BadRequest
 from iclscope.models import SoftmaxAttention
 from iclscope.tasks import CountPrompts, FunctionPrompts, OrthonormalFeatures, stack_tasks, task_from_settings
 from iclscope.tasks.prompts import PromptSize
-from iclscope.training.loop import mean_loss
+from iclscope.training.losses import mean_loss
 
 SKEWED = OrthonormalFeatures(K=3, d_X=5, length=6, probabilities=(0.5, 0.3, 0.2))
 

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from iclscope.errors import BadRequest
 from iclscope.models import GPT2Transformer, GPT2TransformerConfig
 from iclscope.tasks import FunctionClass
-from iclscope.training.loop import TRAINING_PURPOSE, train_runs
+from iclscope.training.gradients import TRAINING_PURPOSE
+from iclscope.training.loop import train_runs
 from iclscope.training.losses import squared_loss
 from iclscope.training.optimizers import Adam, optimizer_named
 

@@ -12,7 +12,8 @@ from torch import Tensor
 import iclscope as icl
 from iclscope.models import SoftmaxReLUConfig, SoftmaxReLUTransformer
 from iclscope.tasks import PatternClassification, PatternSampler
-from iclscope.training.loop import TRAINING_PURPOSE, Probe, train_runs
+from iclscope.training.gradients import TRAINING_PURPOSE
+from iclscope.training.loop import Probe, train_runs
 from iclscope.training.losses import hinge_loss
 from iclscope.training.state import TrainingState
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from iclscope.errors import BadRequest
 from iclscope.tasks import FunctionClass, PatternClassification
 from iclscope.tasks.prompts import PromptSize
-from iclscope.training.loop import Sampler
+from iclscope.training.gradients import Sampler
 from iclscope.training.schedules import Curriculum, LengthPerStep, ScheduledSampler, check_schedule
 
 PATTERNS = PatternClassification(M1=3, M2=2, d_X=5, d_Y=2, length=6)

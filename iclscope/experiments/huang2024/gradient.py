@@ -21,8 +21,7 @@ from iclscope.report.style import curve, legend, reference_curve
 from iclscope.tasks import OrthonormalFeatures
 from iclscope.tasks.orthonormal_features import Expectation, FeatureSampler
 from iclscope.theory.huang2024 import population_gradient
-from iclscope.training.loop import mean_loss
-from iclscope.training.losses import squared_loss
+from iclscope.training.losses import mean_loss, squared_loss
 
 TASK = OrthonormalFeatures(K=4, d_X=6, length=8, dominant=0.4, expectation="exact")
 STEPS, EVERY = 300, 10

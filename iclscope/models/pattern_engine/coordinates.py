@@ -37,7 +37,7 @@ class PatternCoordinates:
         query_left: E, as columns.
         value_left: F, as columns.
         weights: the full weights that were given.
-        start: the same in these coordinates.
+        start: the same in these coordinates, rounded to their precision.
     """
 
     dictionary: Float[Tensor, "run n p"]
@@ -52,22 +52,18 @@ class PatternCoordinates:
         """Coordinates for training on from given weights.
 
         Args:
-            weights: W_Q, W_K, W_V and W_O, each with a run axis.
+            weights: W_Q, W_K, W_V and W_O, each with a run axis; kept, not copied.
             dictionary: D of each run; its rows may be any vectors.
         """
-        double = {name: weights[name].detach().to(torch.float64, copy=True) for name in NAMES}
-        D = dictionary.double()
-        columns = D.transpose(1, 2)
-        Q = _basis(columns)
-        E = _basis(torch.cat([double["W_Q"] @ columns, double["W_K"] @ columns], dim=2))
-        F = _basis(torch.cat([double["W_V"] @ columns, double["W_O"].transpose(1, 2)], dim=2))
-        start = {
-            "W_Q": E.transpose(1, 2) @ double["W_Q"] @ Q,
-            "W_K": E.transpose(1, 2) @ double["W_K"] @ Q,
-            "W_V": F.transpose(1, 2) @ double["W_V"] @ Q,
-            "W_O": double["W_O"] @ F,
-        }
-        return cls(D @ Q, Q.transpose(1, 2), E, F, double, start)
+        given = {name: weights[name].detach() for name in NAMES}
+        # Run by run: a product of a batch may round otherwise than one of its members alone.
+        per_run = [
+            _of_one({name: tensor[run].double() for name, tensor in given.items()}, dictionary[run].double())
+            for run in range(len(dictionary))
+        ]
+        D, Q, E, F, *start = (torch.stack(parts) for parts in zip(*per_run, strict=True))
+        rounded = {name: tensor.to(given[name].dtype) for name, tensor in zip(NAMES, start, strict=True)}
+        return cls(D, Q, E, F, given, rounded)
 
     def runs(self, indices: Sequence[int]) -> PatternCoordinates:
         """The coordinates of some of the runs."""
@@ -79,19 +75,31 @@ class PatternCoordinates:
         )  # fmt: skip
 
     def full(self, moved: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The full weights that belong to weights in these coordinates."""
-        change = {name: moved[name].detach().double() - self.start[name] for name in NAMES}
-        E, F = self.query_left, self.value_left
+        """The full weights that belong to weights in these coordinates; those of `start` are exactly those given."""
+        change = {name: moved[name].detach().double() - self.start[name].double() for name in NAMES}
+        E, F, Q = self.query_left, self.value_left, self.right
         back = {
-            "W_Q": E @ change["W_Q"] @ self.right,
-            "W_K": E @ change["W_K"] @ self.right,
-            "W_V": F @ change["W_V"] @ self.right,
-            "W_O": change["W_O"] @ F.transpose(1, 2),
+            "W_Q": lambda run: E[run] @ change["W_Q"][run] @ Q[run],
+            "W_K": lambda run: E[run] @ change["W_K"][run] @ Q[run],
+            "W_V": lambda run: F[run] @ change["W_V"][run] @ Q[run],
+            "W_O": lambda run: change["W_O"][run] @ F[run].T,
         }
-        return {name: (self.weights[name] + back[name]).to(moved[name].dtype) for name in NAMES}
+        return {
+            name: torch.stack([(given[run].double() + back[name](run)).to(given.dtype) for run in range(len(given))])
+            for name, given in self.weights.items()
+        }
 
 
-def _basis(columns: Float[Tensor, "run rows columns"]) -> Float[Tensor, "run rows rank"]:
+def _of_one(weights: Mapping[str, Tensor], D: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
+    """D Qᵀ, Q, E, F and the four weights of one run in these coordinates."""
+    Q = _basis(D.T).T
+    E = _basis(torch.cat([weights["W_Q"] @ D.T, weights["W_K"] @ D.T], dim=1))
+    F = _basis(torch.cat([weights["W_V"] @ D.T, weights["W_O"].T], dim=1))
+    w_Q, w_K, w_V = E.T @ weights["W_Q"] @ Q.T, E.T @ weights["W_K"] @ Q.T, F.T @ weights["W_V"] @ Q.T
+    return D @ Q.T, Q, E, F, w_Q, w_K, w_V, weights["W_O"] @ F
+
+
+def _basis(columns: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows rank"]:
     """Orthonormal columns that span at least the given ones: as many as there are, or as there are rows."""
     basis: Tensor = torch.linalg.qr(columns).Q
     return basis

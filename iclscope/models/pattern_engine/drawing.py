@@ -1,0 +1,186 @@
+"""Drawing one prompt at a time, compiled: the prompts that `PatternSampler` writes out, number by number.
+
+Numbers come from the streams of `RandomStream`, in the places that `tasks.patterns.sampling.draw` gives them, with
+the same operations in double precision.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from iclscope.models.pattern_engine.compiled import compiled
+from iclscope.tasks.patterns import PatternSampler
+
+_GAMMA, _MULTIPLIER_1, _MULTIPLIER_2 = (
+    np.uint64(number) for number in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+)
+_SHIFTS = tuple(np.uint64(shift) for shift in (30, 27, 31, 11))
+_UNIT_53 = 2.0**-53
+
+
+class Source(NamedTuple):
+    """All that the prompts of one step are a function of, as arrays.
+
+    Attributes:
+        keys: where each run's stream starts, uint64 [run].
+        alpha: α of each run.
+        K: range of κ of each run.
+        tasks: each run's tasks (a, b), [run, tasks, 2], padded.
+        task_counts: how many are real.
+        M1: number of relevant patterns.
+        M2: number of irrelevant patterns.
+        shortest: the shortest context.
+        longest: the longest context.
+        exact: whether ⌈αl/2⌉ columns hold the query's pattern at random places, instead of independent columns.
+    """
+
+    keys: Any
+    alpha: Any
+    K: Any
+    tasks: Any
+    task_counts: Any
+    M1: int
+    M2: int
+    shortest: int
+    longest: int
+    exact: bool
+
+
+class Columns(NamedTuple):
+    """Room for the context of one prompt, written anew for each.
+
+    Attributes:
+        relevant_draw: uniform numbers for pattern and label.
+        irrelevant_draw: uniform numbers for the irrelevant pattern and κ, times M2.
+        place: uniform numbers that order the columns, where their numbers are exact.
+        cell: relevant pattern j and label: j for +, M1 + j for −.
+        other: irrelevant pattern k, from 0.
+        kappa: κ.
+        weight: scores, then softmax weights.
+    """
+
+    relevant_draw: Any
+    irrelevant_draw: Any
+    place: Any
+    cell: Any
+    other: Any
+    kappa: Any
+    weight: Any
+
+
+def source_of(sampler: PatternSampler, purpose: str, step: int) -> Source:
+    """The source of a step's prompts."""
+    source = sampler.source(purpose, step)
+    return Source(
+        source.keys.numpy().view(np.uint64), source.alpha.numpy(), source.K.numpy(), source.tasks.numpy(),
+        source.task_counts.numpy(), source.M1, source.M2, source.shortest, source.longest, source.exact,
+    )  # fmt: skip
+
+
+@compiled
+def columns_of_length(longest: Any, like: Any) -> Any:
+    """Room for a context, in the precision of an array."""
+    return Columns(
+        np.empty(longest), np.empty(longest), np.empty(longest), np.empty(longest, np.int32),
+        np.empty(longest, np.int32), np.empty(longest, like.dtype), np.empty(longest, like.dtype),
+    )  # fmt: skip
+
+
+@compiled
+def _uniform(key: Any, counter: Any) -> Any:
+    """Number ``counter`` of a stream, from 0: SplitMix64, as in `RandomStream.uniform`."""
+    bits = key + (counter + np.uint64(1)) * _GAMMA
+    bits = ((bits >> _SHIFTS[0]) ^ bits) * _MULTIPLIER_1
+    bits = ((bits >> _SHIFTS[1]) ^ bits) * _MULTIPLIER_2
+    bits = (bits >> _SHIFTS[2]) ^ bits
+    # As a signed number it converts in one instruction; 53 bits are never negative.
+    return np.int64(bits >> _SHIFTS[3]) * _UNIT_53
+
+
+@compiled
+def draw_prompt(source: Any, run: Any, number: Any, columns: Any) -> Any:
+    """Draw one prompt's columns, and its query.
+
+    Args:
+        source: which prompts.
+        run: of which run.
+        number: which of its prompts.
+        columns: written, but for the weights.
+
+    Returns:
+        The context's length, whether the query's label is +1, its relevant pattern, its irrelevant one from 0, its κ.
+    """
+    key, level, reach = source.keys[run], source.alpha[run], source.K[run]
+    M1, M2, shortest, longest = source.M1, source.M2, source.shortest, source.longest
+    cell, other, kappa = columns.cell, columns.other, columns.kappa
+    u, v = columns.relevant_draw, columns.irrelevant_draw
+    start = np.uint64(number * (3 + 2 * longest + (longest if source.exact else 0)))
+    scaled = _uniform(key, start) * source.task_counts[run]
+    pair = int(scaled)
+    positive_label = scaled - pair < 0.5
+    a, b = source.tasks[run, pair, 0], source.tasks[run, pair, 1]
+    own = a if positive_label else b
+    length = shortest + int(_uniform(key, start + np.uint64(1)) * (longest - shortest + 1))
+    scaled = _uniform(key, start + np.uint64(2)) * M2
+    k_query = int(scaled)
+    kappa_query = (2 * (scaled - k_query) - 1) * reach
+
+    relevant_at, irrelevant_at = start + np.uint64(3), start + np.uint64(3 + longest)
+    # One short loop per quantity: each becomes vector instructions.
+    for s in range(length):
+        u[s] = _uniform(key, relevant_at + np.uint64(s))
+    for s in range(length):
+        v[s] = _uniform(key, irrelevant_at + np.uint64(s)) * M2
+    for s in range(length):
+        other[s] = np.int32(v[s])
+        kappa[s] = (2 * (v[s] - other[s]) - 1) * reach
+    if source.exact:
+        place_at = start + np.uint64(3 + 2 * longest)
+        for s in range(length):
+            columns.place[s] = _uniform(key, place_at + np.uint64(s))
+        _exact_cells(u, columns.place, cell, length, level, own, a, b, positive_label, M1)
+    else:
+        _independent_cells(u, cell, length, level, a, b, M1)
+    return length, positive_label, own, k_query, kappa_query
+
+
+@compiled
+def _independent_cells(u: Any, cell: Any, length: Any, level: Any, a: Any, b: Any, M1: Any) -> None:
+    """Each column independently: μ_a and μ_b with probability α/2 each, any other pattern with (1−α)/(M1−2)."""
+    rest = max(1 - level, 1e-300)
+    others = max(M1 - 2, 1)
+    low, high = min(a, b), max(a, b)
+    for s in range(length):
+        scaled = min(max((u[s] - level) / rest, 0.0), 1 - _UNIT_53) * others
+        j = int(scaled)
+        coin = scaled - j
+        j += j >= low
+        j += j >= high
+        drawn = j if coin < 0.5 else M1 + j
+        cell[s] = a if u[s] < level / 2 else (M1 + b if u[s] < level else drawn)
+
+
+@compiled
+def _exact_cells(
+    u: Any, place: Any, cell: Any, length: Any, level: Any, own: Any, a: Any, b: Any, positive_label: Any, M1: Any
+) -> None:
+    """⌈αl/2⌉ columns with the query's pattern, as many with the other one, the rest from u alone."""
+    others = max(M1 - 2, 1)
+    low, high = min(a, b), max(a, b)
+    opposite = b if positive_label else a
+    share = int(np.ceil(np.rint(level * length / 2 * 1e9) / 1e9))
+    rank = np.argsort(np.argsort(place[:length]))
+    for s in range(length):
+        if rank[s] < share:
+            cell[s] = own if positive_label else M1 + own
+        elif rank[s] < 2 * share:
+            cell[s] = M1 + opposite if positive_label else opposite
+        else:
+            scaled = u[s] * others
+            j = int(scaled)
+            coin = scaled - j
+            j += j >= low
+            j += j >= high
+            cell[s] = j if coin < 0.5 else M1 + j

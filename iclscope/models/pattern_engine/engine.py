@@ -1,0 +1,87 @@
+"""The compiled steps for tensors: which weights, which prompts, and what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from iclscope.models.pattern_engine.coordinates import NAMES
+from iclscope.tasks import PatternSampler
+
+
+class HingeGradients(NamedTuple):
+    """A step's losses and gradients.
+
+    Attributes:
+        losses: each run's mean hinge loss.
+        gradients: of W_Q, W_K, W_V and W_O, in this order.
+    """
+
+    losses: Float[Tensor, " run"]
+    gradients: tuple[Tensor, ...]
+
+
+def hinge_gradients(
+    weights: Mapping[str, Tensor],
+    dictionary: Float[Tensor, "run n d"],
+    sampler: PatternSampler,
+    batch: int,
+    *,
+    purpose: str,
+    step: int,
+) -> HingeGradients:
+    """Mean hinge loss of a batch of every run and its gradients, on a CPU.
+
+    The prompts are those of ``sampler.prompts(batch, purpose=purpose, step=step)``; none of their columns is written
+    out.
+
+    Args:
+        weights: W_Q, W_K, W_V, W_O and a, full or in `PatternCoordinates`.
+        dictionary: the patterns and q as those weights read them.
+        sampler: which prompts.
+        batch: prompts per run.
+        purpose: as for `PatternSampler.prompts`.
+        step: as for `PatternSampler.prompts`.
+    """
+    from iclscope.models.pattern_engine.drawing import source_of
+    from iclscope.models.pattern_engine.steps import hinge_step
+
+    W_Q, W_K, W_V, W_O, a, D = _arrays(weights, dictionary)
+    losses = dictionary.new_empty(len(dictionary))
+    dW_Q, dW_K, dW_V, dW_O = (torch.from_numpy(np.empty_like(array)) for array in (W_Q, W_K, W_V, W_O))
+    hinge_step(
+        source_of(sampler, purpose, step), batch, W_Q, W_K, W_V, W_O, a, D, losses.numpy(), dW_Q.numpy(),
+        dW_K.numpy(), dW_V.numpy(), dW_O.numpy(),
+    )  # fmt: skip
+    return HingeGradients(losses, (dW_Q, dW_K, dW_V, dW_O))
+
+
+def prompt_outputs(
+    weights: Mapping[str, Tensor],
+    dictionary: Float[Tensor, "run n d"],
+    sampler: PatternSampler,
+    batch: int,
+    *,
+    purpose: str,
+    step: int,
+) -> tuple[Float[Tensor, "run batch"], Float[Tensor, "run batch"]]:
+    """Outputs F(Ψ; P) and labels z of a batch of every run, on a CPU; the arguments are those of `hinge_gradients`."""
+    from iclscope.models.pattern_engine.drawing import source_of
+    from iclscope.models.pattern_engine.steps import outputs
+
+    output = dictionary.new_empty(len(dictionary), batch)
+    labels = torch.empty_like(output)
+    W_Q, W_K, W_V, W_O, a, D = _arrays(weights, dictionary)
+    outputs(source_of(sampler, purpose, step), W_Q, W_K, W_V, W_O, a, D, output.numpy(), labels.numpy())
+    return output, labels
+
+
+def _arrays(weights: Mapping[str, Tensor], dictionary: Tensor) -> Iterator[Any]:
+    """Weights, signs and dictionary as arrays in the order of the compiled functions, rows one after the other."""
+    for tensor in (*(weights[name] for name in (*NAMES, "a")), dictionary):
+        yield tensor.detach().contiguous().numpy()

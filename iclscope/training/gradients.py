@@ -1,0 +1,224 @@
+"""Where a step's losses and gradients come from: autograd on any model, or compiled by hand where that is faster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, Self, TypeVar, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from iclscope.models.pattern_engine.coordinates import NAMES, PatternCoordinates
+from iclscope.models.pattern_engine.engine import hinge_gradients
+from iclscope.models.softmax_relu import SoftmaxReLUTransformer
+from iclscope.tasks import PatternSampler
+from iclscope.tasks.prompts import PromptSize, TrainingPrompts
+from iclscope.training.losses import hinge_loss, mean_loss
+from iclscope.training.optimizers import OptimizerName
+
+TRAINING_PURPOSE = "training"
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+@runtime_checkable
+class TrainableModel(Protocol):
+    """What training asks of a model: a run axis on every weight."""
+
+    def predict(self, prompts: Any) -> Any:
+        """Read prompts, differentiably; the result has ``output`` [run, batch] or [run, batch, points]."""
+        ...
+
+    def runs(self, indices: Sequence[int]) -> Self:
+        """A copy that holds some of the runs."""
+        ...
+
+    def parameters(self) -> Iterator[torch.nn.Parameter]:
+        """The trained weights."""
+        ...
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """All weights, by name."""
+        ...
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any:
+        """Set all weights."""
+        ...
+
+
+@runtime_checkable
+class Sampler(Protocol):
+    """What training asks of a task."""
+
+    def prompts(self, batch: int, *, purpose: str, step: int = 0, size: PromptSize | None = None) -> TrainingPrompts:
+        """A batch for every run, a pure function of (seed, purpose, step), and of the size if one is given."""
+        ...
+
+    def runs(self, indices: Sequence[int]) -> Self:
+        """The sampler of some of the runs."""
+        ...
+
+
+Model = TypeVar("Model", bound=TrainableModel)
+
+
+class Gradients(Protocol):
+    """Losses and gradients of runs that are trained together, and the weights they are of."""
+
+    @property
+    def parameters(self) -> Sequence[Tensor]:
+        """What is moved, in place, by an update rule: the weights, or all of them that can move."""
+        ...
+
+    def at(self, step: int) -> tuple[Float[Tensor, " run"], Sequence[Tensor]]:
+        """Each run's mean loss on the batch of a step, and the gradients of `parameters`."""
+        ...
+
+    def model(self) -> Any:
+        """The model with the weights as they are now."""
+        ...
+
+    def own_state(self) -> dict[str, Tensor]:
+        """What must be kept beside the model's weights to go on exactly, each with a leading run axis."""
+        ...
+
+    def runs(self, positions: Sequence[int]) -> Self:
+        """The same for some of the runs."""
+        ...
+
+
+class AutogradGradients:
+    """Gradients of any loss of any model, by autograd."""
+
+    def __init__(self, model: TrainableModel, sampler: Sampler, loss: Loss, batch_size: int) -> None:
+        self._model, self._sampler, self._loss, self._batch_size = model, sampler, loss, batch_size
+        self.parameters: Sequence[Tensor] = list(model.parameters())
+
+    def at(self, step: int) -> tuple[Float[Tensor, " run"], Sequence[Tensor]]:
+        """Each run's mean loss on the batch of a step, and the gradients of `parameters`."""
+        prompts = self._sampler.prompts(self._batch_size, purpose=TRAINING_PURPOSE, step=step)
+        losses = mean_loss(self._loss(self._model.predict(prompts).output, prompts.labels), prompts)
+        return losses.detach(), torch.autograd.grad(losses.sum(), self.parameters)
+
+    def model(self) -> Any:
+        """The model itself."""
+        return self._model
+
+    def own_state(self) -> dict[str, Tensor]:
+        """Nothing."""
+        return {}
+
+    def runs(self, positions: Sequence[int]) -> AutogradGradients:
+        """The same for some of the runs."""
+        chosen = self._model.runs(positions), self._sampler.runs(positions)
+        return AutogradGradients(*chosen, self._loss, self._batch_size)
+
+
+class PatternGradients:
+    """Gradients of the hinge loss of one-layer transformers on pattern prompts, compiled, in `PatternCoordinates`.
+
+    Nothing of a prompt's columns is kept, and the ambient dimensions cost nothing: see `models.pattern_engine`.
+    """
+
+    def __init__(
+        self,
+        model: SoftmaxReLUTransformer,
+        sampler: PatternSampler,
+        batch_size: int,
+        coordinates: PatternCoordinates,
+        moved: Mapping[str, Tensor],
+    ) -> None:
+        self._model, self._sampler, self._batch_size = model, sampler, batch_size
+        self._coordinates = coordinates
+        self._dictionary = coordinates.dictionary.to(model.dtype)
+        self._weights = {name: moved[name] for name in NAMES} | {"a": model.a}
+
+    @classmethod
+    def start(
+        cls, model: SoftmaxReLUTransformer, sampler: PatternSampler, batch_size: int, state: Mapping[str, Tensor]
+    ) -> PatternGradients:
+        """Begin, or go on.
+
+        Args:
+            model: the weights that training began with.
+            sampler: training prompts of the same runs.
+            batch_size: prompts per run and step.
+            state: what `own_state` returned when the training was left; empty at its start.
+        """
+        coordinates = PatternCoordinates.of(model.state_dict(), sampler.basis.dictionary())
+        moved = state or coordinates.start
+        return cls(model, sampler, batch_size, coordinates, {name: moved[name].clone() for name in NAMES})
+
+    @property
+    def parameters(self) -> Sequence[Tensor]:
+        """The weights in these coordinates."""
+        return [self._weights[name] for name in NAMES]
+
+    def at(self, step: int) -> tuple[Float[Tensor, " run"], Sequence[Tensor]]:
+        """Each run's mean loss on the batch of a step, and the gradients of `parameters`."""
+        return hinge_gradients(
+            self._weights, self._dictionary, self._sampler, self._batch_size, purpose=TRAINING_PURPOSE, step=step
+        )
+
+    def model(self) -> SoftmaxReLUTransformer:
+        """A model with the weights as they are now, turned back."""
+        turned = self._model.runs(range(self._model.run_count))
+        turned.load_state_dict({**self._coordinates.full(self._weights), "a": self._weights["a"]})
+        return turned
+
+    def own_state(self) -> dict[str, Tensor]:
+        """The weights in these coordinates: turned back and rounded they would not be quite the same."""
+        return {name: self._weights[name] for name in NAMES}
+
+    def runs(self, positions: Sequence[int]) -> PatternGradients:
+        """The same for some of the runs."""
+        chosen = list(positions)
+        return PatternGradients(
+            self._model.runs(chosen),
+            self._sampler.runs(chosen),
+            self._batch_size,
+            self._coordinates.runs(chosen),
+            {name: tensor[chosen] for name, tensor in self.own_state().items()},
+        )
+
+
+def gradients_of(
+    model: TrainableModel,
+    sampler: Sampler,
+    *,
+    loss: Loss,
+    batch_size: int,
+    optimizer: OptimizerName,
+    weights: Mapping[str, Tensor],
+    own_state: Mapping[str, Tensor],
+    autograd: bool,
+) -> Gradients:
+    """The fastest gradients there are for a training.
+
+    Args:
+        model: the runs at their initial values; not changed.
+        sampler: training prompts of the same runs.
+        loss: (output, labels) → loss per prompt, or per prediction.
+        batch_size: prompts per run and step.
+        optimizer: the update rule; only SGD is the same rule in other coordinates.
+        weights: the weights to go on from, by name.
+        own_state: what `Gradients.own_state` returned when the training was left; empty at its start.
+        autograd: whether to take autograd in any case.
+    """
+    # A subclass may predict otherwise, and a schedule draws other prompts.
+    known = type(model) is SoftmaxReLUTransformer and type(sampler) is PatternSampler
+    if known and loss is hinge_loss and optimizer == "sgd" and not autograd:
+        assert isinstance(model, SoftmaxReLUTransformer)
+        assert isinstance(sampler, PatternSampler)
+        if model.device.type == "cpu" and model.dtype in (torch.float32, torch.float64):
+            begun = model if own_state else _copy(model, weights)
+            return PatternGradients.start(begun, sampler, batch_size, own_state)
+    return AutogradGradients(_copy(model, weights), sampler, loss, batch_size)
+
+
+def _copy(model: Model, weights: Mapping[str, Tensor]) -> Model:
+    """A model with other weights, so that the caller's stays as it is."""
+    copy = model.runs(range(len(next(iter(weights.values())))))
+    copy.load_state_dict(weights)
+    return copy
