@@ -10,6 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CORE := $(VENV)/.installed-core
 TEST := $(VENV)/.installed-test
+BENCH := $(VENV)/.installed-bench
 # Stands while an installation is under way. One that still stands was interrupted: the environment is made anew.
 # It lies beside the environment, so that an interrupted removal cannot take it first.
 UNFINISHED := .venv.unfinished
@@ -22,7 +23,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # two installations must not write one environment
-.PHONY: help reproduce test lint types install constraints clean force
+.PHONY: help reproduce test bench lint types install constraints clean force
 
 help: ## say what there is to do
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +33,10 @@ reproduce: $(CORE) ## redraw the figures of Li et al. 2024 and judge its claims 
 
 test: lint types ## check format, style and types, then run all tests
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
+
+bench: $(BENCH) ## measure the training engine against a plain script (minutes, on cores with nothing else to do)
+	$(BIN)/python -m pytest benchmarks --override-ini 'addopts=' --override-ini 'python_files=bench_*.py' \
+	  --override-ini 'python_functions=bench_*' -p no:xdist --benchmark-only --benchmark-columns=median,iqr,rounds $(ARGS)
 
 lint: $(TEST) ## check format and style
 	$(BIN)/ruff format --check .
@@ -50,7 +55,7 @@ constraints: ## pin the newest versions that pyproject.toml allows in constraint
 	@$(call check_python)
 	@set -e; fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; trap 'exit 130' INT TERM; \
 	$(PYTHON) -m venv "$$fresh/venv"; \
-	"$$fresh/venv/bin/python" -m pip install --quiet --quiet --editable '.[test]'; \
+	"$$fresh/venv/bin/python" -m pip install --quiet --quiet --editable '.[test,bench]'; \
 	"$$fresh/venv/bin/python" -m pip freeze --exclude-editable > "$$fresh/frozen"; \
 	{ sed -n '/^#/p' constraints.txt; \
 	  { sed 's/+.*$$//' "$$fresh/frozen" | grep -Eiv '^(iclscope|nvidia|cuda|triton)'; \
@@ -81,10 +86,13 @@ $(CORE): pyproject.toml constraints.txt
 $(TEST): pyproject.toml constraints.txt
 	$(call installed,.[test],$(CORE) $(TEST))
 
+$(BENCH): pyproject.toml constraints.txt
+	$(call installed,.[bench],$(CORE) $(BENCH))
+
 # The stamps mean nothing if the environment is unfinished or its Python has gone.
 ifneq ($(wildcard $(UNFINISHED)),)
-$(CORE) $(TEST): force
+$(CORE) $(TEST) $(BENCH): force
 else ifneq ($(shell $(BIN)/python -c 'print("runs")' 2> /dev/null),runs)
-$(CORE) $(TEST): force
+$(CORE) $(TEST) $(BENCH): force
 endif
 force:
