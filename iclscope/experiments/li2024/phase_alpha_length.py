@@ -56,15 +56,15 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
     trained = rows.filter(pl.col("arm") == "trained")
     axes = figure.subplots(1, 2, sharey=True)
     for ax, shown, name in ((axes[0], HINGE, "hinge risk"), (axes[1], ERROR, "classification error")):
-        draw_map(ax, trained, shown, label=f"{name} on unseen tasks")
-        draw_contour(ax, trained, shown, label=f"measured: {name} {shown.target:g}")
+        draw_map(ax, trained, shown)
+        draw_contour(ax, trained, shown, label=f"measured: first at most {shown.target:g}")
         constant = fitted(mean_map(trained, shown), shown, EXPONENT).constant
         line = [constant * alpha**EXPONENT for alpha in ALPHAS]
-        draw_boundary(ax, ALPHAS, line, label=f"theory: l = c/α', c = {constant:.2g} fitted")
+        draw_boundary(ax, ALPHAS, line, label=f"theory: l = c/α', c = {constant:.1f} fitted")
         ax.set(xlabel="share α' in testing")
         ax.set_xticks((0.05, 0.1, 0.2, 0.5, 1.0), labels=["0.05", "0.1", "0.2", "0.5", "1"])
         ax.minorticks_off()
-        legend_above(ax)
+        legend_above(ax, title=f"{name.capitalize()} on unseen tasks")
     axes[0].set(ylabel="testing length l_ts")
     axes[0].set_yticks((1, 2, 5, 10, 20, 50, 100, 200), labels=["1", "2", "5", "10", "20", "50", "100", "200"])
     axes[0].minorticks_off()

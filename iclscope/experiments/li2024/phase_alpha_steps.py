@@ -81,17 +81,17 @@ def _slope(rows: pl.DataFrame) -> Interval:
 def _draw(figure: Figure, rows: pl.DataFrame) -> None:
     trained = rows.filter(pl.col("arm") == "trained")
     ax = figure.subplots()
-    draw_map(ax, trained, HINGE, label="hinge risk on unseen tasks")
-    draw_contour(ax, trained, HINGE, label=f"measured: hinge risk {HINGE.target:g}")
+    draw_map(ax, trained, HINGE)
+    draw_contour(ax, trained, HINGE, label=f"measured: first at most {HINGE.target:g}")
     constant = fitted(mean_map(trained, HINGE), HINGE, EXPONENT).constant
     line = [constant * alpha**EXPONENT for alpha in ALPHAS]
-    draw_boundary(ax, ALPHAS, line, label=f"theory: T = c·α^(−2/3), c = {constant:.2g} fitted")
+    draw_boundary(ax, ALPHAS, line, label=f"theory: T = c·α^(−2/3), c = {constant:.0f} fitted")
     ax.set(xlabel="share α in training", ylabel="training step")
     ax.set_xticks((0.1, 0.2, 0.3, 0.5, 0.7, 1.0), labels=["0.1", "0.2", "0.3", "0.5", "0.7", "1"])
     ticks = [tick for tick in (10, 20, 50, 100, 200, 400, 800) if tick <= max(trained["step"])]
     ax.set_yticks(ticks, labels=[str(tick) for tick in ticks])
     ax.minorticks_off()
-    legend_above(ax)
+    legend_above(ax, title="Hinge risk on unseen tasks")
 
 
 def _finding(rows: pl.DataFrame) -> str:

@@ -24,6 +24,7 @@ from iclscope.experiments.experiment import Preset
 from iclscope.experiments.li2024.settings import OneLayerGroup
 from iclscope.experiments.summaries import slope_of
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
+from iclscope.report.style import INK
 from iclscope.tasks.patterns import PatternClassification
 
 LEAST_SHARE = 0.95
@@ -163,14 +164,13 @@ def mean_map(rows: pl.DataFrame, shown: RiskMap) -> pl.DataFrame:
     return rows.group_by(shown.x, shown.y).agg(value).with_columns(seed=pl.lit(0)).sort(shown.x, shown.y)
 
 
-def draw_map(axes: Axes, rows: pl.DataFrame, shown: RiskMap, *, label: str, log: bool = True) -> None:
-    """Draw the mean over seeds as colours, with a colour bar.
+def draw_map(axes: Axes, rows: pl.DataFrame, shown: RiskMap, *, log: bool = True) -> None:
+    """Draw the mean over seeds as colours, with a colour bar; `legend_above` says what they are.
 
     Args:
         axes: where to draw.
         rows: of one arm.
         shown: what is mapped.
-        label: of the colour bar.
         log: whether both settings are on logarithmic axes.
     """
     table = mean_map(rows, shown).pivot(on=shown.x, index=shown.y, values=shown.risk).sort(shown.y)
@@ -187,7 +187,7 @@ def draw_map(axes: Axes, rows: pl.DataFrame, shown: RiskMap, *, label: str, log:
     axes.set(xlim=edges[0][[0, -1]], ylim=edges[1][[0, -1]])
     figure = axes.get_figure(root=True)
     assert figure is not None
-    bar = figure.colorbar(mesh, ax=axes, label=label, extend="min", pad=0.02)
+    bar = figure.colorbar(mesh, ax=axes, extend="min", pad=0.02)
     bar.ax.minorticks_off()
     ticks = [tick for tick in (0.001, 0.01, 0.1, 0.5, 1.0) if low <= tick <= high]
     bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
@@ -211,9 +211,25 @@ def draw_boundary(axes: Axes, x: ArrayLike, y: ArrayLike, *, label: str) -> None
     line[0].set_path_effects([Stroke(linewidth=4.2, foreground=_LIGHT), Normal()])
 
 
-def legend_above(axes: Axes) -> None:
-    """Say what the lines are, above the map: on it no ink reads everywhere."""
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=1, frameon=False, fontsize=9, borderaxespad=0.3)
+def draw_frame(axes: Axes, x: tuple[float, float], y: tuple[float, float], *, label: str) -> None:
+    """Frame the cells that a claim speaks of, thinly."""
+    corners = [x[0], x[1], x[1], x[0], x[0]], [y[0], y[0], y[1], y[1], y[0]]
+    line = axes.plot(*corners, color=_LIGHT, linewidth=0.9, linestyle=(0, (1, 1.2)), label=label, clip_on=False)
+    line[0].set_path_effects([Stroke(linewidth=2.2, foreground=_DARK), Normal()])
+
+
+def legend_above(axes: Axes, *, title: str) -> None:
+    """Say above the map what colours and lines are: on it no ink reads everywhere.
+
+    Args:
+        axes: a map with labelled lines.
+        title: what the colours are.
+    """
+    box = axes.legend(
+        title=title, loc="lower left", bbox_to_anchor=(0, 1), alignment="left", frameon=False, fontsize=9,
+        labelcolor=INK, borderaxespad=0.2, borderpad=0.1,
+    )  # fmt: skip
+    box.get_title().set(color=INK, fontsize=10, fontweight="bold")
 
 
 def _numbers(values: pl.Series) -> list[float]:

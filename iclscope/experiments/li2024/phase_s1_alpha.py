@@ -14,6 +14,7 @@ from iclscope.experiments.li2024.phase_diagram import (
     cell_rows,
     draw_boundary,
     draw_contour,
+    draw_frame,
     draw_map,
     legend_above,
     prompts_per_cell,
@@ -36,6 +37,8 @@ LENGTH = 20
 ENOUGH_ALPHA = TRAINING_TASK.alpha
 HINGE = RiskMap("S1", "alpha", "hinge_risk", 0.1)
 ERROR = RiskMap("S1", "alpha", "classification_error", 0.01)
+# Between the cells that are judged and the ones that are not.
+_FRAME_LEFT, _FRAME_BOTTOM = 1.025, ENOUGH_ALPHA - 0.025
 
 
 def _test(task: PatternClassification, *, S1: float, alpha: float) -> PatternClassification:
@@ -72,11 +75,14 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
     trained = rows.filter(pl.col("arm") == "trained")
     axes = figure.subplots(1, 2, sharey=True)
     for ax, shown, name in ((axes[0], HINGE, "hinge risk"), (axes[1], ERROR, "classification error")):
-        draw_map(ax, trained, shown, label=f"{name} out of domain", log=False)
-        draw_contour(ax, trained, shown, label=f"measured: {name} {shown.target:g}")
+        draw_map(ax, trained, shown, log=False)
+        draw_contour(ax, trained, shown, label=f"measured: at most {shown.target:g} from this α' on")
         draw_boundary(ax, [1.0, 1.0], ax.get_ylim(), label="theory: S1 ≥ 1 suffices")
         ax.set(xlabel="coefficient sum S1", xticks=(0.4, 0.6, 0.8, 1.0, 1.2, 1.4))
-        legend_above(ax)
+        _, right = ax.get_xlim()
+        _, top = ax.get_ylim()
+        draw_frame(ax, (_FRAME_LEFT, right), (_FRAME_BOTTOM, top), label=f"judged: S1 > 1, α' ≥ {ENOUGH_ALPHA}")
+        legend_above(ax, title=f"{name.capitalize()} out of domain")
     axes[0].set(ylabel="share α' in testing", yticks=(0.2, 0.4, 0.6, 0.8, 1.0))
 
 
