@@ -180,7 +180,20 @@ def test_steps_of_the_map_are_about_evenly_apart() -> None:
     assert STEPS[0] == 10
     assert STEPS[-1] == phase_alpha_steps.STEPS
     assert max(b / a for a, b in pairwise(STEPS[7:])) < 1.3
-    assert phase_alpha_steps.evenly([0, 1, 2]) == [1, 2]
+    assert phase_alpha_steps.evenly([2, 0, 1]) == [1, 2]
+
+
+def test_the_contour_is_found_between_the_rows_of_the_map() -> None:
+    """Risks drop within a few steps: found in the map's rows, the steps would be those of the row before."""
+    rows = pl.DataFrame(
+        [("trained", seed, alpha, step, 256, 1.0 if step <= round(75 * alpha ** (-2 / 3)) else 0.004)
+         for seed, alpha, step in product(SEEDS, phase_alpha_steps.ALPHAS, range(10, phase_alpha_steps.STEPS + 1, 10))],
+        schema=["arm", "seed", "alpha", "step", "prompts", "hinge_risk"], orient="row",
+    )  # fmt: skip
+    one = judged("phase-alpha-steps", "thm3.3-phase-steps-contour", rows)
+    assert one.verdict == "holds"
+    assert one.estimate.value == pytest.approx(-2 / 3, abs=0.03)
+    assert phase_alpha_steps.cells(rows)["step"].unique().sort().to_list() == STEPS
 
 
 def test_no_colour_of_a_map_is_one_that_the_page_replaces() -> None:
