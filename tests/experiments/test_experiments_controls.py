@@ -24,6 +24,8 @@ FIGURES = (
     "pruning-alpha",
     "ood-s1",
     "ood-alpha",
+    "phase-alpha-length",
+    "phase-s1-alpha",
 )
 EXPERIMENTS = experiments_named("li2024", FIGURES)
 IDS = [claim.id for experiment in EXPERIMENTS for claim in experiment.claims]

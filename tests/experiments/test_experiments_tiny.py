@@ -41,7 +41,14 @@ HUANG_LEVELS = (
     "huang2024/convergence-k",
     "huang2024/convergence-eta-epsilon",
 )
-NEED_A_LEVEL = {"li2024/iterations", "li2024/prompt-length", "garg2022/curriculum", *HUANG_LEVELS}
+NEED_A_LEVEL = {
+    "li2024/iterations",
+    "li2024/prompt-length",
+    "li2024/phase-alpha-steps",
+    "li2024/phase-alpha-length",
+    "garg2022/curriculum",
+    *HUANG_LEVELS,
+}
 
 
 def shrunk(trial: Trial) -> Trial:
