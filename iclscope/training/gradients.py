@@ -72,7 +72,7 @@ class Gradients(Protocol):
         ...
 
     def at(self, step: int) -> tuple[Float[Tensor, " run"], Sequence[Tensor]]:
-        """Each run's mean loss on the batch of a step, and the gradients of `parameters`."""
+        """Each run's mean loss on the batch of a step, and the gradients of `parameters`, until the next step."""
         ...
 
     def model(self) -> Any:
@@ -133,6 +133,8 @@ class PatternGradients:
         self._coordinates = coordinates
         self._dictionary = coordinates.dictionary.to(model.dtype)
         self._weights = {name: moved[name] for name in NAMES} | {"a": model.a}
+        # Written anew at every step: fresh memory for them would cost as much as the products.
+        self._slopes = tuple(torch.empty_like(moved[name]) for name in NAMES)
 
     @classmethod
     def start(
@@ -158,7 +160,13 @@ class PatternGradients:
     def at(self, step: int) -> tuple[Float[Tensor, " run"], Sequence[Tensor]]:
         """Each run's mean loss on the batch of a step, and the gradients of `parameters`."""
         return hinge_gradients(
-            self._weights, self._dictionary, self._sampler, self._batch_size, purpose=TRAINING_PURPOSE, step=step
+            self._weights,
+            self._dictionary,
+            self._sampler,
+            self._batch_size,
+            purpose=TRAINING_PURPOSE,
+            step=step,
+            out=self._slopes,
         )
 
     def model(self) -> SoftmaxReLUTransformer:

@@ -24,7 +24,7 @@ def sgd_step(parameters: Sequence[Tensor], gradients: Sequence[Tensor], learning
         learning_rate: η of each run.
     """
     for parameter, gradient in zip(parameters, gradients, strict=True):
-        parameter.sub_(learning_rate.reshape(-1, *(1,) * (parameter.ndim - 1)) * gradient)
+        parameter.addcmul_(learning_rate.reshape(-1, *(1,) * (parameter.ndim - 1)), gradient, value=-1)
 
 
 class Optimizer(Protocol):

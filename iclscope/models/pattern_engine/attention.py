@@ -19,8 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from iclscope.models.pattern_engine.compiled import compiled
-from iclscope.models.pattern_engine.drawing import draw_prompt
+from iclscope.models.pattern_engine.compiled import compiled, inlined
 
 
 class Block(NamedTuple):
@@ -58,31 +57,32 @@ def block_of(size: Any, M1: Any, M2: Any, like: Any) -> Any:
     )  # fmt: skip
 
 
-@compiled
+@inlined
 def attend(
-    source: Any, run: Any, number: Any, T: Any, g: Any, columns: Any, block: Any, place: Any, with_sums: Any
-) -> None:
-    """Draw a prompt, attend, and write its amounts.
+    T: Any, own: Any, irrelevant: Any, kappa_query: Any, length: Any, cell: Any, other: Any, kappa: Any, weight: Any,
+    g: Any, place: Any, amounts: Any, by_label: Any,
+) -> None:  # fmt: skip
+    """Attend from one prompt's query to its columns, and write its amounts.
 
     Args:
-        source: which prompts.
-        run: of which run.
-        number: which of its prompts.
         T: the run's scores of rows (last axis) for rows as query, [n, n].
+        own: the query's relevant row.
+        irrelevant: the query's irrelevant row.
+        kappa_query: the query's κ.
+        length: how many columns there are.
+        cell: their relevant patterns and labels, as in `Columns`.
+        other: their irrelevant patterns.
+        kappa: their κ.
+        weight: written: their softmax weights.
         g: room for scores of rows and of relevant patterns by label, [n + 2 M1].
-        columns: room for its context.
-        block: where its query, amounts and sums are written.
-        place: at which place of the block.
-        with_sums: whether the sums that only the derivative needs are wanted too.
+        place: where in the block the prompt stands.
+        amounts: written there, as in `Block`.
+        by_label: written there.
     """
-    length, positive_label, own, k_query, kappa_query = draw_prompt(source, run, number, columns)
-    M1, n = source.M1, T.shape[0]
-    cell, other, kappa, weight = columns.cell, columns.other, columns.kappa, columns.weight
-    kappa_0 = T.dtype.type(kappa_query)
-    block.label[place] = 1 if positive_label else -1
-    block.own[place], block.irrelevant[place], block.kappa[place] = own, M1 + k_query, kappa_0
+    n, M1 = T.shape[0], by_label.shape[1] // 2
+    zero = T.dtype.type(0)
     for row in range(n):
-        g[row] = T[own, row] + kappa_0 * T[M1 + k_query, row]
+        g[row] = T[own, row] + kappa_query * T[irrelevant, row]
     for j in range(M1):
         g[n + j], g[n + M1 + j] = g[j] + g[n - 1], g[j] - g[n - 1]
     for s in range(length):
@@ -90,81 +90,86 @@ def attend(
     largest = T.dtype.type(-np.inf)
     for s in range(length):
         largest = max(largest, weight[s])
-    total = T.dtype.type(0)
+    total = zero
     for s in range(length):
         weight[s] = np.exp(weight[s] - largest)
     for s in range(length):
         total += weight[s]
-    inverse = 1 / total if length else total
-    c, by_label = block.amounts[place], block.by_label[place]
-    c[:] = 0
-    by_label[:] = 0
-    if with_sums:
-        _sum_columns(length, inverse, columns, c, by_label, block.by_pair[place], block.by_square[place], M1)
-    else:
-        for s in range(length):
-            w = weight[s] * inverse
-            by_label[cell[s]] += w
-            c[M1 + other[s]] += w * kappa[s]
-    label = T.dtype.type(0)
-    for j in range(M1):
-        c[j] = by_label[j] + by_label[M1 + j]
-        label += by_label[j] - by_label[M1 + j]
-    c[n - 1] = label
-
-
-@compiled
-def _sum_columns(
-    length: Any, inverse: Any, columns: Any, c: Any, by_label: Any, by_pair: Any, by_square: Any, M1: Any
-) -> None:
-    """All sums over a prompt's columns, and the irrelevant patterns' amounts."""
-    cell, other, kappa, weight = columns.cell, columns.other, columns.kappa, columns.weight
-    by_pair[:] = 0
-    by_square[:] = 0
+    inverse = 1 / total if length else zero
     for s in range(length):
-        j, k, w = cell[s], other[s], weight[s] * inverse
-        moved = w * kappa[s]
-        by_label[j] += w
-        by_pair[j * by_square.size + k] += moved
-        by_square[k] += moved * kappa[s]
-        c[M1 + k] += moved
+        weight[s] *= inverse
+    for row in range(n):
+        amounts[place, row] = zero
+    for j in range(2 * M1):
+        by_label[place, j] = zero
+    for s in range(length):
+        by_label[place, cell[s]] += weight[s]
+        amounts[place, M1 + other[s]] += weight[s] * kappa[s]
+    label = zero
+    for j in range(M1):
+        amounts[place, j] = by_label[place, j] + by_label[place, M1 + j]
+        label += by_label[place, j] - by_label[place, M1 + j]
+    amounts[place, n - 1] = label
 
 
-@compiled
-def attend_backward(u: Any, block: Any, place: Any, d: Any, dT: Any) -> None:
+@inlined
+def sum_pairs(
+    length: Any, cell: Any, other: Any, kappa: Any, weight: Any, place: Any, by_pair: Any, by_square: Any
+) -> None:
+    """Write the sums that only the derivative needs; the arguments are those of `attend`, and of `Block`."""
+    M2 = by_square.shape[1]
+    for pair in range(by_pair.shape[1]):
+        by_pair[place, pair] = 0
+    for k in range(M2):
+        by_square[place, k] = 0
+    for s in range(length):
+        moved = weight[s] * kappa[s]
+        by_pair[place, cell[s] * M2 + other[s]] += moved
+        by_square[place, other[s]] += moved * kappa[s]
+
+
+@inlined
+def attend_backward(
+    u: Any, at: Any, own: Any, irrelevant: Any, kappa_query: Any, place: Any, amounts: Any, by_label: Any, by_pair: Any,
+    by_square: Any, d: Any, dT: Any,
+) -> None:  # fmt: skip
     """Add one prompt's ∂loss/∂T.
 
     Args:
-        u: ∂loss/∂c, [n].
-        block: what `attend` wrote, with all sums.
-        place: at which place.
+        u: ∂loss/∂c of prompts with loss, [prompt, n].
+        at: which of them this is.
+        own: the query's relevant row.
+        irrelevant: the query's irrelevant row.
+        kappa_query: the query's κ.
+        place: where in the block the prompt stands.
+        amounts: as `attend` wrote them.
+        by_label: likewise.
+        by_pair: as `sum_pairs` wrote them.
+        by_square: likewise.
         d: room for ∂loss/∂g, [n].
         dT: added to, [n, n].
     """
-    c, by_label, by_pair, by_square = (
-        block.amounts[place], block.by_label[place], block.by_pair[place], block.by_square[place],
-    )  # fmt: skip
-    n, M1, M2 = u.size, by_label.size // 2, by_square.size
-    mean, on_q = u.dtype.type(0), u[n - 1]
-    total, label = u.dtype.type(0), u.dtype.type(0)
+    n, M1, M2 = u.shape[1], by_label.shape[1] // 2, by_square.shape[1]
+    zero = u.dtype.type(0)
+    mean, on_q = zero, u[at, n - 1]
+    total, label = zero, zero
     for row in range(n):
-        mean += u[row] * c[row]
+        mean += u[at, row] * amounts[place, row]
     for k in range(M2):
-        d[M1 + k] = by_square[k] * u[M1 + k] - mean * c[M1 + k]
+        d[M1 + k] = by_square[place, k] * u[at, M1 + k] - mean * amounts[place, M1 + k]
     for j in range(M1):
-        plus, minus = by_label[j], by_label[M1 + j]
-        here, there = u[j] + on_q, u[j] - on_q
-        on_plus, on_minus = u.dtype.type(0), u.dtype.type(0)
+        plus, minus = by_label[place, j], by_label[place, M1 + j]
+        here, there = u[at, j] + on_q, u[at, j] - on_q
+        on_plus, on_minus = zero, zero
         for k in range(M2):
-            of_plus, of_minus = by_pair[j * M2 + k], by_pair[(M1 + j) * M2 + k]
+            of_plus, of_minus = by_pair[place, j * M2 + k], by_pair[place, (M1 + j) * M2 + k]
             d[M1 + k] += of_plus * here + of_minus * there
-            on_plus += of_plus * u[M1 + k]
-            on_minus += of_minus * u[M1 + k]
-        d[j] = plus * here + minus * there + on_plus + on_minus - mean * c[j]
+            on_plus += of_plus * u[at, M1 + k]
+            on_minus += of_minus * u[at, M1 + k]
+        d[j] = plus * here + minus * there + on_plus + on_minus - mean * amounts[place, j]
         total += plus + minus
-        label += (plus - minus) * u[j] + on_plus - on_minus
-    d[n - 1] = label + total * on_q - mean * c[n - 1]
-    own, irrelevant, kappa = block.own[place], block.irrelevant[place], block.kappa[place]
+        label += (plus - minus) * u[at, j] + on_plus - on_minus
+    d[n - 1] = label + total * on_q - mean * amounts[place, n - 1]
     for row in range(n):
         dT[own, row] += d[row]
-        dT[irrelevant, row] += kappa * d[row]
+        dT[irrelevant, row] += kappa_query * d[row]

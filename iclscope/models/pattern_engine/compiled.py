@@ -26,3 +26,11 @@ def compiled(function: Function) -> Function:
     except RuntimeError:  # neither place can be written to
         made = numba.njit(nogil=True, fastmath=_RELAXED)(plain)
     return cast("Function", made)
+
+
+def inlined(function: Function) -> Function:
+    """For a part of a compiled function, written out where it is called: a call would count references to its arrays.
+
+    That is cheap once and dear for every prompt.
+    """
+    return cast("Function", numba.njit(inline="always", fastmath=_RELAXED)(inspect.unwrap(function)))

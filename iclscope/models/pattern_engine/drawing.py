@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from iclscope.models.pattern_engine.compiled import compiled
+from iclscope.models.pattern_engine.compiled import compiled, inlined
 from iclscope.tasks.patterns import PatternSampler
 
 _GAMMA, _MULTIPLIER_1, _MULTIPLIER_2 = (
@@ -54,7 +54,7 @@ class Columns(NamedTuple):
     Attributes:
         relevant_draw: uniform numbers for pattern and label.
         irrelevant_draw: uniform numbers for the irrelevant pattern and κ, times M2.
-        place: uniform numbers that order the columns, where their numbers are exact.
+        order: uniform numbers that order the columns, where their numbers are exact.
         cell: relevant pattern j and label: j for +, M1 + j for −.
         other: irrelevant pattern k, from 0.
         kappa: κ.
@@ -63,7 +63,7 @@ class Columns(NamedTuple):
 
     relevant_draw: Any
     irrelevant_draw: Any
-    place: Any
+    order: Any
     cell: Any
     other: Any
     kappa: Any
@@ -99,23 +99,28 @@ def _uniform(key: Any, counter: Any) -> Any:
     return np.int64(bits >> _SHIFTS[3]) * _UNIT_53
 
 
-@compiled
-def draw_prompt(source: Any, run: Any, number: Any, columns: Any) -> Any:
+@inlined
+def draw_prompt(
+    source: Any, run: Any, number: Any, u: Any, v: Any, order: Any, cell: Any, other: Any, kappa: Any
+) -> Any:
     """Draw one prompt's columns, and its query.
 
     Args:
         source: which prompts.
         run: of which run.
         number: which of its prompts.
-        columns: written, but for the weights.
+        u: room for uniform numbers, as in `Columns`.
+        v: likewise.
+        order: likewise.
+        cell: written, as in `Columns`.
+        other: written.
+        kappa: written.
 
     Returns:
         The context's length, whether the query's label is +1, its relevant pattern, its irrelevant one from 0, its κ.
     """
-    key, level, reach = source.keys[run], source.alpha[run], source.K[run]
-    M1, M2, shortest, longest = source.M1, source.M2, source.shortest, source.longest
-    cell, other, kappa = columns.cell, columns.other, columns.kappa
-    u, v = columns.relevant_draw, columns.irrelevant_draw
+    level, reach, M1, M2 = source.alpha[run], source.K[run], source.M1, source.M2
+    key, shortest, longest = source.keys[run], source.shortest, source.longest
     start = np.uint64(number * (3 + 2 * longest + (longest if source.exact else 0)))
     scaled = _uniform(key, start) * source.task_counts[run]
     pair = int(scaled)
@@ -139,8 +144,8 @@ def draw_prompt(source: Any, run: Any, number: Any, columns: Any) -> Any:
     if source.exact:
         place_at = start + np.uint64(3 + 2 * longest)
         for s in range(length):
-            columns.place[s] = _uniform(key, place_at + np.uint64(s))
-        _exact_cells(u, columns.place, cell, length, level, own, a, b, positive_label, M1)
+            order[s] = _uniform(key, place_at + np.uint64(s))
+        _exact_cells(u, order, cell, length, level, own, a, b, positive_label, M1)
     else:
         _independent_cells(u, cell, length, level, a, b, M1)
     return length, positive_label, own, k_query, kappa_query
@@ -164,14 +169,14 @@ def _independent_cells(u: Any, cell: Any, length: Any, level: Any, a: Any, b: An
 
 @compiled
 def _exact_cells(
-    u: Any, place: Any, cell: Any, length: Any, level: Any, own: Any, a: Any, b: Any, positive_label: Any, M1: Any
+    u: Any, order: Any, cell: Any, length: Any, level: Any, own: Any, a: Any, b: Any, positive_label: Any, M1: Any
 ) -> None:
     """⌈αl/2⌉ columns with the query's pattern, as many with the other one, the rest from u alone."""
     others = max(M1 - 2, 1)
     low, high = min(a, b), max(a, b)
     opposite = b if positive_label else a
     share = int(np.ceil(np.rint(level * length / 2 * 1e9) / 1e9))
-    rank = np.argsort(np.argsort(place[:length]))
+    rank = np.argsort(np.argsort(order[:length]))
     for s in range(length):
         if rank[s] < share:
             cell[s] = own if positive_label else M1 + own

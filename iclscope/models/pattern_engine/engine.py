@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -34,6 +33,7 @@ def hinge_gradients(
     *,
     purpose: str,
     step: int,
+    out: Sequence[Tensor] | None = None,
 ) -> HingeGradients:
     """Mean hinge loss of a batch of every run and its gradients, on a CPU.
 
@@ -47,18 +47,19 @@ def hinge_gradients(
         batch: prompts per run.
         purpose: as for `PatternSampler.prompts`.
         step: as for `PatternSampler.prompts`.
+        out: where the gradients are written; None: into new tensors.
     """
     from iclscope.models.pattern_engine.drawing import source_of
     from iclscope.models.pattern_engine.steps import hinge_step
 
     W_Q, W_K, W_V, W_O, a, D = _arrays(weights, dictionary)
     losses = dictionary.new_empty(len(dictionary))
-    dW_Q, dW_K, dW_V, dW_O = (torch.from_numpy(np.empty_like(array)) for array in (W_Q, W_K, W_V, W_O))
+    gradients = out or [torch.empty(array.shape, dtype=losses.dtype) for array in (W_Q, W_K, W_V, W_O)]
+    dW_Q, dW_K, dW_V, dW_O = (gradient.numpy() for gradient in gradients)
     hinge_step(
-        source_of(sampler, purpose, step), batch, W_Q, W_K, W_V, W_O, a, D, losses.numpy(), dW_Q.numpy(),
-        dW_K.numpy(), dW_V.numpy(), dW_O.numpy(),
-    )  # fmt: skip
-    return HingeGradients(losses, (dW_Q, dW_K, dW_V, dW_O))
+        source_of(sampler, purpose, step), batch, W_Q, W_K, W_V, W_O, a, D, losses.numpy(), dW_Q, dW_K, dW_V, dW_O
+    )
+    return HingeGradients(losses, tuple(gradients))
 
 
 def prompt_outputs(

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from iclscope.models.pattern_engine.attention import attend, attend_backward, block_of
-from iclscope.models.pattern_engine.compiled import compiled
-from iclscope.models.pattern_engine.drawing import columns_of_length
+from iclscope.models.pattern_engine.attention import attend, attend_backward, block_of, sum_pairs
+from iclscope.models.pattern_engine.compiled import compiled, inlined
+from iclscope.models.pattern_engine.drawing import columns_of_length, draw_prompt
 
 # Prompts at a time; measured: 64 and 128 alike, 32 and 256 up to a fifth slower.
 _AT_A_TIME = 64
@@ -58,15 +58,45 @@ def _map_rows(W_Q: Any, W_K: Any, W_V: Any, W_O: Any, D: Any, images: Any) -> No
     np.dot(images.queries.T, images.keys, images.scores)
 
 
-@compiled
-def _output(hidden: Any, a: Any) -> Any:
+@inlined
+def _output(hidden: Any, at: Any, a: Any) -> Any:
     """F = a · ReLU(hidden) of one prompt."""
     zero = a.dtype.type(0)
     output = zero
     for i in range(a.size):
         # NaN stays NaN.
-        output += (zero if hidden[i] <= zero else hidden[i]) * a[i]
+        output += (zero if hidden[at, i] <= zero else hidden[at, i]) * a[i]
     return output
+
+
+@inlined
+def _attend_all(
+    source: Any, run: Any, begin: Any, size: Any, T: Any, g: Any, columns: Any, block: Any, with_sums: Any
+) -> None:
+    """Draw prompts ``begin`` and following of a run, and write their queries, amounts and, if wanted, all sums."""
+    cell, other, kappa, weight = columns.cell, columns.other, columns.kappa, columns.weight
+    u, v, order = columns.relevant_draw, columns.irrelevant_draw, columns.order
+    labels, owns, irrelevants, kappas = block.label, block.own, block.irrelevant, block.kappa
+    amounts, by_label, by_pair, by_square = block.amounts, block.by_label, block.by_pair, block.by_square
+    for i in range(size):
+        length, positive, own, k_query, kappa_query = draw_prompt(
+            source, run, begin + i, u, v, order, cell, other, kappa
+        )
+        labels[i] = 1 if positive else -1
+        owns[i], irrelevants[i], kappas[i] = own, source.M1 + k_query, kappa_query
+        attend(T, own, irrelevants[i], kappas[i], length, cell, other, kappa, weight, g, i, amounts, by_label)
+        if with_sums:
+            sum_pairs(length, cell, other, kappa, weight, i, by_pair, by_square)
+
+
+@inlined
+def _attention_backward(count: Any, with_loss: Any, u: Any, block: Any, d: Any, dT: Any) -> None:
+    """Add ∂loss/∂T of the prompts with loss."""
+    owns, irrelevants, kappas = block.own, block.irrelevant, block.kappa
+    amounts, by_label, by_pair, by_square = block.amounts, block.by_label, block.by_pair, block.by_square
+    for at in range(count):
+        i = with_loss[at]
+        attend_backward(u, at, owns[i], irrelevants[i], kappas[i], i, amounts, by_label, by_pair, by_square, d, dT)
 
 
 @compiled
@@ -92,13 +122,13 @@ def outputs(source: Any, W_Q: Any, W_K: Any, W_V: Any, W_O: Any, a: Any, D: Any,
     g = np.empty(n + 2 * source.M1, D.dtype)
     for run in range(runs):
         _map_rows(W_Q[run], W_K[run], W_V[run], W_O[run], D[run], images)
+        signs = a[run]
         for begin in range(0, batch, _AT_A_TIME):
             size = min(_AT_A_TIME, batch - begin)
-            for i in range(size):
-                attend(source, run, begin + i, images.scores, g, columns, block, i, False)
+            _attend_all(source, run, begin, size, images.scores, g, columns, block, False)
             np.dot(block.amounts[:size], images.neurons.T, hidden[:size])
             for i in range(size):
-                output[run, begin + i] = _output(hidden[i], a[run])
+                output[run, begin + i] = _output(hidden, i, signs)
                 labels[run, begin + i] = block.label[i]
 
 
@@ -139,34 +169,37 @@ def hinge_step(
         signs = a[run]
         dH[:] = 0
         dT[:] = 0
-        loss = 0.0
+        loss, any_loss = 0.0, False
         for begin in range(0, batch, _AT_A_TIME):
             size = min(_AT_A_TIME, batch - begin)
-            for i in range(size):
-                attend(source, run, begin + i, images.scores, g, columns, block, i, True)
+            _attend_all(source, run, begin, size, images.scores, g, columns, block, True)
             np.dot(block.amounts[:size], images.neurons.T, hidden[:size])
             count = 0
             for i in range(size):
-                short_of_margin = 1 - block.label[i] * _output(hidden[i], signs)
+                short_of_margin = 1 - block.label[i] * _output(hidden, i, signs)
                 if short_of_margin <= zero:
                     continue
                 loss += short_of_margin
                 d_output = D.dtype.type(-block.label[i] / batch)
                 for j in range(m):
                     d_hidden[count, j] = zero if hidden[i, j] <= zero else d_output * signs[j]
-                amounts[count] = block.amounts[i]
+                for row in range(n):
+                    amounts[count, row] = block.amounts[i, row]
                 with_loss[count] = i
                 count += 1
             if count == 0:
                 continue
+            any_loss = True
             np.dot(d_hidden[:count], images.neurons, u[:count])
             np.dot(d_hidden[:count].T, amounts[:count], dH_part)
             for j in range(m):
                 for row in range(n):
                     dH[j, row] += dH_part[j, row]
-            for i in range(count):
-                attend_backward(u[i], block, with_loss[i], d, dT)
+            _attention_backward(count, with_loss, u, block, d, dT)
         losses[run] = loss / batch
+        if not any_loss:
+            dW_Q[run], dW_K[run], dW_V[run], dW_O[run] = zero, zero, zero, zero
+            continue
         np.dot(images.keys, dT.T, dP)
         np.dot(dP, D[run], dW_Q[run])
         np.dot(images.queries, dT, dP)
