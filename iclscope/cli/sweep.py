@@ -13,6 +13,7 @@ import torch
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.status import Status
 from rich.table import Table
 
 from iclscope.errors import require
@@ -46,22 +47,21 @@ def sweep_command(
     """
     require(engine in ENGINES, "--engine", engine, ", ".join(ENGINES))
     where = chosen_device(device)
-    sweep = load_sweep(file)
-    folder = SweepFolder(out if out is not None else Path("results") / "sweeps" / sweep.name, sweep.name)
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    waiting = Console(stderr=True)
-    if dry_run:
-        with _warnings_told(), inside(str(file), {}):
-            with waiting.status("Checking every trial"):
+    with _warnings_told():
+        sweep = load_sweep(file)
+        folder = SweepFolder(out if out is not None else Path("results") / "sweeps" / sweep.name, sweep.name)
+        if dry_run:
+            with _waiting("Checking every trial"):
                 found = overview(sweep, where)
-            with waiting.status("Timing a few steps"):
+            with _waiting("Timing a few steps"), inside(str(file), {}):
                 expected = estimate(found, device=where)
-        _describe(console, sweep, found)
-        console.print(_time_text(expected))
-        console.print(f"Nothing was trained. Without --dry-run, results go to {folder.path}.")
-        return
-    with _warnings_told(), inside(str(file), {}), waiting.status("Checking every trial"):
-        planned = list({one.trial.hash: one for one in sweep.trials()}.values())
+            _describe(console, sweep, found)
+            console.print(_time_text(expected))
+            console.print(f"Nothing was trained. Without --dry-run, results go to {folder.path}.")
+            return
+        with _waiting("Checking every trial"):
+            planned = list({one.trial.hash: one for one in sweep.trials()}.values())
     try:
         rows = _run(console, sweep, planned, folder, where)
     except KeyboardInterrupt:
@@ -95,6 +95,11 @@ def _run(
         with Progress(*columns, console=console, transient=True) as progress:
             bar = progress.add_task("training", total=total)
             return run_sweep(sweep, planned, folder, device=device, on_step=lambda made: progress.advance(bar, made))
+
+
+def _waiting(text: str) -> Status:
+    """What is being done, on a terminal only."""
+    return Console(stderr=True).status(text)
 
 
 @contextmanager

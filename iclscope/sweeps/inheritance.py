@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -74,8 +75,8 @@ def _extended(path: Path, content: Mapping[str, Any], seen: Sequence[Path]) -> P
     if not isinstance(name, str) or not name or "\0" in name:
         raise refusal(EXTENDS, name, "the name of a file, relative to this one")
     other = path.parent / name
-    if not other.exists():
-        raise refusal(EXTENDS, name, f"a file that exists; {str(other)!r} does not")
+    if not os.path.isfile(other):  # noqa: PTH113 (Path.is_file raises where a folder may not be read)
+        raise refusal(EXTENDS, name, f"a file that exists; {str(other)!r} is none")
     if other.resolve() in seen:
         raise refusal(EXTENDS, name, "another file; this one is extended by it already")
     return other

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 import torch
+from polars.datatypes import DataTypeClass
 from torch import Tensor
 
 from iclscope.evaluation.errors_by_length import errors_by_length
@@ -25,7 +26,7 @@ from iclscope.threads import one_thread_per_operation
 from iclscope.training.losses import hinge_loss
 from iclscope.training.state import RUNNING
 
-ColumnTypes = Mapping[str, type[pl.DataType]]
+ColumnTypes = Mapping[str, DataTypeClass]
 """What the columns of the varied settings hold."""
 
 _ALL_RUNS = (
@@ -39,7 +40,7 @@ _ALL_RUNS = (
 )
 
 
-def varied_columns(sweep: Sweep) -> dict[str, type[pl.DataType]]:
+def varied_columns(sweep: Sweep) -> dict[str, DataTypeClass]:
     """The columns of varied settings, those of the tests (``test.alpha``) last, and what they hold.
 
     Whole numbers, real numbers, true or false, and texts are what they are. A setting whose values are of several
@@ -154,14 +155,14 @@ def _rows(
     return pl.DataFrame(data, schema_overrides={**columns, **dict(_ALL_RUNS)})
 
 
-def _cell(value: Any, kind: type[pl.DataType]) -> Any:
+def _cell(value: Any, kind: DataTypeClass) -> Any:
     """A value as its column holds it."""
     if value is None or kind is not pl.String:
         return value
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
-def _column_types(axes: Sequence[Axis], prefix: str = "") -> dict[str, type[pl.DataType]]:
+def _column_types(axes: Sequence[Axis], prefix: str = "") -> dict[str, DataTypeClass]:
     return {
         f"{prefix}{name}": _range_type(values) if isinstance(values, Range) else _list_type(values.values)
         for axis in axes
@@ -169,11 +170,11 @@ def _column_types(axes: Sequence[Axis], prefix: str = "") -> dict[str, type[pl.D
     }
 
 
-def _range_type(values: Range) -> type[pl.DataType]:
+def _range_type(values: Range) -> DataTypeClass:
     return pl.Int64 if values.integer else pl.Float64
 
 
-def _list_type(values: Sequence[Any]) -> type[pl.DataType]:
+def _list_type(values: Sequence[Any]) -> DataTypeClass:
     kinds = {type(value) for value in values if value is not None}
     if kinds == {bool}:
         return pl.Boolean

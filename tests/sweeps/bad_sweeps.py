@@ -257,6 +257,6 @@ BAD_SWEEPS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("extends = 'nothing.yaml'", "a file that exists"),
     ),
     "a file that extends itself": (PATTERNS + "extends: bad.yaml\n", ("extends = 'bad.yaml'", "already")),
-    "a file that extends a folder": (PATTERNS + "extends: .\n", ("a folder",)),
+    "a file that extends a folder": (PATTERNS + "extends: .\n", ("extends = '.'", "a file that exists")),
     "a file that extends a number": (PATTERNS + "extends: 3\n", ("extends = 3", "the name of a file")),
 }
