@@ -128,15 +128,21 @@ def planned_trials(
 
 def _part(settings: Tree, part: str) -> Any:
     """The config of one part of a trial."""
-    own: Tree = settings[part]
-    if part == "evaluation" and isinstance(own.get("on"), Mapping):
-        changed = {
-            name: merged(settings["task"], changes) if isinstance(changes, Mapping) else changes
-            for name, changes in own["on"].items()
-        }
-        own = {**own, "on": changed}
+    own = part_settings(settings, part)
     with inside(part, own):
         return config_from(own, part)
+
+
+def part_settings(settings: Tree, part: str) -> Tree:
+    """The settings of one part of a trial; what is recorded on the way are changes to the task trained on."""
+    own: Tree = settings[part]
+    if part != "evaluation" or not isinstance(own.get("on"), Mapping):
+        return own
+    changed = {
+        name: merged(settings["task"], changes) if isinstance(changes, Mapping) else changes
+        for name, changes in own["on"].items()
+    }
+    return {**own, "on": changed}
 
 
 def _trial(parts: Mapping[str, Any], seed: int) -> Trial:
@@ -194,6 +200,16 @@ def _at(point: Point) -> Iterator[None]:
         raise BadRequest(f"{error} (at {', '.join(named)}{', …' if len(point) > _MOST_NAMED else ''})") from error
 
 
+def check_base(settings: Tree) -> None:
+    """Refuse a setting of what the sweep starts from that no trial has, naming the closest that one has.
+
+    Raises:
+        BadRequest: naming the first unknown setting.
+    """
+    for part, classes in PARTS.items():
+        check_known(part_settings(settings, part), classes, part)
+
+
 def check_varied(settings: Tree, axes: Sequence[Axis]) -> None:
     """Refuse to vary what is not a setting of a trial, naming the closest that is.
 
@@ -209,7 +225,7 @@ def check_varied(settings: Tree, axes: Sequence[Axis]) -> None:
             part, dot, _ = name.partition(".")
             if part not in PARTS or (not dot and not isinstance(value, Mapping)):
                 raise refusal(name, value, _parts_and_the_closest(name, settings))
-            check_known(with_setting(settings, name, value)[part], PARTS[part], part)
+            check_known(part_settings(with_setting(settings, name, value), part), PARTS[part], part)
 
 
 def _parts_and_the_closest(name: str, settings: Tree) -> str:

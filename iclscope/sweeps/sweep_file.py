@@ -18,7 +18,7 @@ from iclscope.sweeps.designs import Design, Grid, design_from
 from iclscope.sweeps.inheritance import read_inherited
 from iclscope.sweeps.known_settings import PARTS
 from iclscope.sweeps.paper_settings import PAPER_NAMES, paper_settings
-from iclscope.sweeps.planned import PlannedTrial, SweepTest, check_varied, planned_trials
+from iclscope.sweeps.planned import PlannedTrial, SweepTest, check_base, check_varied, planned_trials
 from iclscope.sweeps.refusals import check_names, inside, refusal
 from iclscope.sweeps.settings_tree import Tree, check_plain, merged
 
@@ -108,6 +108,8 @@ class Sweep(Settings):
         require(self.paper is not None or self.preset is None, "preset", self.preset, "with a paper only")
         _check_seeds(self.seeds)
         settings, axes = self.settings, self.axes
+        with inside("base"):
+            check_base(settings)
         with inside("vary"):
             check_varied(settings, axes)
             self.design.check(axes)

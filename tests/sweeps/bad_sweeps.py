@@ -57,7 +57,7 @@ BAD_SWEEPS: dict[str, tuple[str, tuple[str, ...]]] = {
     # settings that are not there, or not allowed
     "unknown at the top": ("papers: li2024\n", ("papers = 'li2024'", "did you mean paper?")),
     "unknown part": (PATTERNS + "base: {trainig: {steps: 3}}\n", ("base.trainig", "did you mean training?")),
-    "unknown setting": (PATTERNS + "base: {task: {alhpa: 0.2}}\n", ("task.alhpa = 0.2", "did you mean alpha?")),
+    "unknown setting": (PATTERNS + "base: {task: {alhpa: 0.2}}\n", ("base.task.alhpa = 0.2", "did you mean alpha?")),
     "unknown setting below": (PATTERNS + "base: {task: {shift: {s1: 1}}}\n", ("task.shift.s1 = 1", "did you mean S1?")),
     "unknown schedule": (
         "paper: garg2022\nbase: {training: {schedule: {evry: 3}}}\n",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,18 @@ import polars as pl
 import pytest
 import yaml
 
-from iclscope.sweeps.inheritance import read_inherited
+from iclscope.settings import Settings
+from iclscope.sweeps.axes import Range
+from iclscope.sweeps.inheritance import EXTENDS, MOST_FILES, read_inherited
 from iclscope.sweeps.paper_settings import PAPER_NAMES
+from iclscope.sweeps.planned import MOST_PROMPTS, SweepTest
 from iclscope.sweeps.run_sweep import ROWS, SweepFolder, run_sweep
 from iclscope.sweeps.settings_tree import merged
-from iclscope.sweeps.sweep_file import Sweep, load_sweep
+from iclscope.sweeps.sweep_file import MOST_TESTS, MOST_TRIALS, Sweep, load_sweep
+from iclscope.sweeps.yaml_text import LARGEST_FILE
 
 FOLDER = Path(__file__).parents[2] / "examples" / "sweeps"
+PAGE = (Path(__file__).parents[2] / "docs" / "sweeps.md").read_text(encoding="utf-8")
 EXAMPLES = sorted(FOLDER.glob("*.yaml"))
 TINY_TRAINING = {"steps": 2, "batch_size": 4}
 
@@ -80,3 +86,43 @@ def test_an_example_runs(path: Path, tmp_path: Path) -> None:
         assert rows[name].is_finite().all()
         assert rows[f"{name}_se"].is_finite().all()
     assert rows["diverged_at"].is_null().all()
+
+
+def keys_of(config: type[Settings]) -> set[str]:
+    """The names that a file may use."""
+    return {field.alias or name for name, field in config.model_fields.items()}
+
+
+@pytest.mark.parametrize("keys", [{*keys_of(Sweep), EXTENDS}, keys_of(Range), keys_of(SweepTest)], ids=str)
+def test_the_page_has_a_table_of_just_these_keys(keys: set[str]) -> None:
+    tables = [
+        {
+            key
+            for cell in re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", table, flags=re.MULTILINE)
+            for key in re.findall(r"\w+", cell)
+        }
+        for table in PAGE.split("\n\n")
+        if table.startswith("| Key |")
+    ]
+    assert keys in tables
+
+
+@pytest.mark.parametrize("text", re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL))
+def test_sweeps_of_the_page_are_allowed(text: str, tmp_path: Path) -> None:
+    (tmp_path / "shown.yaml").write_text(text, encoding="utf-8")
+    sweep = load_sweep(tmp_path / "shown.yaml")
+    assert len(list(sweep.trials())) == sweep.count > 1
+
+
+def test_the_refusal_of_the_page_is_what_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text("paper: li2024\nbase: {task: {alhpa: 0.2}}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="alhpa") as refused:
+        load_sweep("mine.yaml")
+    assert f"iclscope: {refused.value}\n" in PAGE
+
+
+def test_limits_of_the_page_are_those_of_the_code() -> None:
+    for number in (MOST_TRIALS, MOST_TESTS, LARGEST_FILE, MOST_PROMPTS):
+        assert f"{number:,}" in PAGE
+    assert f"At most {MOST_FILES} files" in PAGE

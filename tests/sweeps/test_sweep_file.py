@@ -308,6 +308,14 @@ def test_what_is_recorded_is_the_trials_own_task_with_changes() -> None:
         assert planned.trial.evaluation.every == 5
 
 
+def test_how_often_is_recorded_may_be_varied() -> None:
+    base = {"evaluation": {"on": {"unseen": {"tasks": "unseen"}}}}
+    vary = {"evaluation.every": [5, 10], "evaluation.on.unseen.alpha": [0.4]}
+    for planned, every in zip(Sweep(paper="li2024", base=base, vary=vary, seeds=1).trials(), (5, 10), strict=True):
+        assert planned.trial.evaluation.every == every
+        assert planned.trial.evaluation.on == {"unseen": PatternClassification(tasks="unseen", alpha=0.4)}
+
+
 def test_a_target_stops_training_on_what_is_recorded() -> None:
     base = {
         "training": {"target_risk": 0.1},
