@@ -18,6 +18,9 @@ DIGITS = 12
 """Significant digits of numbers from ranges, so that 0.1 + 2·0.1 is the 0.3 that a list would say."""
 
 LARGEST_COUNT = 10**18
+_MOST_ENDS = 1000
+"""Values of a list that are looked at before all trials are."""
+
 _FEW = 8
 """Numbers of a range that are shown one by one."""
 
@@ -136,10 +139,10 @@ class Axis:
         return {name: values[index] for name, values in self.values_of.items()}
 
     def ends(self) -> Iterator[dict[str, Any]]:
-        """The settings at the points that tell whether all are allowed: each of lists, both ends of ranges."""
+        """The settings at points that tell most of whether all are allowed: each of a list, both ends of a range."""
         assert self.size is not None
         listed = any(isinstance(values, Values) for values in self.values_of.values())
-        for index in range(self.size) if listed else (0, self.size - 1):
+        for index in range(self.size) if listed and self.size <= _MOST_ENDS else (0, self.size - 1):
             yield self.at(index)
 
     def drawn(self, share: float) -> dict[str, Any]:

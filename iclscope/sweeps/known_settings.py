@@ -32,6 +32,9 @@ PARTS: dict[str, tuple[type[Settings], ...]] = {
 LARGEST_SIZE = 100_000
 """The largest whole number in a task or a model: no such model fits into memory, but merely checking it may not end."""
 
+LARGEST_NUMBER = 1e30
+"""The largest real number: fourth powers of larger ones, and products of these, may not be finite."""
+
 MOST_PATTERNS = 1000
 """The largest M1, since a pattern task lists its M1(M1 − 1) tasks."""
 
@@ -110,8 +113,7 @@ def _config(part: str, text: str) -> Settings:
     settings: Tree = json.loads(text)
     classes = PARTS[part]
     check_known(settings, classes)
-    if part in ("task", "model"):
-        _check_sizes(settings)
+    _check_sizes(settings, whole=part in ("task", "model"))
     config = config_of(settings, classes, "")(**_made(settings))
     check_unconverted(settings, config.model_dump(mode="json"))
     return config
@@ -131,15 +133,22 @@ def _made(settings: Tree) -> Tree:
     return {**settings, "on": tasks}
 
 
-def _check_sizes(settings: Mapping[str, Any]) -> None:
-    """Refuse sizes at which looking at a task would take hours or all memory."""
+def _check_sizes(settings: Mapping[str, Any], *, whole: bool) -> None:
+    """Refuse numbers at which looking at a config would take hours, all memory, or overflow.
+
+    Args:
+        settings: of one config.
+        whole: whether whole numbers are sizes; steps and seeds are none.
+    """
     for name, value in settings.items():
         if isinstance(value, Mapping):
-            _check_sizes(value)
-        elif isinstance(value, (int, float)) and name[:1].isalpha():
+            _check_sizes(value, whole=whole)
+        elif isinstance(value, int) and whole:
             most = MOST_PATTERNS if name == "M1" else LARGEST_SIZE
-            if isinstance(value, int) and value > most:
+            if value > most:
                 raise refusal(name, value, f"at most {most:,}")
+        elif isinstance(value, float) and abs(value) > LARGEST_NUMBER:
+            raise refusal(name, value, f"at most {LARGEST_NUMBER:g}")
 
 
 def check_unconverted(given: Any, understood: Any, place: str = "") -> None:

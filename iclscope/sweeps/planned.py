@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -194,10 +195,14 @@ def _at(point: Point) -> Iterator[None]:
     try:
         yield
     except BadRequest as error:
-        if not point:
+        about = re.match(rf"({'|'.join(PARTS)}|tests)\b", str(error))
+        part = None if about is None else "task" if about[0] == "tests" else about[0]
+        # What is wrong within one part has nothing to do with what is varied in another.
+        varied = {name: value for name, value in point.items() if part is None or name.partition(".")[0] == part}
+        if not varied:
             raise
-        named = [f"{name} = {shown(value)}" for name, value in islice(point.items(), _MOST_NAMED)]
-        raise BadRequest(f"{error} (at {', '.join(named)}{', …' if len(point) > _MOST_NAMED else ''})") from error
+        named = [f"{name} = {shown(value)}" for name, value in islice(varied.items(), _MOST_NAMED)]
+        raise BadRequest(f"{error} (at {', '.join(named)}{', …' if len(varied) > _MOST_NAMED else ''})") from error
 
 
 def check_base(settings: Tree) -> None:

@@ -102,6 +102,10 @@ BAD_SWEEPS: dict[str, tuple[str, tuple[str, ...]]] = {
         PATTERNS + "base: {model: {width: 1000000000}}\n",
         ("model.width = 1000000000", "100,000"),
     ),
+    "a number whose powers overflow": (
+        "paper: zhang2024\nbase: {model: {initial_scale: 1e300}}\n",
+        ("model.initial_scale = 1e+300", "at most 1e+30"),
+    ),
     # what is varied
     "an unknown varied setting": (
         PATTERNS + "vary: {task.alhpa: [1]}\n",

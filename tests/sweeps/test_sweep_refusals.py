@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import re
 import time
 import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sweeps.bad_sweeps import BAD_SWEEPS
 
 from iclscope.errors import BadRequest
@@ -128,7 +133,7 @@ def test_a_million_trials_are_counted_and_one_more_is_not_allowed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("said", "words"),
     [
         ({"vary": {"task.alpha": [float("nan")]}}, "vary.task.alpha[0] = nan"),
         ({"vary": {"task.alpha": [object()]}}, "vary.task.alpha[0] = <object"),
@@ -139,9 +144,9 @@ def test_a_million_trials_are_counted_and_one_more_is_not_allowed() -> None:
         ({"seed": 3}, "did you mean seeds?"),
     ],
 )
-def test_python_may_say_no_more_than_a_file(settings: dict[str, Any], words: str) -> None:
+def test_python_may_say_no_more_than_a_file(said: dict[str, Any], words: str) -> None:
     with pytest.raises(BadRequest) as refused:
-        Sweep(paper="li2024", **settings)
+        Sweep(paper="li2024", **said)
     assert words in str(refused.value)
 
 
@@ -154,3 +159,85 @@ def test_a_refusal_warns_of_nothing(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert "64 or 128" in refusal(path)
+
+
+WHOLE: dict[str, Any] = {
+    "name": "whole",
+    "question": "Why?",
+    "paper": "garg2022",
+    "preset": "quick",
+    "base": {
+        "task": {"noise": 0.1, "function": "linear"},
+        "model": {"layers": 1},
+        "training": {"steps": 3, "schedule": {"kind": "curriculum", "every": 2}},
+        "evaluation": {"on": {"clean": {"noise": 0}}, "probes": ["squared_error"], "every": 2},
+    },
+    "vary": {
+        "task.x_scale": [1, 2],
+        "training.learning_rate": {"from": 0.001, "to": 0.01, "count": 3, "spacing": "log"},
+    },
+    "together": [{"task.length": [5, 10], "training.batch_size": [4, 8]}],
+    "design": {"kind": "random", "samples": 3, "seed": 1},
+    "seeds": [0, 1],
+    "tests": {"noisy": {"task": {"noise": 1}, "vary": {"y_scale": [1, 2]}, "prompts": 8}},
+}
+HOSTILE = st.sampled_from(
+    [None, True, False, "", "x", "0.8", "1e-3", "../x", 0, -1, 1.5, -0.5, 10**17, 1e300, 1e-300, [], {}, [[]], [{}],
+     {"": 1}, {"kind": "x"}, {"a.b": [1]}, ["x", 1], [1, [2, "3"]], {"from": 0, "to": 1},
+     {"from": 1, "to": 3, "count": 2}]
+)  # fmt: skip
+
+
+def places(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The paths of all values in a tree."""
+    found = [path] if path else []
+    below = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    return found + [place for name, value in below for place in places(value, (*path, name))]
+
+
+@settings(max_examples=400)
+@given(st.lists(st.tuples(st.sampled_from(places(WHOLE)), HOSTILE), min_size=1, max_size=2), st.booleans())
+def test_whatever_stands_anywhere_is_understood_or_refused(
+    changes: list[tuple[tuple[Any, ...], Any]], add: bool
+) -> None:
+    """No other error, and one line."""
+    sweep = copy.deepcopy(WHOLE)
+    for (*way, last), value in changes:
+        below: Any = sweep
+        with contextlib.suppress(KeyError, IndexError, TypeError):  # an earlier change took the place away
+            for name in way:
+                below = below[name]
+            if add and isinstance(below, dict):
+                below[f"{last}x"] = value
+            else:
+                below[last] = value
+    text = ""
+    try:
+        found = Sweep(**sweep)
+        assert len(list(found.trials())) == found.count
+    except BadRequest as refused:
+        text = str(refused)
+    assert text == "" or re.fullmatch(r"[\w(].* is not allowed.+", text), text
+
+
+def test_the_whole_sweep_is_allowed() -> None:
+    """Or nothing of the test above would be about the change."""
+    assert len(list(Sweep(**WHOLE).trials())) == 6
+
+
+@pytest.mark.parametrize(
+    ("vary", "base", "end"),
+    [
+        ({"task.alpha": [0.5, 2]}, {}, "less than or equal to 1 (at task.alpha = 2)"),
+        (
+            {"training.steps": [5]},
+            {"task": {"alpha": 2}},
+            "task.alpha = 2 is not allowed: Input should be less than or equal to 1",
+        ),
+        ({"training.steps": [5], "task.d_X": [31]}, {}, "the model's (at training.steps = 5, task.d_X = 31)"),
+    ],
+)
+def test_a_refusal_names_the_point_that_it_is_about(vary: dict[str, Any], base: dict[str, Any], end: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        Sweep(paper="li2024", base=base, vary=vary)
+    assert str(refused.value).endswith(end)
