@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,8 @@ def test_commands_of_the_readme_work(words: list[str], tmp_path: Path) -> None:
         model = icl.models.GPT2Transformer(d_X=5, positions=2 * task.points)
         model.trained_on = (task,)
         model.save_pretrained(tmp_path / words[2])
+    if words[1] == "sweep":
+        shutil.copytree(ROOT / "examples", tmp_path / "examples")
     found = run(sys.executable, "-m", "iclscope.cli.main", *words[1:], cwd=tmp_path)
     assert found.returncode == 0, found.stderr
     assert found.stderr == ""

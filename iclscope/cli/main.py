@@ -15,6 +15,7 @@ from iclscope.cli.evaluate import evaluate_command
 from iclscope.cli.list import list_command
 from iclscope.cli.predict import predict_app
 from iclscope.cli.reproduce import reproduce_command
+from iclscope.cli.sweep import sweep_command
 from iclscope.errors import BadRequest
 
 BAD_REQUEST, INTERRUPTED = 2, 130
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.command("reproduce")(reproduce_command)
 app.command("evaluate")(evaluate_command)
 app.add_typer(predict_app, name="predict")
+app.command("sweep")(sweep_command)
 app.command("list")(list_command)
 
 

@@ -108,7 +108,7 @@ def baseline_errors_by_length(
 
 def _tests(task: FunctionClass, lengths: Collection[int] | None) -> Iterator[tuple[FunctionClass, tuple[int, ...]]]:
     """The tasks to evaluate on, each with the lengths that it answers for."""
-    _check_sizes(task)
+    check_sizes(task)
     there = context_lengths(task)
     wanted = tuple(there) if lengths is None else tuple(sorted(set(lengths)))
     require(len(wanted) > 0, "lengths", wanted, "at least one")
@@ -120,8 +120,12 @@ def _tests(task: FunctionClass, lengths: Collection[int] | None) -> Iterator[tup
         yield from ((task.replace(length=length), (length,)) for length in wanted)
 
 
-def _check_sizes(task: FunctionClass) -> None:
-    """Refuse numbers whose squares single precision cannot hold; the errors would not be finite."""
+def check_sizes(task: FunctionClass) -> None:
+    """Refuse numbers whose squares single precision cannot hold; the errors would not be finite.
+
+    Raises:
+        BadRequest: naming the setting of the task.
+    """
     for name, value in (("x_scale", task.x_scale), ("y_scale", task.y_scale), ("noise", task.noise)):
         require(value == 0 or _SMALLEST <= value <= _LARGEST, name, value, f"{_SMALLEST:g} to {_LARGEST:g}")
     allowed = f"{_SMALLEST**2:g} to {_LARGEST**2:g}; x_scale or y_scale is too far from 1"

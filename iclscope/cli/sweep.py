@@ -1,0 +1,171 @@
+"""``iclscope sweep``: the trials that a file describes, trained and tested."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+import torch
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.status import Status
+from rich.table import Table
+
+from iclscope.errors import require
+from iclscope.report import format_number
+from iclscope.reproduction.environment import DEVICES, chosen_device
+from iclscope.sweeps.calibration import Estimate, estimate
+from iclscope.sweeps.designs import Grid
+from iclscope.sweeps.local import step_cost
+from iclscope.sweeps.overview import Overview, overview
+from iclscope.sweeps.planned import PlannedTrial, SweepTest
+from iclscope.sweeps.refusals import inside
+from iclscope.sweeps.run_sweep import ROWS, SweepFolder, run_sweep
+from iclscope.sweeps.sweep_file import Sweep, load_sweep
+
+ENGINES = ("local",)
+_MOST_WARNINGS = 3
+
+
+def sweep_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="What to train and test (docs/sweeps.md).")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check every trial and say how many there are and how long they take.")
+    ] = False,
+    engine: Annotated[str, typer.Option(metavar="|".join(ENGINES), help="What trains.")] = "local",
+    device: Annotated[str, typer.Option(metavar="|".join(DEVICES), help="Where to train.")] = "auto",
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default: results/sweeps/NAME.")] = None,
+) -> None:
+    """Train and test every trial that a sweep file describes.
+
+    What DIR already holds is kept: an interrupted command, run again, trains only what is missing.
+    """
+    require(engine in ENGINES, "--engine", engine, ", ".join(ENGINES))
+    where = chosen_device(device)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    with _warnings_told():
+        sweep = load_sweep(file)
+        folder = SweepFolder(out if out is not None else Path("results") / "sweeps" / sweep.name, sweep.name)
+        if dry_run:
+            with _waiting("Checking every trial"):
+                found = overview(sweep, where)
+            with _waiting("Timing a few steps"), inside(str(file), {}):
+                expected = estimate(found, device=where)
+            _describe(console, sweep, found)
+            console.print(_time_text(expected))
+            console.print(f"Nothing was trained. Without --dry-run, results go to {folder.path}.")
+            return
+        with _waiting("Checking every trial"):
+            planned = list({one.trial.hash: one for one in sweep.trials()}.values())
+    try:
+        rows = _run(console, sweep, planned, folder, where)
+    except KeyboardInterrupt:
+        left = len(folder.store.missing([one.trial for one in planned]))
+        done = f"{len(planned) - left:,} of {len(planned):,} trials are trained"
+        console.print(f"Interrupted. {done}; the same command goes on from there.")
+        raise
+    diverged = rows.filter(rows["diverged_at"].is_not_null())["trial"].n_unique()
+    lost = f", {diverged:,} of which diverged" if diverged else ""
+    console.print(f"{sweep.name}: {_counted(len(planned), 'trial')}{lost}, {_counted(rows.height, 'row')}")
+    console.print(f"Rows: {folder.path / ROWS}")
+
+
+def _run(
+    console: Console, sweep: Sweep, planned: list[PlannedTrial], folder: SweepFolder, device: torch.device
+) -> pl.DataFrame:
+    """Train and test, with a bar on a terminal and silence elsewhere."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    missing = folder.store.missing([one.trial for one in planned])
+    total = sum(trial.training.steps * step_cost(trial) for trial in missing)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # told when the trials were checked
+        if not console.is_terminal or total == 0:
+            return run_sweep(sweep, planned, folder, device=device)
+        with Progress(*columns, console=console, transient=True) as progress:
+            bar = progress.add_task("training", total=total)
+            return run_sweep(sweep, planned, folder, device=device, on_step=lambda made: progress.advance(bar, made))
+
+
+def _waiting(text: str) -> Status:
+    """What is being done, on a terminal only."""
+    return Console(stderr=True).status(text)
+
+
+@contextmanager
+def _warnings_told() -> Iterator[None]:
+    """Print warnings as lines of their own, each once, instead of Python's way."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    texts = list(dict.fromkeys(str(warning.message) for warning in caught))
+    for text in texts[:_MOST_WARNINGS]:
+        typer.echo(f"warning: {' '.join(text.split())}", err=True)
+    if len(texts) > _MOST_WARNINGS:
+        typer.echo(f"warning: and {len(texts) - _MOST_WARNINGS:,} more like these", err=True)
+
+
+def _describe(console: Console, sweep: Sweep, found: Overview) -> None:
+    """What would be trained and tested."""
+    same = f" ({found.different:,} different)" if found.different < found.trials else ""
+    groups = f"{_counted(found.groups, 'group')} of {_counted(len(found.shapes), 'shape')}"
+    console.print(f"{sweep.name}: {_counted(found.trials, 'trial')}{same}, trained in {groups}")
+    if sweep.question:
+        console.print(" ".join(sweep.question.split()))
+    table = Table("varied", "values", box=None, header_style="bold")
+    for axis in sweep.axes:
+        table.add_row(", ".join(axis.settings), axis.text())
+    seeds = sweep.seed_list
+    table.add_row(
+        "seed", f"{seeds[0]} … {seeds[-1]}" if isinstance(seeds, range) and len(seeds) > 1 else _listed(seeds)
+    )
+    if not isinstance(sweep.design, Grid):
+        table.add_row("design", f"{sweep.design.samples:,} {sweep.design.kind} points, seed {sweep.design.seed}")
+    for name, test in sweep.tests.items():
+        table.add_row(f"test {name}", _test_text(test))
+    console.print(table)
+
+
+def _test_text(test: SweepTest) -> str:
+    """What a test changes and varies, in a line."""
+    changes = [f"{name} = {value}" for name, value in test.task.items()]
+    varied = [f"{', '.join(axis.settings)}: {axis.text()}" for axis in test.axes]
+    prompts = [f"{test.prompts:,} prompts"] if test.prompts is not None else []
+    return "; ".join([", ".join(changes) or "the task trained on", *varied, *prompts])
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def _listed(values: Sequence[int]) -> str:
+    """At most ten numbers."""
+    return ", ".join(str(value) for value in values[:10]) + (", …" if len(values) > 10 else "")
+
+
+def _time_text(expected: Estimate) -> str:
+    """The estimate, and what it rests on."""
+    workers = "1 core" if expected.workers == 1 else f"{expected.workers} cores"
+    kinds = (
+        f"{expected.timed} of {expected.kinds} kinds of groups timed" if expected.kinds > 1 else "timed on one group"
+    )
+    step = f"{format_number(expected.step_seconds * 1e3)} ms per step and run"
+    return f"Estimated time: about {_duration_text(expected.seconds)} on {workers} ({kinds}; {step})"
+
+
+def _duration_text(seconds: float) -> str:
+    """A time to two figures, in the unit that suits it."""
+    for unit, length in (("days", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
+        if seconds >= 1.5 * length or unit == "s":
+            return f"{float(f'{max(seconds, 0.1) / length:.2g}'):,g} {unit}"
+    raise AssertionError

@@ -1,0 +1,247 @@
+"""A trial of a sweep: what is trained, which settings were varied to get it, and what it is tested on afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from itertools import islice
+from typing import Any, NamedTuple
+
+from pydantic import ConfigDict, Field, model_validator
+
+from iclscope.errors import BadRequest, require
+from iclscope.evaluation.errors_by_length import check_sizes
+from iclscope.experiments.trial import SCIENCE_VERSION, Trial
+from iclscope.settings import Settings
+from iclscope.sweeps.axes import Axis, axes_from
+from iclscope.sweeps.designs import Grid, Point
+from iclscope.sweeps.known_settings import PARTS, check_known, config_from, config_of
+from iclscope.sweeps.refusals import closest_of, inside, refusal, shown
+from iclscope.sweeps.settings_tree import Tree, merged, with_setting
+from iclscope.tasks import FunctionClass, PatternClassification, Task
+
+MOST_PROMPTS = 1_000_000
+PROMPTS_OF_PATTERNS, PROMPTS_OF_OTHERS = 4096, 1280
+"""Test prompts per run where none are given: those of our quick preset, and those of Garg 2022."""
+
+_MOST_NAMED = 4
+"""Varied settings that a refusal names."""
+
+
+class SweepTest(Settings):
+    """What a trained model is tested on: the task that it was trained on, with changes."""
+
+    model_config = ConfigDict(strict=True)
+
+    task: dict[str, Any] = Field(default_factory=dict, description="changes to the task trained on; none: that task")
+    vary: dict[str, Any] = Field(
+        default_factory=dict,
+        description="settings of the test's task (`alpha`, `shift.S1`) → list of values or range: one test for each "
+        "combination",
+    )
+    prompts: int | None = Field(
+        None, ge=2, le=MOST_PROMPTS, description="test prompts per run; None: 4,096 on patterns, 1,280 on other tasks"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> SweepTest:
+        Grid().check(self.axes)
+        return self
+
+    @cached_property
+    def axes(self) -> Sequence[Axis]:
+        """What the test itself varies."""
+        return axes_from(self.vary)
+
+    @property
+    def count(self) -> int:
+        """How many tests this is."""
+        return Grid().count(self.axes)
+
+
+class PlannedTest(NamedTuple):
+    """One test of a trained model.
+
+    Attributes:
+        name: its name in the sweep.
+        task: what the model is tested on.
+        prompts: test prompts per run.
+        varied: settings of the task that the test varies, ``test.alpha`` → value.
+    """
+
+    name: str
+    task: Task
+    prompts: int
+    varied: Mapping[str, Any]
+
+    @property
+    def hash(self) -> str:
+        """A name for what is asked: equal task and prompts, equal hash, whatever the test is called."""
+        asked = {"task": self.task.model_dump(mode="json"), "prompts": self.prompts, "science_version": SCIENCE_VERSION}
+        text = json.dumps(asked, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+class PlannedTrial(NamedTuple):
+    """One trial of a sweep.
+
+    Attributes:
+        trial: what is trained.
+        varied: the varied settings by their dotted names, and their values.
+        tests: what the trained model is tested on.
+    """
+
+    trial: Trial
+    varied: Mapping[str, Any]
+    tests: Sequence[PlannedTest]
+
+
+def planned_trials(
+    settings: Tree, point: Point, seeds: Sequence[int], tests: Mapping[str, SweepTest]
+) -> list[PlannedTrial]:
+    """The trials of one point, one per seed, with all that can be refused before training.
+
+    Args:
+        settings: what the sweep starts from: task, model, training, evaluation.
+        point: the varied settings.
+        seeds: the seeds.
+        tests: by name.
+
+    Raises:
+        BadRequest: naming the setting, and the point if anything varies.
+    """
+    for name, value in point.items():
+        settings = with_setting(settings, name, value)
+    with _at(point):
+        parts = {part: _part(settings, part) for part in PARTS}
+        tested = [test for name, about in tests.items() for test in _planned_tests(name, about, settings)]
+        first = _trial(parts, seeds[0])
+        for test in tested:
+            with inside(f"tests.{test.name}.task", dict(test.task)):
+                _check_test(test, first)
+    others = (Trial(**parts, seed=seed) for seed in seeds[1:])
+    return [PlannedTrial(trial, point, tested) for trial in (first, *others)]
+
+
+def _part(settings: Tree, part: str) -> Any:
+    """The config of one part of a trial."""
+    own = part_settings(settings, part)
+    with inside(part, own):
+        return config_from(own, part)
+
+
+def part_settings(settings: Tree, part: str) -> Tree:
+    """The settings of one part of a trial; what is recorded on the way are changes to the task trained on."""
+    own: Tree = settings[part]
+    if part != "evaluation" or not isinstance(own.get("on"), Mapping):
+        return own
+    changed = {
+        name: merged(settings["task"], changes) if isinstance(changes, Mapping) else changes
+        for name, changes in own["on"].items()
+    }
+    return {**own, "on": changed}
+
+
+def _trial(parts: Mapping[str, Any], seed: int) -> Trial:
+    """A trial, its refusals named by the part that they are about."""
+    try:
+        return Trial(**parts, seed=seed)
+    except BadRequest as error:
+        name = str(error).partition(" = ")[0]
+        homes = [part for part in PARTS if name in type(parts[part]).model_fields]
+        if len(homes) != 1:
+            raise
+        raise BadRequest(f"{homes[0]}.{error}") from error
+
+
+def _planned_tests(name: str, about: SweepTest, settings: Tree) -> Iterator[PlannedTest]:
+    """The tests that one entry of a sweep asks for."""
+    under = dict(settings["task"])
+    if under.get("kind") == "orthonormal_features":
+        under["expectation"] = "sampled"  # tests are on single prompts, whatever training averages over
+    task_settings = merged(under, about.task)
+    for point in Grid().points(about.axes):
+        changed = task_settings
+        for setting, value in point.items():
+            changed = with_setting(changed, setting, value)
+        with inside(f"tests.{name}.task", changed):
+            task = config_from(changed, "task")
+        prompts = PROMPTS_OF_PATTERNS if isinstance(task, PatternClassification) else PROMPTS_OF_OTHERS
+        varied = {f"test.{setting}": value for setting, value in point.items()}
+        yield PlannedTest(name, task, about.prompts or prompts, varied)
+
+
+def _check_test(test: PlannedTest, trial: Trial) -> None:
+    """Refuse a test that the trained model could not be asked."""
+    trial.model.check_task(test.task)
+    task, own = test.task, trial.task
+    if isinstance(task, PatternClassification) and isinstance(own, PatternClassification):
+        asked, known = (task.M1, task.M2), (own.M1, own.M2)
+        allowed = f"{known}, those trained on: another number of patterns means other patterns"
+        require(asked == known, "(M1, M2)", asked, allowed)
+    if task.kind == "orthonormal_features":
+        require(task.expectation == "sampled", "expectation", task.expectation, "sampled: tests are on single prompts")
+    if isinstance(task, FunctionClass):
+        check_sizes(task)
+
+
+@contextmanager
+def _at(point: Point) -> Iterator[None]:
+    """Let refusals of the block say at which values of the varied settings they are."""
+    try:
+        yield
+    except BadRequest as error:
+        about = re.match(rf"({'|'.join(PARTS)}|tests)\b", str(error))
+        part = None if about is None else "task" if about[0] == "tests" else about[0]
+        # What is wrong within one part has nothing to do with what is varied in another.
+        varied = {name: value for name, value in point.items() if part is None or name.partition(".")[0] == part}
+        if not varied:
+            raise
+        named = [f"{name} = {shown(value)}" for name, value in islice(varied.items(), _MOST_NAMED)]
+        raise BadRequest(f"{error} (at {', '.join(named)}{', …' if len(varied) > _MOST_NAMED else ''})") from error
+
+
+def check_base(settings: Tree) -> None:
+    """Refuse a setting of what the sweep starts from that no trial has, naming the closest that one has.
+
+    Raises:
+        BadRequest: naming the first unknown setting.
+    """
+    for part, classes in PARTS.items():
+        check_known(part_settings(settings, part), classes, part)
+
+
+def check_varied(settings: Tree, axes: Sequence[Axis]) -> None:
+    """Refuse to vary what is not a setting of a trial, naming the closest that is.
+
+    Args:
+        settings: what the sweep starts from.
+        axes: what is varied.
+
+    Raises:
+        BadRequest: naming the first unknown setting.
+    """
+    for axis in axes:
+        for name, value in axis.drawn(0.0).items():
+            part, dot, _ = name.partition(".")
+            if part not in PARTS or (not dot and not isinstance(value, Mapping)):
+                raise refusal(name, value, _parts_and_the_closest(name, settings))
+            check_known(part_settings(with_setting(settings, name, value), part), PARTS[part], part)
+
+
+def _parts_and_the_closest(name: str, settings: Tree) -> str:
+    """What may stand before the dot, and what an unknown name may have meant."""
+    there = [f"{part}.{setting}" for part in PARTS for setting in _settings_of(settings[part], part)]
+    same = [known for known in there if known.partition(".")[2] == name.rpartition(".")[2]]
+    closest = same[0] if same else closest_of(name, there)
+    advice = f"; did you mean {closest}?" if closest else ""
+    return f"a setting of {', '.join(PARTS)}, as task.length{advice}"
+
+
+def _settings_of(settings: Tree, part: str) -> Sequence[str]:
+    """The settings that one part of a trial has."""
+    return list(config_of(settings, PARTS[part], part).model_fields)

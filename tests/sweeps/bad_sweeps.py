@@ -1,0 +1,266 @@
+"""Sweep files that must be refused, and what the refusal must name; for `load_sweep` and for the command line."""
+
+from __future__ import annotations
+
+PATTERNS = "paper: li2024\n"
+
+# What the file says → words that the one line must hold: the key, the value, what is allowed.
+BAD_SWEEPS: dict[str, tuple[str, tuple[str, ...]]] = {
+    # YAML that a sweep file has no use for
+    "bomb of aliases": (
+        "a: &a [x, x]\n" + "".join(f"{b}: &{b} [*{a}, *{a}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)),
+        ("a = '&a'", "no anchor"),
+    ),
+    "anchor on a key": ("&k paper: li2024\n", ("key of the top level", "'paper'")),
+    "alias alone": (PATTERNS + "vary: {task.alpha: *other}\n", ("vary.task.alpha = '*other'", "no alias")),
+    "merge key": (PATTERNS + "vary: {<<: {task.alpha: [1]}}\n", ("vary.<<.task.alpha", "from")),
+    "python tag": ("paper: !!python/object/apply:os.system [ls]\n", ("paper = ", "python/object", "no tag")),
+    "string tag": (PATTERNS + "seeds: !!int '3'\n", ("seeds = ", "no tag")),
+    "key twice": (PATTERNS + "seeds: 2\nseeds: 3\n", ("seeds, given twice (line 3)", "each key once")),
+    "varied twice in YAML": (
+        PATTERNS + "vary:\n  task.alpha: [0.1]\n  task.alpha: [0.2]\n",
+        ("vary.task.alpha", "twice"),
+    ),
+    "deep nesting": ("a: " + "[" * 60_000, ("nested 17 levels", "at most 16")),
+    "deep mappings": ("{a: " * 60_000, ("a.a.a", "nested 17 levels")),
+    "two documents": (PATTERNS + "---\npaper: garg2022\n", ("second document",)),
+    "not YAML": ("paper: [li2024\n", ("is not YAML",)),
+    "a tab": ("base:\n\ttask: {}\n", ("line 2", "not YAML")),
+    "control characters": ("paper: li2024\x07\n", ("not YAML",)),
+    "control characters in a key": ('"\\e[2J": 1\n', ("key of the top level", "printable")),
+    "a list at the top": ("- paper: li2024\n", ("top level", "a mapping")),
+    "a text at the top": ("li2024\n", ("top level", "'li2024'", "a mapping")),
+    "nothing": ("# only a comment\n", ("top level", "None", "a mapping")),
+    "a key that is a list": ("? [a, b]\n: 1\n", ("a key of the top level", "a text")),
+    # numbers that are none
+    "nan": (PATTERNS + "vary: {task.alpha: [0.1, .nan]}\n", ("vary.task.alpha[1] = .nan", "finite")),
+    "inf": (PATTERNS + "base: {training: {learning_rate: .inf}}\n", ("base.training.learning_rate = .inf", "finite")),
+    "too large": (PATTERNS + "vary: {task.beta: [1e400]}\n", ("vary.task.beta[0] = '1e400'", "finite", "too large")),
+    "nan as a word": (PATTERNS + "vary: {task.beta: [nan]}\n", ("task.beta = 'nan'",)),
+    "a number in quotes": (PATTERNS + "vary: {task.alpha: ['0.8']}\n", ("task.alpha = '0.8'", "without quotes, 0.8")),
+    "an integer in quotes": (PATTERNS + "base: {task: {M1: '6'}}\n", ("task.M1 = '6'", "without quotes, 6")),
+    "an underscore": (PATTERNS + "base: {training: {steps: 1_000}}\n", ("training.steps = '1_000'", "1000")),
+    "hexadecimal": (PATTERNS + "base: {training: {steps: 0x10}}\n", ("training.steps = '0x10'", "integer")),
+    "a sexagesimal": (PATTERNS + "base: {training: {steps: 1:30}}\n", ("training.steps = '1:30'", "integer")),
+    "a decimal comma": (PATTERNS + "vary: {task.alpha: ['0,8']}\n", ("task.alpha = '0,8'", "number")),
+    "true as a number": (PATTERNS + "base: {task: {beta: true}}\n", ("task.beta = True", "a number")),
+    "true as an integer": (PATTERNS + "vary: {model.width: [true]}\n", ("model.width = True", "a number")),
+    "yes for true": (
+        PATTERNS + "base: {training: {rate_decay: yes}}\n",
+        ("training.rate_decay = 'yes'", "true or false"),
+    ),
+    "1 for true": (PATTERNS + "base: {training: {rate_decay: 1}}\n", ("training.rate_decay = 1", "true or false")),
+    "half a step": (PATTERNS + "base: {training: {steps: 2.5}}\n", ("training.steps = 2.5", "integer")),
+    "many digits": (PATTERNS + f"seeds: [{'9' * 9000}]\n", ("seeds[0] = '999", "at most 18 digits")),
+    "null for a number": (PATTERNS + "base: {task: {alpha: }}\n", ("task.alpha = None", "number")),
+    "a number in a pair in quotes": (PATTERNS + "vary: {task.length: [[2, '20']]}\n", ("task.length[1] = '20'", "20")),
+    # settings that are not there, or not allowed
+    "unknown at the top": ("papers: li2024\n", ("papers = 'li2024'", "did you mean paper?")),
+    "unknown part": (PATTERNS + "base: {trainig: {steps: 3}}\n", ("base.trainig", "did you mean training?")),
+    "unknown setting": (PATTERNS + "base: {task: {alhpa: 0.2}}\n", ("base.task.alhpa = 0.2", "did you mean alpha?")),
+    "unknown setting below": (PATTERNS + "base: {task: {shift: {s1: 1}}}\n", ("task.shift.s1 = 1", "did you mean S1?")),
+    "unknown schedule": (
+        "paper: garg2022\nbase: {training: {schedule: {evry: 3}}}\n",
+        ("training.schedule.evry = 3", "did you mean every?"),
+    ),
+    "unknown kind": (PATTERNS + "base: {task: {kind: pattern}}\n", ("task.kind = 'pattern'", "did you mean patterns?")),
+    "another kind's setting": (PATTERNS + "base: {model: {layers: 3}}\n", ("model.layers = 3", "width")),
+    "no task": ("base: {model: {kind: softmax_relu}}\n", ("base.task = {}", "where no paper gives them")),
+    "no kind": ("base: {task: {alpha: 1}, model: {width: 2}}\n", ("task.kind = None", "patterns")),
+    "unknown paper": ("paper: li2025\n", ("paper = 'li2025'", "did you mean li2024?")),
+    "unknown figure": (PATTERNS + "figure: atention\n", ("figure = 'atention'", "attention")),
+    "unknown preset": (PATTERNS + "preset: huge\n", ("preset = 'huge'", "quick, lab, paper")),
+    "a figure of no paper": ("figure: attention\n", ("figure = 'attention'", "with a paper")),
+    "out of range": (PATTERNS + "vary: {task.alpha: [0.2, 1.2]}\n", ("task.alpha = 1.2", "(at task.alpha = 1.2)")),
+    "a wrong word": (
+        PATTERNS + "base: {training: {optimizer: sdg}}\n",
+        ("training.optimizer = 'sdg'", "'sgd' or 'adam'"),
+    ),
+    "sizes that do not fit": (PATTERNS + "vary: {task.M2: [24, 25]}\n", ("task: M1 + M2 = 31", "(at task.M2 = 25)")),
+    "dimensions that do not fit": (PATTERNS + "vary: {task.d_X: [30, 40]}\n", ("(d_X, d_Y)", "(at task.d_X = 40)")),
+    "a loss that does not fit": (
+        "paper: garg2022\nbase: {training: {loss: hinge}}\n",
+        ("training.loss = 'hinge'", "squared"),
+    ),
+    "a target without a record": (
+        PATTERNS + "base: {training: {target_risk: 0.1}}\n",
+        ("training.target_risk = 0.1", "None"),
+    ),
+    "a bad record": (
+        PATTERNS + "base: {evaluation: {on: {unseen: {tasks: unsen}}}}\n",
+        ("evaluation.on.unseen.tasks = 'unsen'", "'unseen'"),
+    ),
+    "a record of nothing": (
+        PATTERNS + "base: {evaluation: {on: {unseen: 3}}}\n",
+        ("evaluation.on.unseen = 3", "changes"),
+    ),
+    "too many patterns to list": (
+        PATTERNS + "base: {task: {M1: 100000, d_X: 100024}}\n",
+        ("task.M1 = 100000", "1,000"),
+    ),
+    "a size beyond memory": (
+        PATTERNS + "base: {model: {width: 1000000000}}\n",
+        ("model.width = 1000000000", "100,000"),
+    ),
+    "a number whose powers overflow": (
+        "paper: zhang2024\nbase: {model: {initial_scale: 1e300}}\n",
+        ("model.initial_scale = 1e+300", "at most 1e+30"),
+    ),
+    # what is varied
+    "an unknown varied setting": (
+        PATTERNS + "vary: {task.alhpa: [1]}\n",
+        ("vary.task.alhpa = 1", "did you mean alpha?"),
+    ),
+    "a varied setting without its part": (
+        PATTERNS + "vary: {alpha: [1]}\n",
+        ("vary.alpha = 1", "did you mean task.alpha?"),
+    ),
+    "a varied setting of no part": (
+        PATTERNS + "vary: {tsk.alpha: [1]}\n",
+        ("vary.tsk.alpha = 1", "did you mean task.alpha?"),
+    ),
+    "a varied seed": (PATTERNS + "vary: {seed: [1, 2]}\n", ("vary.seed = 1", "a setting of task")),
+    "an empty list": (PATTERNS + "vary: {task.alpha: []}\n", ("vary.task.alpha = []", "at least one")),
+    "no list": (PATTERNS + "vary: {task.alpha: 0.3}\n", ("vary.task.alpha = 0.3", "a list of values, or a range")),
+    "no values": (PATTERNS + "vary: {task.alpha: }\n", ("vary.task.alpha = None", "a list of values, or a range")),
+    "nothing but a list": (PATTERNS + "vary: [task.alpha]\n", ("vary = ['task.alpha']", "settings by name")),
+    "a value twice": (PATTERNS + "vary: {task.beta: [1, 2, 1.0]}\n", ("vary.task.beta = 1.0", "each value once")),
+    "a setting twice": (
+        PATTERNS + "vary: {task.alpha: [0.1]}\ntogether: [{task.alpha: [0.2], task.beta: [1]}]\n",
+        ("task.alpha", "varied already"),
+    ),
+    "a part of a setting": (
+        PATTERNS + "vary: {task.shift: [null], task.shift.S1: [1]}\n",
+        ("task.shift.S1", "already"),
+    ),
+    "unequal lists together": (
+        PATTERNS + "together: [{task.alpha: [0.1, 0.2], task.beta: [1]}]\n",
+        ("number of values in together[0]", "equally many"),
+    ),
+    "one alone together": (PATTERNS + "together: [{task.alpha: [0.1]}]\n", ("together[0]", "two settings or more")),
+    "a range without an end": (PATTERNS + "vary: {task.alpha: {from: 0, count: 3}}\n", ("vary.task.alpha", "with to")),
+    "a range without a count": (PATTERNS + "vary: {task.alpha: {from: 0, to: 1}}\n", ("task.alpha", "without a count")),
+    "a range backwards": (
+        PATTERNS + "vary: {task.alpha: {from: 1, to: 0, count: 3}}\n",
+        ("vary.task.alpha.to = 0", "more"),
+    ),
+    "a range of one": (PATTERNS + "vary: {task.alpha: {from: 0, to: 1, count: 1}}\n", ("vary.task.alpha.count = 1",)),
+    "a log range from 0": (
+        PATTERNS + "vary: {task.beta: {from: 0, to: 1, count: 3, spacing: log}}\n",
+        ("vary.task.beta.from = 0", "positive"),
+    ),
+    "a spacing that is none": (
+        PATTERNS + "vary: {task.beta: {from: 1, to: 2, count: 3, spacing: lin}}\n",
+        ("vary.task.beta.spacing = 'lin'", "'linear' or 'log'"),
+    ),
+    "an end in quotes": (
+        PATTERNS + "vary: {task.beta: {from: '1', to: 2, count: 3}}\n",
+        ("vary.task.beta.from = '1'",),
+    ),
+    "an unknown key of a range": (
+        PATTERNS + "vary: {task.beta: {from: 1, to: 2, cout: 3}}\n",
+        ("vary.task.beta.cout = 3", "did you mean count?"),
+    ),
+    "fewer integers than asked": (
+        PATTERNS + "vary: {task.length: {from: 1, to: 4, count: 9, integer: true}}\n",
+        ("vary.task.length.count = 9", "at most 4"),
+    ),
+    "integers that fall together": (
+        PATTERNS + "vary: {task.length: {from: 1, to: 99, count: 40, spacing: log, integer: true}}\n",
+        ("vary.task.length.count = 40", "fewer"),
+    ),
+    # designs, seeds, counts
+    "10^9 trials": (
+        PATTERNS
+        + "seeds: 1\nvary:\n"
+        + "".join(f"  task.{name}: {{from: 0.1, to: 0.9, count: 1000}}\n" for name in ("alpha", "beta", "K")),
+        ("number of trials = 1,000,000,000", "1,000 × 1,000 × 1,000 points", "at most 1,000,000"),
+    ),
+    "10^9 samples": (
+        PATTERNS + "seeds: 1\ndesign: {kind: random, samples: 1000000000}\nvary: {task.alpha: {from: 0, to: 1}}\n",
+        ("number of trials = 1,000,000,000", "at most 1,000,000"),
+    ),
+    "10^88 trials": (
+        PATTERNS
+        + f"seeds: {10**17}\nvary:\n"
+        + "".join(f"  task.{name}: {{from: 1, to: 2, count: {10**17}}}\n" for name in ("beta", "K", "q_norm"))
+        + f"  training.learning_rate: {{from: 1, to: 2, count: {10**17}}}\n",
+        ("number of trials = about 10^8", "at most 1,000,000"),
+    ),
+    "10^12 seeds": (PATTERNS + "seeds: 1000000000000\n", ("number of trials = 1,000,000,000,000",)),
+    "no seeds": (PATTERNS + "seeds: 0\n", ("seeds = 0", "at least 1")),
+    "an empty list of seeds": (PATTERNS + "seeds: []\n", ("seeds = []", "at least one")),
+    "a seed twice": (PATTERNS + "seeds: [1, 2, 1]\n", ("seeds = [1, 2, 1]", "once")),
+    "a negative seed": (PATTERNS + "seeds: [-1]\n", ("seeds = -1", "0 to 2⁶³")),
+    "seeds in quotes": (PATTERNS + "seeds: '3'\n", ("seeds = '3'", "integer")),
+    "an unknown design": (PATTERNS + "design: sobel\n", ("design = 'sobel'", "did you mean sobol?")),
+    "a design without samples": (PATTERNS + "design: random\n", ("design = 'random'", "samples")),
+    "a Sobol design that is unbalanced": (
+        PATTERNS + "design: {kind: sobol, samples: 100}\nvary: {task.alpha: {from: 0, to: 1}}\n",
+        ("design.samples = 100", "64 or 128"),
+    ),
+    "samples in quotes": (PATTERNS + "design: {kind: random, samples: '9'}\n", ("design.samples = '9'", "integer")),
+    "an unknown key of a design": (
+        PATTERNS + "design: {kind: random, samples: 9, sed: 1}\n",
+        ("design.sed = 1", "did you mean seed?"),
+    ),
+    "samples of a grid": (PATTERNS + "design: {kind: grid, samples: 9}\n", ("design.samples = 9", "kind")),
+    "a drawn design of nothing": (PATTERNS + "design: {kind: random, samples: 9}\n", ("number of axes = 0",)),
+    # names and tests
+    "a name with a slash": (PATTERNS + "name: a/b\n", ("name = 'a/b'", "letters, digits")),
+    "a name that climbs": (PATTERNS + "name: ..\n", ("name = '..'", "letters, digits")),
+    "a name with two dots": (PATTERNS + "name: a..b\n", ("name = 'a..b'", "single dots")),
+    "an empty name": (PATTERNS + "name: ''\n", ("name = ''", "letters, digits")),
+    "a name that is a number": (PATTERNS + "name: 3\n", ("name = 3", "a text")),
+    "a name that is long": (PATTERNS + f"name: {'a' * 101}\n", ("name = 'aaa", "up to 100")),
+    "a test's name with a slash": (PATTERNS + "tests: {../x: {}}\n", ("name of a test = '../x'", "letters, digits")),
+    "a record's name with a slash": (
+        PATTERNS + "base: {evaluation: {on: {a/b: {}}}}\n",
+        ("name in base.evaluation.on = 'a/b'", "letters, digits"),
+    ),
+    "no tests": (PATTERNS + "tests: {}\n", ("tests = {}", "at least one test")),
+    "tests as a list": (PATTERNS + "tests: [unseen]\n", ("tests = ['unseen']", "by name")),
+    "an unknown key of a test": (PATTERNS + "tests: {a: {taks: {}}}\n", ("tests.a.taks", "did you mean task?")),
+    "an unknown setting of a test": (
+        PATTERNS + "tests: {a: {task: {alhpa: 0.1}}}\n",
+        ("tests.a.task.alhpa = 0.1", "did you mean alpha?"),
+    ),
+    "an unknown varied setting of a test": (
+        PATTERNS + "tests: {a: {vary: {alhpa: [0.1]}}}\n",
+        ("tests.a.task.alhpa = 0.1", "did you mean alpha?"),
+    ),
+    "a test's number in quotes": (
+        PATTERNS + "tests: {a: {task: {alpha: '0.1'}}}\n",
+        ("tests.a.task.alpha = '0.1'", "0.1"),
+    ),
+    "one prompt": (PATTERNS + "tests: {a: {prompts: 1}}\n", ("tests.a.prompts = 1",)),
+    "prompts without end": (PATTERNS + "tests: {a: {prompts: 10000000}}\n", ("tests.a.prompts = 10000000",)),
+    "a test of other patterns": (
+        PATTERNS + "tests: {a: {task: {M1: 5}}}\n",
+        ("tests.a.task: (M1, M2) = (5, 24)", "(6, 24)"),
+    ),
+    "a test that the model cannot read": (
+        "paper: garg2022\ntests: {a: {task: {length: 11}}}\n",
+        ("tests.a.task.length = 11", "at most 10"),
+    ),
+    "a test of what training averages": (
+        "paper: huang2024\ntests: {a: {task: {expectation: exact, K: 2}}}\n",
+        ("tests.a.task.expectation = 'exact'", "sampled"),
+    ),
+    "a test at sizes that overflow": (
+        "paper: garg2022\ntests: {a: {task: {x_scale: 1.0e+20}}}\n",
+        ("tests.a.task.x_scale = 1e+20", "1e+15"),
+    ),
+    "too many tests": (
+        PATTERNS + "tests: {a: {vary: {alpha: {from: 0, to: 1, count: 1001}}}}\n",
+        ("number of tests = 1001", "1 to 1,000"),
+    ),
+    # files
+    "a file that extends nothing": (
+        PATTERNS + "extends: nothing.yaml\n",
+        ("extends = 'nothing.yaml'", "a file that exists"),
+    ),
+    "a file that extends itself": (PATTERNS + "extends: bad.yaml\n", ("extends = 'bad.yaml'", "already")),
+    "a file that extends a folder": (PATTERNS + "extends: .\n", ("extends = '.'", "a file that exists")),
+    "a file that extends a number": (PATTERNS + "extends: 3\n", ("extends = 3", "the name of a file")),
+}

@@ -1,0 +1,243 @@
+"""Sweep files that must be refused: at once, in one line that names file, key, value and what is allowed."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import re
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sweeps.bad_sweeps import BAD_SWEEPS
+
+from iclscope.errors import BadRequest
+from iclscope.sweeps.inheritance import MOST_FILES
+from iclscope.sweeps.sweep_file import Sweep, load_sweep
+from iclscope.sweeps.yaml_text import LARGEST_FILE
+
+AT_ONCE = 1.0
+"""Seconds; the slowest takes a tenth of that on an idle core."""
+
+
+def refusal(path: Path) -> str:
+    """The line with which a file is refused, within a second."""
+    started = time.perf_counter()
+    with pytest.raises(BadRequest) as refused:
+        list(load_sweep(path).trials())
+    assert time.perf_counter() - started < AT_ONCE
+    text = str(refused.value)
+    assert "\n" not in text
+    assert text.isprintable()
+    assert len(text) < 700
+    return text
+
+
+@pytest.mark.parametrize("name", BAD_SWEEPS)
+def test_what_no_sweep_can_be(name: str, tmp_path: Path) -> None:
+    text, words = BAD_SWEEPS[name]
+    path = tmp_path / "bad.yaml"
+    path.write_text(text, encoding="utf-8")
+    line = refusal(path)
+    assert str(tmp_path) in line
+    for word in words:
+        assert word in line, line
+
+
+def test_only_refusals_of_keys_begin_with_the_file(tmp_path: Path) -> None:
+    """Whatever stands in the file, the line says which file; what stands in another, says that one."""
+    path = tmp_path / "bad.yaml"
+    path.write_text("paper: li2024\nbase: {task: {alpha: 3}}\n", encoding="utf-8")
+    assert refusal(path).startswith(f"{path}: task.alpha = 3 is not allowed")
+    child = tmp_path / "child.yaml"
+    child.write_text("extends: bad.yaml\n", encoding="utf-8")
+    assert refusal(child).startswith(f"{child} (extends {path}): task.alpha = 3 is not allowed")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "does not exist"),
+        (b"paper: \xff\xfe\n", "UTF-8; byte 7"),
+        (b"# " + b"x" * LARGEST_FILE + b"\npaper: li2024\n", "at most 262,144 bytes"),
+        (b"\x00\x01\x02", "not YAML"),
+    ],
+    ids=["missing", "not UTF-8", "too large", "binary"],
+)
+def test_files_that_cannot_be_read(content: bytes | None, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "sweep.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    line = refusal(path)
+    assert str(path) in line
+    assert words in line
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    assert "a folder" in refusal(tmp_path)
+    assert "device" in refusal(Path("/dev/zero"))
+    assert "'nul\\x00.yaml'" in refusal(Path("nul\0.yaml"))
+    assert "xxx…" in refusal(tmp_path / ("x" * 5000))
+
+
+def test_a_file_without_rights(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.yaml"
+    path.write_text("paper: li2024\n", encoding="utf-8")
+    path.chmod(0)
+    try:
+        path.read_text(encoding="utf-8")
+    except PermissionError:
+        assert "ermission denied" in refusal(path)
+    else:
+        pytest.skip("this user may read every file")
+
+
+def test_a_file_whose_name_is_no_name_of_a_sweep(tmp_path: Path) -> None:
+    path = tmp_path / "my sweep.yaml"
+    path.write_text("paper: li2024\n", encoding="utf-8")
+    assert "'my sweep'" in refusal(path)
+    path.write_text("paper: li2024\nname: my-sweep\n", encoding="utf-8")
+    assert load_sweep(path).name == "my-sweep"
+
+
+def test_a_ring_of_files(tmp_path: Path) -> None:
+    for name, other in (("a", "b"), ("b", "c"), ("c", "a")):
+        (tmp_path / f"{name}.yaml").write_text(f"extends: {other}.yaml\n", encoding="utf-8")
+    line = refusal(tmp_path / "a.yaml")
+    assert "c.yaml" in line
+    assert "extends = 'a.yaml'" in line
+
+
+def test_a_long_chain_of_files(tmp_path: Path) -> None:
+    for number in range(MOST_FILES + 1):
+        extends = f"extends: {number - 1}.yaml\n" if number else ""
+        (tmp_path / f"{number}.yaml").write_text(f"{extends}paper: li2024\n", encoding="utf-8")
+    assert load_sweep(tmp_path / f"{MOST_FILES - 1}.yaml").count == 5
+    assert f"more than {MOST_FILES} files" in refusal(tmp_path / f"{MOST_FILES}.yaml")
+
+
+def test_a_million_trials_are_counted_and_one_more_is_not_allowed() -> None:
+    vary = {
+        "task.alpha": {"from": 0.1, "to": 0.9, "count": 1000},
+        "task.beta": {"from": 1, "to": 2, "count": 1000},
+    }
+    started = time.perf_counter()
+    assert Sweep(paper="li2024", vary=vary, seeds=1).count == 1_000_000
+    with pytest.raises(BadRequest, match="number of trials = 2,000,000"):
+        Sweep(paper="li2024", vary=vary, seeds=2)
+    assert time.perf_counter() - started < AT_ONCE
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"vary": {"task.alpha": [float("nan")]}}, "vary.task.alpha[0] = nan"),
+        ({"vary": {"task.alpha": [object()]}}, "vary.task.alpha[0] = <object"),
+        ({"base": {"task": {1: 2}}}, "1 is not allowed"),
+        ({"seeds": [10**30]}, "seeds[0] = 1000"),
+        ({"tests": {"a": {"task": {"alpha": float("inf")}}}}, "tests.a.task.alpha = inf"),
+        ({"design": {"kind": "random", "samples": float("nan")}}, "design.samples = nan"),
+        ({"seed": 3}, "did you mean seeds?"),
+    ],
+)
+def test_python_may_say_no_more_than_a_file(said: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        Sweep(paper="li2024", **said)
+    assert words in str(refused.value)
+
+
+def test_a_refusal_warns_of_nothing(tmp_path: Path) -> None:
+    """YAML and SciPy have warnings of their own."""
+    path = tmp_path / "sweep.yaml"
+    path.write_text(
+        "paper: li2024\ndesign: {kind: sobol, samples: 100}\nvary: {task.alpha: {from: 0, to: 1}}\n", encoding="utf-8"
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert "64 or 128" in refusal(path)
+
+
+WHOLE: dict[str, Any] = {
+    "name": "whole",
+    "question": "Why?",
+    "paper": "garg2022",
+    "preset": "quick",
+    "base": {
+        "task": {"noise": 0.1, "function": "linear"},
+        "model": {"layers": 1},
+        "training": {"steps": 3, "schedule": {"kind": "curriculum", "every": 2}},
+        "evaluation": {"on": {"clean": {"noise": 0}}, "probes": ["squared_error"], "every": 2},
+    },
+    "vary": {
+        "task.x_scale": [1, 2],
+        "training.learning_rate": {"from": 0.001, "to": 0.01, "count": 3, "spacing": "log"},
+    },
+    "together": [{"task.length": [5, 10], "training.batch_size": [4, 8]}],
+    "design": {"kind": "random", "samples": 3, "seed": 1},
+    "seeds": [0, 1],
+    "tests": {"noisy": {"task": {"noise": 1}, "vary": {"y_scale": [1, 2]}, "prompts": 8}},
+}
+HOSTILE = st.sampled_from(
+    [None, True, False, "", "x", "0.8", "1e-3", "../x", 0, -1, 1.5, -0.5, 10**17, 1e300, 1e-300, [], {}, [[]], [{}],
+     {"": 1}, {"kind": "x"}, {"a.b": [1]}, ["x", 1], [1, [2, "3"]], {"from": 0, "to": 1},
+     {"from": 1, "to": 3, "count": 2}]
+)  # fmt: skip
+
+
+def places(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The paths of all values in a tree."""
+    found = [path] if path else []
+    below = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    return found + [place for name, value in below for place in places(value, (*path, name))]
+
+
+@settings(max_examples=400)
+@given(st.lists(st.tuples(st.sampled_from(places(WHOLE)), HOSTILE), min_size=1, max_size=2), st.booleans())
+def test_whatever_stands_anywhere_is_understood_or_refused(
+    changes: list[tuple[tuple[Any, ...], Any]], add: bool
+) -> None:
+    """No other error, and one line."""
+    sweep = copy.deepcopy(WHOLE)
+    for (*way, last), value in changes:
+        below: Any = sweep
+        with contextlib.suppress(KeyError, IndexError, TypeError):  # an earlier change took the place away
+            for name in way:
+                below = below[name]
+            if add and isinstance(below, dict):
+                below[f"{last}x"] = value
+            else:
+                below[last] = value
+    text = ""
+    try:
+        found = Sweep(**sweep)
+        assert len(list(found.trials())) == found.count
+    except BadRequest as refused:
+        text = str(refused)
+    assert text == "" or re.fullmatch(r"[\w(].* is not allowed.+", text), text
+
+
+def test_the_whole_sweep_is_allowed() -> None:
+    """Or nothing of the test above would be about the change."""
+    assert len(list(Sweep(**WHOLE).trials())) == 6
+
+
+@pytest.mark.parametrize(
+    ("vary", "base", "end"),
+    [
+        ({"task.alpha": [0.5, 2]}, {}, "less than or equal to 1 (at task.alpha = 2)"),
+        (
+            {"training.steps": [5]},
+            {"task": {"alpha": 2}},
+            "task.alpha = 2 is not allowed: Input should be less than or equal to 1",
+        ),
+        ({"training.steps": [5], "task.d_X": [31]}, {}, "the model's (at training.steps = 5, task.d_X = 31)"),
+    ],
+)
+def test_a_refusal_names_the_point_that_it_is_about(vary: dict[str, Any], base: dict[str, Any], end: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        Sweep(paper="li2024", base=base, vary=vary)
+    assert str(refused.value).endswith(end)
