@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -29,11 +29,13 @@ class Preset:
             are larger; finer grids, more seeds and prompts).
         seeds: the seeds of every point.
         prompts: test prompts per seed and point of pattern tasks.
+        slow_seeds: the seeds of models that train a thousand times as long as the paper's own; None: the same.
     """
 
     name: str
     seeds: tuple[int, ...]
     prompts: int
+    slow_seeds: tuple[int, ...] | None = None
 
     @classmethod
     def named(cls, name: str, seeds: int | None = None, *, paper: str = "li2024") -> Preset:
@@ -41,7 +43,7 @@ class Preset:
 
         Args:
             name: one of `PRESETS`.
-            seeds: how many; None: the paper's own number for this preset.
+            seeds: how many, of every model; None: the paper's own numbers for this preset.
             paper: whose numbers of seeds count.
 
         Raises:
@@ -52,7 +54,13 @@ class Preset:
         count = seeds if seeds is not None else about.seeds[name]
         allowed = "at least 2, or there is no interval" if about.least_seeds > 1 else "at least 1"
         require(count >= about.least_seeds, "seeds", count, allowed)
-        return cls(name, tuple(range(count)), {"quick": 4096, "lab": 16384, "paper": 32768}[name])
+        slow = about.slow_seeds.get(name, count) if seeds is None else count
+        return cls(name, tuple(range(count)), {"quick": 4096, "lab": 16384, "paper": 32768}[name], tuple(range(slow)))
+
+    @property
+    def seeds_of_slow_models(self) -> tuple[int, ...]:
+        """The seeds of models that train much longer than others: GPT-2 beside one layer."""
+        return self.seeds if self.slow_seeds is None else self.slow_seeds
 
     @property
     def is_paper(self) -> bool:
@@ -128,6 +136,7 @@ class Paper:
         task: what it learns in context, in a few words.
         abilities: what theory or model cover; None for what is about several papers.
         least_seeds: the fewest that give an interval; 1 where single seeds have one over prompts.
+        slow_seeds: how many seeds at a preset for models that train much longer, where that is another number.
     """
 
     name: str
@@ -139,6 +148,7 @@ class Paper:
     task: str
     abilities: Abilities | None
     least_seeds: int = 2
+    slow_seeds: Mapping[str, int] = field(default_factory=dict)
 
 
 PAPERS = {
@@ -149,7 +159,8 @@ PAPERS = {
             "How Do Nonlinear Transformers Learn and Generalize in In-Context Learning?",
             "Li, Wang, Lu, Cui and Chen, ICML 2024, arXiv:2402.15607",
             "one layer of softmax attention and a ReLU MLP, and GPT-2, trained on prompts of orthogonal patterns",
-            seeds={"quick": 5, "lab": 10, "paper": 20},
+            seeds={"quick": 10, "lab": 15, "paper": 20},
+            slow_seeds={"quick": 5, "lab": 10},
             model="one layer: softmax attention, then a ReLU MLP; GPT-2 with 3 layers",
             task="binary classification of inputs made of orthogonal patterns",
             abilities=Abilities(nonlinear_attention=True, mlp=True, distribution_shift=True, pruning=True),

@@ -58,6 +58,7 @@ class Report:
         figures: the finished figures, in the paper's order.
         missing: names of the figures that are not finished.
         environment: name → value: versions, device, seconds.
+        slow_seeds: how many seeds of models that train much longer than the paper's own; None: as many.
     """
 
     paper: str
@@ -68,6 +69,7 @@ class Report:
     figures: Sequence[FigureSection]
     missing: Sequence[str]
     environment: Mapping[str, str]
+    slow_seeds: int | None = None
 
 
 def render_page(report: Report) -> str:

@@ -220,6 +220,7 @@ def _report(paper: str, preset: Preset, folder: ResultFolder, asked: Sequence[st
             citation=about.citation,
             preset=preset.name,
             seeds=len(preset.seeds),
+            slow_seeds=len(preset.seeds_of_slow_models),
             figures=sections,
             missing=missing,
             environment=folder.environment,

@@ -26,10 +26,21 @@ def settings_of(trials: Sequence[Trial], preset: Preset, rows: pl.DataFrame) -> 
             if text not in values.setdefault(name, []):
                 values[name].append(text)
     return {name: ", ".join(_ordered(found)) for name, found in values.items()} | {
-        "seeds": str(len(preset.seeds)),
+        "seeds": _seeds(trials, preset),
         **_test_prompts(trials, rows),
         "trainings": str(len(trials)),
     }
+
+
+def _seeds(trials: Sequence[Trial], preset: Preset) -> str:
+    """How many seeds, said for each kind of model where they differ."""
+    seeds: dict[str, set[int]] = {}
+    for trial in trials:
+        seeds.setdefault(str(trial.model.described().get("model", trial.model.kind)), set()).add(trial.seed)
+    counts = {kind: len(of_kind) for kind, of_kind in seeds.items()}
+    if len(set(counts.values())) > 1:
+        return ", ".join(f"{count} ({kind})" for kind, count in counts.items())
+    return str(next(iter(counts.values()), len(preset.seeds)))
 
 
 def _of_training(trial: Trial) -> dict[str, float | str]:

@@ -180,6 +180,10 @@ def test_presets() -> None:
     assert len(paper.seeds) > len(lab.seeds) > len(quick.seeds)
     assert paper.prompts > lab.prompts > quick.prompts
     assert Preset.named("quick", 3).seeds == (0, 1, 2)
+    assert len(quick.seeds_of_slow_models) == 5
+    assert Preset.named("quick", 7).seeds_of_slow_models == tuple(range(7))
+    assert paper.seeds_of_slow_models == paper.seeds
+    assert Preset("quick", (1, 2), 8).seeds_of_slow_models == (1, 2)
     assert [preset.is_paper for preset in (quick, lab, paper)] == [False, False, True]
 
 

@@ -66,7 +66,7 @@ def test_several_models_tasks_and_values_stand_side_by_side() -> None:
     assert (found["optimizer"], found["‖q‖"]) == ("Adam, SGD", "0.5, 3")
     assert found["training lengths"] == "drawn per step from 2 up"
     assert found["training tasks"] == "2 chosen, 3 chosen, cycle, share 0.40, share 0.80"
-    assert found["trainings"] == str(5 * 5 * 2)
+    assert found["trainings"] == str(5 * (10 + 5))
 
 
 def test_a_setting_of_every_kind() -> None:
@@ -97,7 +97,7 @@ def test_a_setting_of_every_kind() -> None:
     assert (found["functions"], found["depth"], found["d"]) == ("decision tree", "3", "8")
     assert found["training lengths"] == "drawn per step from 1 up"
     assert found["curriculum"].startswith("from 8 dimensions and 2 examples")
-    assert (found["seeds"], found["trainings"]) == ("2", "3")
+    assert (found["seeds"], found["trainings"]) == ("1", "3")
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -109,3 +109,11 @@ def test_every_figure_has_a_table_of_short_texts(paper: str, preset: str) -> Non
         assert {"model", "optimizer", "η", "B", "steps", "seeds", "trainings"} <= set(found)
         assert all(name and text and "\n" not in text for name, text in found.items())
         assert not [text for text in found.values() if "Field" in text or "None" in text or "_" in text]
+
+
+@pytest.mark.parametrize(
+    ("figure", "seeds"),
+    [("gpt2-ood-s1", "5"), ("ood-s1", "10"), ("gpt2-task-share", "10 (one layer), 5 (GPT-2)")],
+)
+def test_fewer_seeds_of_gpt2_are_said(figure: str, seeds: str) -> None:
+    assert table("li2024", figure, "quick")["seeds"] == seeds

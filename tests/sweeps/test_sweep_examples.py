@@ -93,7 +93,9 @@ def keys_of(config: type[Settings]) -> set[str]:
     return {field.alias or name for name, field in config.model_fields.items()}
 
 
-@pytest.mark.parametrize("keys", [{*keys_of(Sweep), EXTENDS}, keys_of(Range), keys_of(SweepTest)], ids=str)
+@pytest.mark.parametrize(
+    "keys", [{*keys_of(Sweep), EXTENDS}, keys_of(Range), keys_of(SweepTest)], ids=("sweep", "range", "test")
+)
 def test_the_page_has_a_table_of_just_these_keys(keys: set[str]) -> None:
     tables = [
         {

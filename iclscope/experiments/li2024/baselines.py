@@ -29,12 +29,12 @@ PUBLISHED = {0.8: (0.001, 0.0015, 0.0055, 0.012, 0.0027, 0.002), 0.6: (0.0015, 0
 
 
 def _lengths(preset: Preset) -> tuple[int, ...]:
-    return (6, 8, 10, 12, 14, 16, 18, 20) if preset.is_paper else (6, 12, 20)
+    return (6, 8, 10, 12, 14, 16, 18, 20) if preset.is_paper else (6, 9, 12, 16, 20)
 
 
 def _measure(group: OneLayerGroup, preset: Preset) -> pl.DataFrame:
     # Six classifiers a prompt are slow: fewer prompts than elsewhere, and the intervals say so.
-    count = preset.prompts // (64 if preset.is_paper else 16)
+    count = preset.prompts // (64 if preset.is_paper else 32)
     seeds = [one.seed for one in group.trials]
     rows = []
     for alpha in ALPHAS:
@@ -80,7 +80,7 @@ def _excess(rows: pl.DataFrame, alpha: float) -> Interval:
     """The error of in-context learning less that of the best classifier, at 20 contexts."""
     chosen = rows.filter((pl.col("alpha") == alpha) & (pl.col("length") == LONGEST))
     errors = {method: per_seed(chosen.filter(pl.col("method") == method), "classification_error") for method in METHODS}
-    # The best over all seeds, not per seed: the smallest of five noisy numbers is too small.
+    # The best over all seeds, not per seed: the smallest of many noisy numbers is too small.
     best = min(CLASSIFIERS, key=lambda method: sum(errors[method]))
     return rate_difference_interval(errors[ICL], errors[best], int(chosen["prompts"][0]))
 

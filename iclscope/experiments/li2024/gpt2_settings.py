@@ -59,7 +59,7 @@ def gpt2_trials(preset: Preset) -> list[Trial]:
         every=10 if preset.is_paper else 50,  # a record costs as much as thirty steps
         prompts=512,
     )
-    return [gpt2_trial(seed, evaluation=evaluation) for seed in preset.seeds]
+    return [gpt2_trial(seed, evaluation=evaluation) for seed in preset.seeds_of_slow_models]
 
 
 def test_prompts(preset: Preset) -> int:

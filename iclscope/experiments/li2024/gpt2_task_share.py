@@ -33,7 +33,7 @@ def _trials(preset: Preset) -> list[Trial]:
     sets += [{"training_tasks": tasks, "check_condition": False} for tasks in BREAKING]
     one_layer = [trial(seed, task=tasks) for seed in preset.seeds for tasks in sets]
     # GPT-2 on the cycle, the first set, is what the other figures look at.
-    others = [gpt2_trial(seed, **tasks) for seed in preset.seeds for tasks in sets[1:]]
+    others = [gpt2_trial(seed, **tasks) for seed in preset.seeds_of_slow_models for tasks in sets[1:]]
     return [*one_layer, *gpt2_trials(preset), *others]
 
 

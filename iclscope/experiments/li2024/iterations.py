@@ -51,11 +51,18 @@ def _steps(**changes: Any) -> float:
 
 
 FACTORS = {
-    "eta": Factor("step size η", 1.0, (0.125, 0.25, 0.5, 1.0), lambda v: _steps(eta=v), float, -1.0),
-    "alpha": Factor("share α", 0.8, (0.4, 0.6, 0.8, 1.0), lambda v: _steps(alpha=v), float, -2 / 3),
-    "beta": Factor("pattern norm β", 2.0, (1.0, 1.5, 2.0, 3.0), lambda v: _steps(beta=v), float, -2 / 3),
+    "eta": Factor("step size η", 1.0, (0.125, 0.18, 0.25, 0.35, 0.5, 0.7, 1.0), lambda v: _steps(eta=v), float, -1.0),
+    "alpha": Factor("share α", 0.8, (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0), lambda v: _steps(alpha=v), float, -2 / 3),
+    "beta": Factor(
+        "pattern norm β", 2.0, (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0), lambda v: _steps(beta=v), float, -2 / 3
+    ),
     "M1": Factor(
-        "relevant patterns M1", 6, (4, 6, 9, 13), lambda v: _steps(M1=int(v)), lambda v: v * math.sqrt(math.log(v)), 1.0
+        "relevant patterns M1",
+        6,
+        (4, 5, 6, 7, 9, 11, 13),
+        lambda v: _steps(M1=int(v)),
+        lambda v: v * math.sqrt(math.log(v)),
+        1.0,
     ),
 }
 

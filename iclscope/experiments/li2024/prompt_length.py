@@ -26,10 +26,10 @@ from iclscope.experiments.trial import Trial
 from iclscope.report.style import curve, legend, reference_curve
 from iclscope.theory import li2024
 
-TRAINING_ALPHAS = (0.2, 0.4, 0.8)
-TRAINING_LENGTHS = (1, 2, 3, 4, 6, 10)
+TRAINING_ALPHAS = (0.2, 0.3, 0.4, 0.6, 0.8)
+TRAINING_LENGTHS = (1, 2, 3, 4, 6, 8, 10, 14)
 STEPS = 500
-TESTING_ALPHAS = (0.2, 0.3, 0.4, 0.6, 0.8, 1.0)
+TESTING_ALPHAS = (0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 TESTING_LENGTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
 EXACT_LENGTHS = (1, 2, 4, 8, 16)
 TARGET_RISK, TARGET_ERROR = 0.2, 0.05
