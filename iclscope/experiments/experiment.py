@@ -18,6 +18,7 @@ from iclscope.experiments.trained import TrainedGroup
 from iclscope.experiments.trial import Trial
 
 PRESETS = ("quick", "lab", "paper")
+MOST_SEEDS = 100_000
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,14 @@ class Preset:
             paper: whose numbers of seeds count.
 
         Raises:
-            BadRequest: if there is no such preset, or fewer seeds are asked for than give an interval.
+            BadRequest: if there is no such preset, or fewer seeds are asked for than give an interval, or absurdly many.
         """
         require(name in PRESETS, "preset", name, " or ".join(PRESETS))
         about = paper_named(paper)
         count = seeds if seeds is not None else about.seeds[name]
         allowed = "at least 2, or there is no interval" if about.least_seeds > 1 else "at least 1"
         require(count >= about.least_seeds, "seeds", count, allowed)
+        require(count <= MOST_SEEDS, "seeds", count, f"at most {MOST_SEEDS}")
         slow = about.slow_seeds.get(name, count) if seeds is None else count
         return cls(name, tuple(range(count)), {"quick": 4096, "lab": 16384, "paper": 32768}[name], tuple(range(slow)))
 
@@ -255,5 +257,5 @@ def experiments_named(paper: str, figures: Sequence[str] = ()) -> list[Experimen
     experiments = experiments_of(paper)
     names = [experiment.name for experiment in experiments]
     for figure in figures:
-        require(figure in names, "figure", figure, ", ".join(names))
+        require(figure in names, "figure", figure, f"figures of {paper}: {', '.join(names)}")
     return [experiment for experiment in experiments if not figures or experiment.name in figures]

@@ -154,7 +154,13 @@ class ResultFolder:
         """Whether the figure is there, made from just these trials."""
         noted = self.figures.get(experiment.name)
         files = (self.path / f"{experiment.name}.{kind}" for kind in KINDS)
-        return noted is not None and noted["fingerprint"] == _fingerprint(trials) and all(f.is_file() for f in files)
+        if noted is None or noted["fingerprint"] != _fingerprint(trials) or not all(f.is_file() for f in files):
+            return False
+        try:
+            self.rows(experiment)
+        except (OSError, pl.exceptions.PolarsError):  # damaged since; it is made again
+            return False
+        return True
 
     def finish(
         self, experiment: Experiment, trials: Sequence[Trial], rows: pl.DataFrame, figure: Figure, seconds: float

@@ -206,6 +206,7 @@ def test_every_paper_has_seeds_for_every_preset() -> None:
         (("quick", 1), "li2024", ("seeds", "1", "at least 2")),
         (("quick", 0), "li2024", ("seeds", "0", "at least 2")),
         (("quick", -3), "li2024", ("seeds", "-3", "at least 2")),
+        (("quick", 10**23), "li2024", ("seeds", str(10**23), "at most 100000")),
         (("paper", 0), "garg2022", ("seeds", "0", "at least 1")),
         (("paper", -1), "garg2022", ("seeds", "-1", "at least 1")),
         (("quick",), "garg2023", ("PAPER", "garg2023", "li2024", "garg2022")),

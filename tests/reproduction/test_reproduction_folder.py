@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+import polars as pl
 import pytest
 from reproduction.tiny import put_in_place, reproduce_module, tiny_experiment
 
@@ -134,6 +135,18 @@ def test_force_makes_everything_anew(tmp_path: Path) -> None:
     assert len(trained) == 2
     for name in (*trained, "tiny.png", "tiny.pdf", "tiny.parquet"):
         assert after[name][1] > before[name][1], f"{name} was not made anew"
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1 and then nothing of use", None])
+def test_damaged_rows_are_measured_again(tmp_path: Path, damage: bytes | None) -> None:
+    done = reproduce("li2024", out=tmp_path, seeds=2)
+    claims = (tmp_path / "claims.json").read_bytes()
+    table = next(tmp_path.glob("*.parquet"))
+    whole = table.read_bytes()
+    table.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
+    assert reproduce("li2024", out=tmp_path, seeds=2).missing == done.missing == []
+    assert pl.read_parquet(table).height > 0
+    assert (tmp_path / "claims.json").read_bytes() == claims
 
 
 def test_force_forgets_unfinished_trainings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
