@@ -26,7 +26,7 @@ LONGEST_FILE = 320
 # A room imports itself and the rooms above it. Those of the last line see everything.
 ROOMS = (
     ("errors",),
-    ("random_streams", "settings", "threads"),
+    ("files", "random_streams", "settings", "threads"),
     ("tasks",),
     ("models",),
     ("training",),

@@ -20,6 +20,7 @@ from iclscope.evaluation.error_table import error_table
 from iclscope.evaluation.errors_by_length import context_lengths
 from iclscope.evaluation.intervals import Interval
 from iclscope.evaluation.new_settings import changed_task, trained_tasks
+from iclscope.files import written_whole
 from iclscope.models import Model, load_model
 from iclscope.report import format_interval, format_number
 from iclscope.report.task_text import ONLY_OF, changes_text, model_text, task_text
@@ -263,12 +264,9 @@ def _note(rows: pl.DataFrame, model: Model) -> str:
 
 def _write(rows: pl.DataFrame, path: Path) -> None:
     """Write all rows into a new file, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        _WRITERS[path.suffix](rows, temporary)
-        _check_new_file(path)
-        temporary.replace(path)
+        with written_whole(path) as temporary:
+            _WRITERS[path.suffix](rows, temporary)
+            _check_new_file(path)
     except OSError as error:
         raise BadRequest(f"--out = {str(path)!r} cannot be written: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from torch import Tensor
 from iclscope.errors import require
 from iclscope.evaluation.risks import EVALUATION_PURPOSE
 from iclscope.models import Model
-from iclscope.models.pattern_engine.engine import prompt_outputs
+from iclscope.models.pattern_engine.engine import is_compiled, prompt_outputs
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
 from iclscope.tasks import PatternSampler
 
@@ -60,7 +60,7 @@ def pattern_answers(
     """
     one_layer = isinstance(model, SoftmaxReLUTransformer)
     require(neurons is None or one_layer, "neurons", "a mask", "None, but for the one-layer model")
-    if type(model) is SoftmaxReLUTransformer and model.device.type == "cpu" and compiled:
+    if compiled and is_compiled(model):
         weights = dict(model.state_dict())
         if neurons is not None:
             weights["a"] = weights["a"] * neurons

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,32 +12,19 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from iclscope.errors import BadRequest, require
+from iclscope.files import write_text, written_whole
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
     """Write tensors so that the file is either the old one or the whole new one, never half of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with written_whole(path) as temporary:
         save_file(
             {name: tensor.detach().contiguous() for name, tensor in tensors.items()},
             temporary,
             dict(metadata),
         )
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file so that it is either the old one or the whole new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_pretrained(folder: Path, config: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> None:

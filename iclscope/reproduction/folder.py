@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,8 @@ from iclscope.experiments.claims import JudgedClaim
 from iclscope.experiments.experiment import Experiment, Preset
 from iclscope.experiments.trained import TrainedGroup
 from iclscope.experiments.trial import Trial
-from iclscope.models.pretrained import CONFIG, WEIGHTS, write_text
+from iclscope.files import check_writable, write_text, written_whole
+from iclscope.models.pretrained import CONFIG, WEIGHTS
 from iclscope.report import save_figure
 from iclscope.sweeps.store import TrialStore
 
@@ -70,7 +70,7 @@ class ResultFolder:
                 f"out = {str(path)!r} is not allowed: it holds results of other settings ({held}); "
                 "choose another folder, or --force to replace them"
             )
-        self._check_writable()
+        check_writable(self.path, "out")
 
     def _read_run(self) -> dict[str, Any] | None:
         """What ``run.json`` says; None if the folder is new or empty."""
@@ -91,12 +91,6 @@ class ResultFolder:
         require(ours, "out", str(self.path), refusal)
         assert isinstance(run, dict)
         return run
-
-    def _check_writable(self) -> None:
-        """Refuse a folder that cannot be made or written to, before anything is computed."""
-        existing = next(p for p in (self.path, *self.path.absolute().parents) if os.path.lexists(p))
-        usable = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
-        require(usable, "out", str(self.path), f"a folder that can be written to; {str(existing)!r} cannot")
 
     def start(self, environment: Mapping[str, str], anew: Collection[str] = ()) -> None:
         """Make the folder and note which settings it is for.
@@ -166,9 +160,8 @@ class ResultFolder:
         self, experiment: Experiment, trials: Sequence[Trial], rows: pl.DataFrame, figure: Figure, seconds: float
     ) -> None:
         """Write a figure's rows and pictures, then note that it is finished."""
-        temporary = self.path / f".{experiment.name}.parquet"
-        rows.write_parquet(temporary)
-        temporary.replace(self.path / f"{experiment.name}.parquet")
+        with written_whole(self.path / f"{experiment.name}.parquet") as temporary:
+            rows.write_parquet(temporary)
         svg = save_figure(figure, self.path, experiment.name, label=experiment.title)
         write_text(self.path / f"{experiment.name}.svg", svg)
         named = experiment.checkpoint

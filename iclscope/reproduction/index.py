@@ -14,7 +14,7 @@ from iclscope.errors import BadRequest, require
 from iclscope.evaluation.intervals import Interval, UpperBound
 from iclscope.experiments.claims import JudgedClaim, Verdict, finite
 from iclscope.experiments.experiment import PAPERS, Paper, experiments_of
-from iclscope.models.pretrained import write_text
+from iclscope.files import write_text
 from iclscope.report.index import CommonFigure, PaperCard, render_index
 from iclscope.reproduction.folder import MARK, RUN
 

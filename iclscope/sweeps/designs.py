@@ -14,7 +14,7 @@ from iclscope.errors import BadRequest, require
 from iclscope.random_streams import RandomStream
 from iclscope.settings import Settings
 from iclscope.sweeps.axes import Axis
-from iclscope.sweeps.refusals import check_names, closest_of, inside, refusal
+from iclscope.sweeps.refusals import advice, check_names, inside, refusal
 
 Point = dict[str, Any]
 """A value for each varied setting, by its dotted name."""
@@ -138,8 +138,7 @@ def design_from(given: Any) -> Design:
     kind = settings.get("kind")
     allowed = "grid, or {kind: random, samples: …, seed: …}, or {kind: sobol, samples: …, seed: …}"
     if not isinstance(kind, str) or kind not in _DESIGNS:
-        closest = closest_of(kind, _DESIGNS) if isinstance(kind, str) else None
-        raise refusal("design", given, f"{allowed}{f'; did you mean {closest}?' if closest else ''}")
+        raise refusal("design", given, f"{allowed}{advice(kind, _DESIGNS)}")
     design = _DESIGNS[kind]
     check_names(settings, design.model_fields, settings, "design")
     if "samples" in design.model_fields and "samples" not in settings:

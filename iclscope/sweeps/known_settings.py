@@ -14,7 +14,7 @@ from typing import Any, TypeVar, get_args
 from iclscope.experiments.trial import Evaluation, Training
 from iclscope.models import ModelConfig
 from iclscope.settings import Settings
-from iclscope.sweeps.refusals import check_names, closest_of, inside, joined, refusal
+from iclscope.sweeps.refusals import advice, check_names, inside, joined, refusal
 from iclscope.sweeps.settings_tree import Tree
 from iclscope.tasks import Task
 
@@ -77,9 +77,7 @@ def config_of(settings: Mapping[str, Any], classes: Sequence[type[Settings]], pl
     kind = settings.get("kind")
     if isinstance(kind, str) and kind in kinds:
         return kinds[kind]
-    allowed = ", ".join(kinds)
-    closest = closest_of(kind, kinds) if isinstance(kind, str) else None
-    raise refusal(joined(place, "kind"), kind, f"{allowed}{f'; did you mean {closest}?' if closest else ''}")
+    raise refusal(joined(place, "kind"), kind, f"{', '.join(kinds)}{advice(kind, kinds)}")
 
 
 def _configs_in(annotation: Any) -> tuple[type[Settings], ...]:

@@ -12,7 +12,7 @@ from iclscope.experiments.li2024.settings import trial as pattern_trial
 from iclscope.experiments.trial import Trial
 from iclscope.experiments.vonoswald2023.settings import CODE, RANGES, linear_trial
 from iclscope.experiments.zhang2024.settings import one_covariance_trial, plan_of
-from iclscope.sweeps.refusals import closest_of, refusal
+from iclscope.sweeps.refusals import advice, refusal
 from iclscope.sweeps.settings_tree import Tree
 
 _TRIAL_OF: dict[str, Callable[[Preset], Trial]] = {
@@ -44,8 +44,7 @@ def paper_trial(paper: str, figure: str | None = None, preset: str = "quick") ->
         BadRequest: if there is no such paper, figure or preset.
     """
     if paper not in PAPER_NAMES:
-        closest = closest_of(paper, PAPER_NAMES)
-        raise refusal("paper", paper, f"{', '.join(PAPER_NAMES)}{f'; did you mean {closest}?' if closest else ''}")
+        raise refusal("paper", paper, f"{', '.join(PAPER_NAMES)}{advice(paper, PAPER_NAMES)}")
     if preset not in PRESETS:
         raise refusal("preset", preset, ", ".join(PRESETS))
     sizes = Preset.named(preset, paper=paper)

@@ -47,6 +47,12 @@ def closest_of(name: str, names: Iterable[str]) -> str | None:
     return by_lower_case[found[0]] if found else None
 
 
+def advice(name: object, names: Iterable[str]) -> str:
+    """What to add to a refusal of an unknown name: the known one that looks most like it, if any does."""
+    closest = closest_of(name, names) if isinstance(name, str) else None
+    return f"; did you mean {closest}?" if closest else ""
+
+
 def check_names(given: Iterable[str], known: Iterable[str], values: Mapping[str, object], place: str = "") -> None:
     """Refuse a name that is not known, naming the closest one that is.
 
@@ -62,9 +68,7 @@ def check_names(given: Iterable[str], known: Iterable[str], values: Mapping[str,
     names = list(known)
     for name in given:
         if name not in names:
-            closest = closest_of(name, names)
-            advice = f"; did you mean {closest}?" if closest else ""
-            raise refusal(joined(place, name), values.get(name), f"{', '.join(names)}{advice}")
+            raise refusal(joined(place, name), values.get(name), f"{', '.join(names)}{advice(name, names)}")
 
 
 def joined(place: str, name: str) -> str:

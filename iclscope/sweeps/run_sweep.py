@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 
 import iclscope
 from iclscope.errors import BadRequest, require
-from iclscope.models.pretrained import write_text
+from iclscope.files import check_writable, write_text, written_whole
 from iclscope.sweeps.local import OnRunSteps, cores, load_groups, run_trials
 from iclscope.sweeps.measure import measured_rows, varied_columns
 from iclscope.sweeps.planned import PlannedTrial
@@ -46,9 +45,7 @@ class SweepFolder:
         self.path = path
         self.store = TrialStore(path / TRAINED)
         self._check_contents(name)
-        existing = next(p for p in (path, *path.absolute().parents) if os.path.lexists(p))
-        usable = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
-        require(usable, "out", str(path), f"a folder that can be written to; {str(existing)!r} cannot")
+        check_writable(path, "out")
 
     def _check_contents(self, name: str) -> None:
         refusal = "a new or empty folder, or one with results of this sweep"
@@ -94,9 +91,8 @@ class SweepFolder:
     def write_rows(self, rows: pl.DataFrame) -> Path:
         """Write the table, whole or not at all; returns where it is."""
         path = self.path / ROWS
-        temporary = self.path / f".{ROWS}.{os.getpid()}"
-        rows.write_parquet(temporary)
-        temporary.replace(path)
+        with written_whole(path) as temporary:
+            rows.write_parquet(temporary)
         return path
 
 

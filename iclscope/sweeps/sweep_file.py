@@ -123,7 +123,7 @@ class Sweep(Settings):
         """Refuse more trials than anyone could train, before any is made."""
         if self.count <= MOST_TRIALS:
             return
-        seeds = self.seeds if isinstance(self.seeds, int) else len(self.seeds)
+        seeds = self.seed_count
         sizes = [axis.size or 0 for axis in self.axes] if isinstance(self.design, Grid) else [self.design.samples]
         factors = " × ".join(_count_text(size) for size in sizes[:_MOST_SHOWN]) or "one"
         factors += f"{' × …' if len(sizes) > _MOST_SHOWN else ''} {'points' if sizes else 'point'}"
@@ -170,10 +170,14 @@ class Sweep(Settings):
         return range(self.seeds) if isinstance(self.seeds, int) else self.seeds
 
     @property
+    def seed_count(self) -> int:
+        """How many seeds each point has; of a range too long for Python's ``len`` too."""
+        return self.seeds if isinstance(self.seeds, int) else len(self.seeds)
+
+    @property
     def count(self) -> int:
         """How many trials there are, without making any."""
-        seeds = self.seeds if isinstance(self.seeds, int) else len(self.seeds)
-        return self.design.count(self.axes) * seeds
+        return self.design.count(self.axes) * self.seed_count
 
     def trials(self) -> Iterator[PlannedTrial]:
         """The trials in order, each made and checked when it is asked for; the seeds of a point follow each other.

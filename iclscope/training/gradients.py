@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from iclscope.models.pattern_engine.coordinates import NAMES, PatternCoordinates
-from iclscope.models.pattern_engine.engine import hinge_gradients
+from iclscope.models.pattern_engine.engine import hinge_gradients, is_compiled
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
 from iclscope.tasks import PatternSampler
 from iclscope.tasks.prompts import PromptSize, TrainingPrompts
@@ -118,7 +118,8 @@ class AutogradGradients:
 class PatternGradients:
     """Gradients of the hinge loss of one-layer transformers on pattern prompts, compiled, in `PatternCoordinates`.
 
-    Nothing of a prompt's columns is kept, and the ambient dimensions cost nothing: see `models.pattern_engine`.
+    Nothing of a prompt's columns is kept, and the ambient dimensions cost nothing: see `models.pattern_engine`. The
+    model is this object's own: the weights are written into it when it is asked for.
     """
 
     def __init__(
@@ -150,7 +151,9 @@ class PatternGradients:
         """
         coordinates = PatternCoordinates.of(model.state_dict(), sampler.basis.dictionary())
         moved = state or coordinates.start
-        return cls(model, sampler, batch_size, coordinates, {name: moved[name].clone() for name in NAMES})
+        # The coordinates go on reading the weights that training began with.
+        own = model.runs(range(model.run_count))
+        return cls(own, sampler, batch_size, coordinates, {name: moved[name].clone() for name in NAMES})
 
     @property
     def parameters(self) -> Sequence[Tensor]:
@@ -170,10 +173,9 @@ class PatternGradients:
         )
 
     def model(self) -> SoftmaxReLUTransformer:
-        """A model with the weights as they are now, turned back."""
-        turned = self._model.runs(range(self._model.run_count))
-        turned.load_state_dict({**self._coordinates.full(self._weights), "a": self._weights["a"]})
-        return turned
+        """The model, the weights turned back into it as they are now."""
+        self._model.load_state_dict({**self._coordinates.full(self._weights), "a": self._weights["a"]})
+        return self._model
 
     def own_state(self) -> dict[str, Tensor]:
         """The weights in these coordinates: turned back and rounded they would not be quite the same."""
@@ -214,14 +216,13 @@ def gradients_of(
         own_state: what `Gradients.own_state` returned when the training was left; empty at its start.
         autograd: whether to take autograd in any case.
     """
-    # A subclass may predict otherwise, and a schedule draws other prompts.
-    known = type(model) is SoftmaxReLUTransformer and type(sampler) is PatternSampler
+    # A schedule draws other prompts.
+    known = is_compiled(model) and type(sampler) is PatternSampler
     if known and loss is hinge_loss and optimizer == "sgd" and not autograd:
         assert isinstance(model, SoftmaxReLUTransformer)
         assert isinstance(sampler, PatternSampler)
-        if model.device.type == "cpu" and model.dtype in (torch.float32, torch.float64):
-            begun = model if own_state else _copy(model, weights)
-            return PatternGradients.start(begun, sampler, batch_size, own_state)
+        begun = model if own_state else _copy(model, weights)
+        return PatternGradients.start(begun, sampler, batch_size, own_state)
     return AutogradGradients(_copy(model, weights), sampler, loss, batch_size)
 
 

@@ -14,10 +14,9 @@ from iclscope.experiments.li2024.phase_diagram import (
     cell_rows,
     contour,
     contour_slope,
-    draw_boundary,
     draw_contour,
+    draw_fitted_boundary,
     draw_map,
-    fitted,
     in_name_only,
     legend_above,
     mean_map,
@@ -58,9 +57,7 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
     for ax, shown, name in ((axes[0], HINGE, "hinge risk"), (axes[1], ERROR, "classification error")):
         draw_map(ax, trained, shown)
         draw_contour(ax, trained, shown, label=f"measured: first at most {shown.target:g}")
-        constant = fitted(mean_map(trained, shown), shown, EXPONENT).constant
-        line = [constant * alpha**EXPONENT for alpha in ALPHAS]
-        draw_boundary(ax, ALPHAS, line, label=f"theory: l = c/α', c = {constant:.1f} fitted")
+        draw_fitted_boundary(ax, trained, shown, EXPONENT, label="theory: l = c/α', c = {c:.1f} fitted")
         ax.set(xlabel="share α' in testing")
         ax.set_xticks((0.05, 0.1, 0.2, 0.5, 1.0), labels=["0.05", "0.1", "0.2", "0.5", "1"])
         ax.minorticks_off()

@@ -16,13 +16,11 @@ from iclscope.experiments.li2024.phase_diagram import (
     RiskMap,
     contour,
     contour_slope,
-    draw_boundary,
     draw_contour,
+    draw_fitted_boundary,
     draw_map,
-    fitted,
     in_name_only,
     legend_above,
-    mean_map,
     right_share,
 )
 from iclscope.experiments.li2024.settings import IN_DOMAIN, PAPER, TRAINING_TASK, OneLayerGroup, trial, unseen
@@ -89,9 +87,7 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
     ax = figure.subplots()
     draw_map(ax, shown, HINGE)
     draw_contour(ax, trained, HINGE, label=f"measured: first at most {HINGE.target:g}")
-    constant = fitted(mean_map(shown, HINGE), HINGE, EXPONENT).constant
-    line = [constant * alpha**EXPONENT for alpha in ALPHAS]
-    draw_boundary(ax, ALPHAS, line, label=f"theory: T = c·α^(−2/3), c = {constant:.0f} fitted")
+    draw_fitted_boundary(ax, shown, HINGE, EXPONENT, label="theory: T = c·α^(−2/3), c = {c:.0f} fitted")
     ax.set(xlabel="share α in training", ylabel="training step")
     ax.set_xticks((0.1, 0.2, 0.3, 0.5, 0.7, 1.0), labels=["0.1", "0.2", "0.3", "0.5", "0.7", "1"])
     ticks = [tick for tick in (10, 20, 50, 100, 200, 400, 800) if tick <= max(shown["step"])]

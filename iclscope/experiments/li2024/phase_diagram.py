@@ -211,6 +211,14 @@ def draw_boundary(axes: Axes, x: ArrayLike, y: ArrayLike, *, label: str) -> None
     line[0].set_path_effects([Stroke(linewidth=4.2, foreground=_LIGHT), Normal()])
 
 
+def draw_fitted_boundary(axes: Axes, rows: pl.DataFrame, shown: RiskMap, exponent: float, *, label: str) -> None:
+    """Draw theory's y = c · x^exponent, c fitted to the mean over seeds; ``label`` says where c stands: {c}."""
+    cells = mean_map(rows, shown)
+    constant = fitted(cells, shown, exponent).constant
+    x = cells[shown.x].unique().sort().to_numpy()
+    draw_boundary(axes, x, constant * x**exponent, label=label.format(c=constant))
+
+
 def draw_frame(axes: Axes, x: tuple[float, float], y: tuple[float, float], *, label: str) -> None:
     """Frame the cells that a claim speaks of, thinly."""
     corners = [x[0], x[1], x[1], x[0], x[0]], [y[0], y[0], y[1], y[1], y[0]]

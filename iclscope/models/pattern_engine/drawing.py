@@ -151,6 +151,17 @@ def draw_prompt(
     return length, positive_label, own, k_query, kappa_query
 
 
+@inlined
+def _other_cell(scaled: Any, low: Any, high: Any, M1: Any) -> Any:
+    """One of the patterns that are not the task's, with a coin as label, from a uniform number times how many."""
+    j = int(scaled)
+    coin = scaled - j
+    # Counted around the task's two: skip the smaller, then the larger.
+    j += j >= low
+    j += j >= high
+    return j if coin < 0.5 else M1 + j
+
+
 @compiled
 def _independent_cells(u: Any, cell: Any, length: Any, level: Any, a: Any, b: Any, M1: Any) -> None:
     """Each column independently: μ_a and μ_b with probability α/2 each, any other pattern with (1−α)/(M1−2)."""
@@ -159,11 +170,7 @@ def _independent_cells(u: Any, cell: Any, length: Any, level: Any, a: Any, b: An
     low, high = min(a, b), max(a, b)
     for s in range(length):
         scaled = min(max((u[s] - level) / rest, 0.0), 1 - _UNIT_53) * others
-        j = int(scaled)
-        coin = scaled - j
-        j += j >= low
-        j += j >= high
-        drawn = j if coin < 0.5 else M1 + j
+        drawn = _other_cell(scaled, low, high, M1)
         cell[s] = a if u[s] < level / 2 else (M1 + b if u[s] < level else drawn)
 
 
@@ -183,9 +190,4 @@ def _exact_cells(
         elif rank[s] < 2 * share:
             cell[s] = M1 + opposite if positive_label else opposite
         else:
-            scaled = u[s] * others
-            j = int(scaled)
-            coin = scaled - j
-            j += j >= low
-            j += j >= high
-            cell[s] = j if coin < 0.5 else M1 + j
+            cell[s] = _other_cell(u[s] * others, low, high, M1)

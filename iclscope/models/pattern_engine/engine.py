@@ -10,7 +10,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 from iclscope.models.pattern_engine.coordinates import NAMES
+from iclscope.models.softmax_relu import SoftmaxReLUTransformer
 from iclscope.tasks import PatternSampler
+
+
+def is_compiled(model: object) -> bool:
+    """Whether the compiled steps are of this model: the one-layer transformer itself, on a CPU, in a usual precision.
+
+    A class derived from it may predict otherwise.
+    """
+    return (
+        type(model) is SoftmaxReLUTransformer
+        and model.device.type == "cpu"
+        and model.dtype in (torch.float32, torch.float64)
+    )
 
 
 class HingeGradients(NamedTuple):
