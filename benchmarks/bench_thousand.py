@@ -30,7 +30,7 @@ import sys, tempfile, time
 from pathlib import Path
 from iclscope.experiments.trial import Trial
 from iclscope.models import SoftmaxReLUConfig
-from iclscope.sweeps.local import run_trials
+from iclscope.sweeps.run_trials import run_trials
 from iclscope.sweeps.store import TrialStore
 from iclscope.tasks import PatternClassification
 count = int(sys.argv[1])

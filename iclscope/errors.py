@@ -1,4 +1,4 @@
-"""The one error that means: the request, not the program, is at fault."""
+"""What stops work: a request that is at fault, or a place for results that fails in the middle."""
 
 from __future__ import annotations
 
@@ -11,6 +11,14 @@ class BadRequest(ValueError):
 
     The message is one line that names the option, the value that was given and what is allowed. The command
     line prints it and exits with status 2; nothing has been computed or written by then.
+    """
+
+
+class StorageFailed(OSError):
+    """Results could not be written or read: a full disk, a lost connection, a folder that was taken away.
+
+    The message is one line that names the place and the reason. What had been finished by then is kept; the command
+    line prints the message and exits with status 1.
     """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Sequence
 from typing import cast
@@ -16,9 +17,9 @@ from iclscope.cli.list import list_command
 from iclscope.cli.predict import predict_app
 from iclscope.cli.reproduce import reproduce_command
 from iclscope.cli.sweep import sweep_command
-from iclscope.errors import BadRequest
+from iclscope.errors import BadRequest, StorageFailed
 
-BAD_REQUEST, INTERRUPTED = 2, 130
+FAILED, BAD_REQUEST, INTERRUPTED = 1, 2, 130
 
 app = typer.Typer(
     name="iclscope",
@@ -60,12 +61,18 @@ _CommandLineError = cast("type[Exception]", typer.BadParameter.__mro__[2])
 def run(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit.
 
-    Exit status 0 when the work was done, whatever the verdicts; 2 for a bad request, with one line; 130 on Ctrl-C.
+    Exit status 0 when the work was done, whatever the verdicts; 1 where results could not be written, 2 for a bad
+    request, with one line; 130 on Ctrl-C.
 
     Args:
         arguments: the words after ``iclscope``; None: those of this process.
     """
-    sys.exit(main(sys.argv[1:] if arguments is None else list(arguments)))
+    status = main(sys.argv[1:] if arguments is None else list(arguments))
+    if status == INTERRUPTED:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(status)  # without waiting for groups that were dropped
+    sys.exit(status)
 
 
 def main(arguments: list[str]) -> int:
@@ -85,6 +92,10 @@ def main(arguments: list[str]) -> int:
         message = getattr(refusal, "format_message", lambda: str(refusal))()
         errors.print(f"iclscope: {_one_line(message)} {_hint(refusal)}")
         return BAD_REQUEST
+    except StorageFailed as failure:
+        advice = "What was finished is kept; once this is mended, the same command goes on from there."
+        errors.print(f"iclscope: {_one_line(str(failure))}. {advice}")
+        return FAILED
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     return status if isinstance(status, int) else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,24 +10,26 @@ from pathlib import Path
 from typing import Annotated
 
 import polars as pl
-import torch
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.status import Status
 from rich.table import Table
 
-from iclscope.errors import require
+from iclscope.errors import StorageFailed, require
 from iclscope.report import format_number
 from iclscope.reproduction.environment import DEVICES, chosen_device
 from iclscope.sweeps.calibration import Estimate, estimate
 from iclscope.sweeps.designs import Grid
-from iclscope.sweeps.local import step_cost
+from iclscope.sweeps.jobs import Engine
+from iclscope.sweeps.local import LocalEngine
 from iclscope.sweeps.overview import Overview, overview
-from iclscope.sweeps.planned import PlannedTrial, SweepTest
+from iclscope.sweeps.planned import SweepTest
 from iclscope.sweeps.refusals import inside
-from iclscope.sweeps.run_sweep import ROWS, SweepFolder, run_sweep
+from iclscope.sweeps.run_sweep import Standing, SweepStore, run_sweep
+from iclscope.sweeps.store_files import StoreFiles
 from iclscope.sweeps.sweep_file import Sweep, load_sweep
+from iclscope.sweeps.sweep_folder import ROWS, SweepFolder
 
 ENGINES = ("local",)
 _MOST_WARNINGS = 3
@@ -40,10 +43,17 @@ def sweep_command(
     engine: Annotated[str, typer.Option(metavar="|".join(ENGINES), help="What trains.")] = "local",
     device: Annotated[str, typer.Option(metavar="|".join(DEVICES), help="Where to train.")] = "auto",
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default: results/sweeps/NAME.")] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Where finished trials are kept, as s3://…; default: DIR/store."),
+    ] = None,
+    keep_weights: Annotated[
+        bool, typer.Option("--keep-weights", help="Store the trained weights too (safetensors).")
+    ] = False,
 ) -> None:
     """Train and test every trial that a sweep file describes.
 
-    What DIR already holds is kept: an interrupted command, run again, trains only what is missing.
+    What the store already holds is kept: an interrupted command, run again, trains only what is missing.
     """
     require(engine in ENGINES, "--engine", engine, ", ".join(ENGINES))
     where = chosen_device(device)
@@ -60,23 +70,45 @@ def sweep_command(
             console.print(_time_text(expected))
             console.print(f"Nothing was trained. Without --dry-run, results go to {folder.path}.")
             return
+        kept = SweepStore(StoreFiles(folder.default_store if store is None else store), keep_weights=keep_weights)
         with _waiting("Checking every trial"):
-            planned = list({one.trial.hash: one for one in sweep.trials()}.values())
+            standing = kept.standing(sweep)
+    _tell_damage(kept)
+    done = FinishedTrials(standing)
     try:
-        rows = _run(console, sweep, planned, folder, where)
+        rows = _run(console, sweep, folder, kept, LocalEngine(where, folder=folder.training), done)
     except KeyboardInterrupt:
-        left = len(folder.store.missing([one.trial for one in planned]))
-        done = f"{len(planned) - left:,} of {len(planned):,} trials are trained"
-        console.print(f"Interrupted. {done}; the same command goes on from there.")
+        console.print(f"Interrupted. {done.text}; the same command goes on from there.")
         raise
+    except StorageFailed as error:
+        raise StorageFailed(f"{error}. {done.text}") from error
     diverged = rows.filter(rows["diverged_at"].is_not_null())["trial"].n_unique()
     lost = f", {diverged:,} of which diverged" if diverged else ""
-    console.print(f"{sweep.name}: {_counted(len(planned), 'trial')}{lost}, {_counted(rows.height, 'row')}")
+    console.print(f"{sweep.name}: {_counted(standing.trials, 'trial')}{lost}, {_counted(rows.height, 'row')}")
     console.print(f"Rows: {folder.path / ROWS}")
 
 
+class FinishedTrials:
+    """How many trials are finished, counted as they are."""
+
+    def __init__(self, standing: Standing) -> None:
+        self._all, self._finished = standing.trials, standing.trials - standing.missing
+        self._lock = threading.Lock()
+        self.standing = standing
+
+    def add(self, count: int) -> None:
+        """Count trials of a group; called from several threads."""
+        with self._lock:
+            self._finished += count
+
+    @property
+    def text(self) -> str:
+        """For whoever stopped the sweep."""
+        return f"{self._finished:,} of {self._all:,} trials are finished"
+
+
 def _run(
-    console: Console, sweep: Sweep, planned: list[PlannedTrial], folder: SweepFolder, device: torch.device
+    console: Console, sweep: Sweep, folder: SweepFolder, store: SweepStore, engine: Engine, done: FinishedTrials
 ) -> pl.DataFrame:
     """Train and test, with a bar on a terminal and silence elsewhere."""
     columns = (
@@ -86,15 +118,26 @@ def _run(
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    missing = folder.store.missing([one.trial for one in planned])
-    total = sum(trial.training.steps * step_cost(trial) for trial in missing)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # told when the trials were checked
-        if not console.is_terminal or total == 0:
-            return run_sweep(sweep, planned, folder, device=device)
+        if not console.is_terminal or done.standing.work == 0:
+            return run_sweep(sweep, folder, store, engine, on_finished=done.add)
         with Progress(*columns, console=console, transient=True) as progress:
-            bar = progress.add_task("training", total=total)
-            return run_sweep(sweep, planned, folder, device=device, on_step=lambda made: progress.advance(bar, made))
+            bar = progress.add_task("training", total=done.standing.work)
+
+            def advance(made: int) -> None:
+                progress.update(bar, advance=made, description=done.text)
+
+            return run_sweep(sweep, folder, store, engine, on_step=advance, on_finished=done.add)
+
+
+def _tell_damage(store: SweepStore) -> None:
+    """Name files of rows that cannot be read, or that are not ours."""
+    where = store.rows.files.address
+    for name in store.rows.damaged:
+        typer.echo(f"warning: {where}/{name} is damaged, and its trials are trained again", err=True)
+    for name in store.rows.foreign:
+        typer.echo(f"warning: {where}/{name} is not of iclscope, and is left as it is", err=True)
 
 
 def _waiting(text: str) -> Status:

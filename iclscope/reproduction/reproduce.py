@@ -22,7 +22,9 @@ from iclscope.reproduction.environment import chosen_device, environment
 from iclscope.reproduction.folder import ResultFolder
 from iclscope.reproduction.progress import ProgressReport, Silence
 from iclscope.reproduction.settings_table import settings_of
-from iclscope.sweeps.local import cores, groups_of, load_groups, run_trials, step_cost
+from iclscope.sweeps.groups import groups_of, step_cost
+from iclscope.sweeps.local import workers_on
+from iclscope.sweeps.run_trials import load_groups, run_trials
 from iclscope.threads import one_thread_per_operation
 
 
@@ -116,8 +118,7 @@ def reproduce(
     told = progress or Silence()
 
     trials_of = {experiment.name: _unique(experiment.trials(settings)) for experiment in chosen}
-    described = environment(where)
-    folder.start(described, anew=list(trials_of) if force else ())
+    folder.start(environment(where), anew=list(trials_of) if force else ())
     if force:
         folder.store.discard([trial for trials in trials_of.values() for trial in trials])
         folder.store.discard_unfinished()
@@ -127,7 +128,7 @@ def reproduce(
     try:
         for number, experiment in enumerate(to_do):
             later = [trial for other in to_do[number + 1 :] for trial in trials_of[other.name]]
-            _make(experiment, trials_of[experiment.name], later, settings, folder, where, told, described)
+            _make(experiment, trials_of[experiment.name], later, settings, folder, where, told)
     except KeyboardInterrupt:
         raise InterruptedReproduction(_report(paper, settings, folder, list(trials_of))) from None
     return _report(paper, settings, folder, list(trials_of))
@@ -146,7 +147,6 @@ def _make(
     folder: ResultFolder,
     device: torch.device,
     told: ProgressReport,
-    described: dict[str, str],
 ) -> None:
     """Train, measure and draw one figure; cores that it leaves idle train for later ones."""
     started = time.monotonic()
@@ -163,13 +163,13 @@ def _make(
         told.steps(run_steps)
 
     told.stage(experiment.name, "training")
-    run_trials(missing, folder.store, device=device, metadata={"iclscope": described["iclscope"]}, on_step=count)
+    run_trials(missing, folder.store, device=device, on_step=count)
     told.skip(expected - made)
     if experiment.checkpoint is not None:
         folder.write_checkpoints(experiment.checkpoint, load_groups(trials, folder.store, device))
     told.stage(experiment.name, "measuring")
     with one_thread_per_operation():
-        workers = cores() if device.type == "cpu" else 1
+        workers = workers_on(device)
         rows = experiment.rows(load_groups(trials, folder.store, device), preset, workers)
     told.stage(experiment.name, "drawing")
     figure = new_figure(*experiment.size)
@@ -180,7 +180,7 @@ def _make(
 
 def _filling(trials: Sequence[Trial], later: Sequence[Trial], device: torch.device) -> list[Trial]:
     """As many groups of later trials as keep all cores busy: on two cores, three groups want a fourth."""
-    at_a_time = cores() if device.type == "cpu" else 1
+    at_a_time = workers_on(device)
     idle = -sum(1 for _ in groups_of(trials, device)) % at_a_time
     own = {trial.hash for trial in trials}
     groups = groups_of([trial for trial in later if trial.hash not in own], device)

@@ -18,7 +18,9 @@ import torch
 from iclscope.errors import BadRequest
 from iclscope.experiments.trained import untrained_models
 from iclscope.experiments.trial import Trial
-from iclscope.sweeps.local import cores, step_cost, train_trials
+from iclscope.sweeps.groups import step_cost
+from iclscope.sweeps.jobs import train_trials
+from iclscope.sweeps.local import workers_on
 from iclscope.sweeps.measure import measured_on
 from iclscope.sweeps.overview import Overview, Shape
 from iclscope.threads import one_thread_per_operation
@@ -84,7 +86,7 @@ def estimate(
         BadRequest: if a model does not fit into memory.
     """
     device = torch.device(device)
-    at_a_time = min(workers or (cores() if device.type == "cpu" else 1), planned.groups)
+    at_a_time = min(workers or workers_on(device), planned.groups)
     kinds: dict[tuple[object, ...], list[Shape]] = {}
     for shape in planned.shapes:
         kinds.setdefault(_kind(shape), []).append(shape)

@@ -1,15 +1,13 @@
-"""Trained trials of a sweep → rows: how each does on the tests of the sweep."""
+"""Trained trials of a sweep → rows of a store: how each does on the tests of the sweep."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import polars as pl
 import torch
-from polars.datatypes import DataTypeClass
 from torch import Tensor
 
 from iclscope.evaluation.errors_by_length import errors_by_length
@@ -18,75 +16,55 @@ from iclscope.evaluation.risks import risks_of
 from iclscope.evaluation.squared_errors import SquaredErrors
 from iclscope.experiments.trained import TrainedGroup
 from iclscope.models import Model
-from iclscope.sweeps.axes import Axis, Range
 from iclscope.sweeps.planned import PlannedTrial
-from iclscope.sweeps.sweep_file import Sweep
+from iclscope.sweeps.row_store import SCHEMA
 from iclscope.tasks import FunctionClass, PatternClassification, Task
-from iclscope.threads import one_thread_per_operation
 from iclscope.training.losses import hinge_loss
 from iclscope.training.state import RUNNING
 
-ColumnTypes = Mapping[str, DataTypeClass]
-"""What the columns of the varied settings hold."""
-
-_ALL_RUNS = (
-    ("seed", pl.Int64),
-    ("trial", pl.String),
-    ("test", pl.String),
-    ("prompts", pl.Int64),
-    ("length", pl.Int64),
-    ("stopped_at", pl.Int64),
-    ("diverged_at", pl.Int64),
-)
+_MEASURED = pl.Schema(list(SCHEMA.items())[: list(SCHEMA).index("diverged_at") + 1])
+"""The columns of a store, but for what the rows were made with."""
 
 
-def varied_columns(sweep: Sweep) -> dict[str, DataTypeClass]:
-    """The columns of varied settings, those of the tests (``test.alpha``) last, and what they hold.
-
-    Whole numbers, real numbers, true or false, and texts are what they are. A setting whose values are of several
-    kinds, or lists, or settings themselves, is written as JSON.
-    """
-    columns = _column_types(sweep.axes)
-    for test in sweep.tests.values():
-        for name, kind in _column_types(test.axes, "test.").items():
-            columns[name] = kind if columns.get(name, kind) is kind else pl.String
-    return columns
-
-
-def measured_rows(group: TrainedGroup[Any], planned: Sequence[PlannedTrial], columns: ColumnTypes) -> pl.DataFrame:
-    """One row per run, test and context length.
+def measured(
+    group: TrainedGroup[Any],
+    planned: Sequence[PlannedTrial],
+    tests: Sequence[int],
+    *,
+    stop_asked: Callable[[], bool] | None = None,
+) -> pl.DataFrame:
+    """One row per run, test and context length, with the columns of a store but for what the rows were made with.
 
     A task that is answered at every x has a row per context length; any other one row, of its longest context. What was
-    measured is NaN for a run that diverged.
+    measured is NaN for a run that diverged, and null where it is not measured on such tasks.
 
     Args:
         group: trained trials of one shape.
         planned: the same trials in the same order, with their tests.
-        columns: `varied_columns` of the sweep.
+        tests: the numbers of the tests that are wanted.
+        stop_asked: looked at between tests.
 
     Returns:
-        The varied settings by their dotted names, then seed, trial (its hash), test, prompts (per run), length (of the
-        context), hinge_risk and classification_error on patterns or squared_error (1 = predicting 0) on other tasks,
-        each with its standard error over prompts (``…_se``), stopped_at (the step at which the target risk was met,
-        else null) and diverged_at (the step at which the loss stopped being finite, else null).
+        trial and asked (hashes of trial and test), length (of the context), prompts (per run), hinge_risk and
+        classification_error on patterns or squared_error (1 = predicting 0) on other tasks, each with its standard
+        error over prompts (``…_se``), stopped_at (the step at which the target risk was met, else null) and diverged_at
+        (the step at which the loss stopped being finite, else null).
+
+    Raises:
+        KeyboardInterrupt: when asked to stop.
     """
     tables = []
-    with one_thread_per_operation(), torch.no_grad():
-        for number, test in enumerate(planned[0].tests):
+    with torch.no_grad():
+        for number in tests:
+            if stop_asked is not None and stop_asked():
+                raise KeyboardInterrupt
             tasks = [one.tests[number].task for one in planned]
-            lengths, measured = measured_on(group.model, tasks, test.prompts)
+            lengths, found = measured_on(group.model, tasks, planned[0].tests[number].prompts)
             tables += [
-                _rows(
-                    group,
-                    planned,
-                    number,
-                    length,
-                    {name: values[:, place] for name, values in measured.items()},
-                    columns,
-                )
+                _rows(group, planned, number, length, {name: values[:, place] for name, values in found.items()})
                 for place, length in enumerate(lengths)
             ]
-    return pl.concat(tables, how="diagonal")
+    return pl.concat(tables)
 
 
 def measured_on(model: Model, tasks: Sequence[Task], prompts: int) -> tuple[Sequence[int], dict[str, Tensor]]:
@@ -125,59 +103,18 @@ def _squared_errors(model: Model, task: Any, prompts: int) -> SquaredErrors:
 
 
 def _rows(
-    group: TrainedGroup[Any],
-    planned: Sequence[PlannedTrial],
-    number: int,
-    length: int,
-    measured: Mapping[str, Tensor],
-    columns: ColumnTypes,
+    group: TrainedGroup[Any], planned: Sequence[PlannedTrial], number: int, length: int, found: dict[str, Tensor]
 ) -> pl.DataFrame:
     """The rows of one test and context length."""
-    data: dict[str, list[Any]] = {}
-    for name, kind in columns.items():
-        values = [{**one.varied, **one.tests[number].varied}.get(name) for one in planned]
-        data[name] = [_cell(value, kind) for value in values]
-    test = planned[0].tests[number]
-    runs = len(planned)
-    data |= {
-        "seed": [trial.seed for trial in group.trials],
-        "trial": [trial.hash for trial in group.trials],
-        "test": [test.name] * runs,
-        "prompts": [test.prompts] * runs,
-        "length": [length] * runs,
-    }
     lost = torch.tensor(group.diverged_at) != RUNNING
-    data |= {name: values.double().cpu().masked_fill(lost, math.nan).tolist() for name, values in measured.items()}
-    data |= {
+    runs = len(planned)
+    data: dict[str, Any] = {
+        "trial": [trial.hash for trial in group.trials],
+        "asked": [one.tests[number].hash for one in planned],
+        "length": [length] * runs,
+        "prompts": [planned[0].tests[number].prompts] * runs,
+        **{name: values.double().cpu().masked_fill(lost, math.nan).tolist() for name, values in found.items()},
         "stopped_at": [None if step == RUNNING else step for step in group.stopped_at],
         "diverged_at": [None if step == RUNNING else step for step in group.diverged_at],
     }
-    return pl.DataFrame(data, schema_overrides={**columns, **dict(_ALL_RUNS)})
-
-
-def _cell(value: Any, kind: DataTypeClass) -> Any:
-    """A value as its column holds it."""
-    if value is None or kind is not pl.String:
-        return value
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-
-
-def _column_types(axes: Sequence[Axis], prefix: str = "") -> dict[str, DataTypeClass]:
-    return {
-        f"{prefix}{name}": _range_type(values) if isinstance(values, Range) else _list_type(values.values)
-        for axis in axes
-        for name, values in axis.values_of.items()
-    }
-
-
-def _range_type(values: Range) -> DataTypeClass:
-    return pl.Int64 if values.integer else pl.Float64
-
-
-def _list_type(values: Sequence[Any]) -> DataTypeClass:
-    kinds = {type(value) for value in values if value is not None}
-    if kinds == {bool}:
-        return pl.Boolean
-    if kinds == {int}:
-        return pl.Int64
-    return pl.Float64 if kinds and kinds <= {int, float} else pl.String
+    return pl.DataFrame({name: data.get(name, [None] * runs) for name in _MEASURED}, schema=_MEASURED)

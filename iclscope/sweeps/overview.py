@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 
 from iclscope.experiments.trial import Trial
-from iclscope.sweeps.designs import Grid
+from iclscope.sweeps.groups import windows_of
 from iclscope.sweeps.planned import PlannedTrial
 from iclscope.sweeps.sweep_file import Sweep
 
@@ -22,18 +21,15 @@ class Shape:
 
     Attributes:
         first: the first of them.
-        count: how many there are.
         at_a_time: how many train together at most.
+        count: how many there are.
+        groups: in how many groups they train.
     """
 
     first: PlannedTrial
-    count: int
     at_a_time: int
-
-    @property
-    def groups(self) -> int:
-        """In how many groups they train."""
-        return math.ceil(self.count / self.at_a_time)
+    count: int = 0
+    groups: int = 0
 
     def sample_group(self, runs: int | None = None) -> list[Trial]:
         """A group as large as theirs, or of so many runs: the first trial with other seeds."""
@@ -72,31 +68,16 @@ def overview(sweep: Sweep, device: torch.device | str = "cpu") -> Overview:
         BadRequest: if a trial is not allowed.
     """
     shapes: dict[bytes, Shape] = {}
-    trials = different = 0
-    for planned, is_new in _told_apart(sweep):
-        trials += 1
-        if not is_new:
-            continue
-        different += 1
-        key = _digest(repr(planned.trial.shape))
-        if key in shapes:
-            shapes[key].count += 1
-        else:
-            shapes[key] = Shape(planned, 1, planned.trial.model.runs_at_a_time(torch.device(device)))
-    return Overview(trials, different, list(shapes.values()))
-
-
-def _told_apart(sweep: Sweep) -> Iterator[tuple[PlannedTrial, bool]]:
-    """Each trial, and whether it is the first of its kind."""
-    if isinstance(sweep.design, Grid):  # its values differ, so its trials do
-        yield from ((planned, True) for planned in sweep.trials())
-        return
-    seen: set[bytes] = set()
-    for planned in sweep.trials():
-        key = _digest(planned.trial.hash)
-        yield planned, key not in seen
-        seen.add(key)
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+    different = 0
+    for window in windows_of(sweep):
+        different += len(window)
+        counts: dict[bytes, int] = {}
+        for planned in window:
+            key = hashlib.blake2b(repr(planned.trial.shape).encode(), digest_size=16).digest()
+            counts[key] = counts.get(key, 0) + 1
+            if key not in shapes:
+                shapes[key] = Shape(planned, planned.trial.model.runs_at_a_time(torch.device(device)))
+        for key, count in counts.items():
+            shapes[key].count += count
+            shapes[key].groups += math.ceil(count / shapes[key].at_a_time)
+    return Overview(sweep.count, different, list(shapes.values()))

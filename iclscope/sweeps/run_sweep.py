@@ -1,142 +1,207 @@
-"""A sweep from its trials to its table: train what is missing, test everything, write the rows."""
+"""A sweep from its trials to its table: train and test what no store holds yet, then write the rows."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+import contextlib
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import NamedTuple
 
 import polars as pl
-import torch
 
-import iclscope
-from iclscope.errors import BadRequest, require
-from iclscope.files import check_writable, write_text, written_whole
-from iclscope.sweeps.local import OnRunSteps, cores, load_groups, run_trials
-from iclscope.sweeps.measure import measured_rows, varied_columns
+from iclscope.errors import BadRequest, StorageFailed
+from iclscope.sweeps.groups import step_cost, sweep_groups, windows_of
+from iclscope.sweeps.jobs import Engine, Job, OnRunSteps, Outcome, forget_unfinished, unfinished_path
 from iclscope.sweeps.planned import PlannedTrial
+from iclscope.sweeps.reservations import Reservations
+from iclscope.sweeps.row_store import RESERVED, TRAINED, RowStore
 from iclscope.sweeps.store import TrialStore
+from iclscope.sweeps.store_files import StoreFiles
 from iclscope.sweeps.sweep_file import Sweep
-from iclscope.threads import one_thread_per_operation
+from iclscope.sweeps.sweep_folder import SweepFolder
+from iclscope.sweeps.table import sweep_table
 
-ROWS, NOTE, TRAINED = "rows.parquet", "sweep.json", "trained"
-MARK = "iclscope sweep"
+_LOOK_AGAIN = 5.0
+"""Seconds after which rows of other processes are looked for."""
+
+_QUICKLY_TOLD = 5000
+"""Trials of which a table is made within a second or two, as after Ctrl-C."""
 
 
-class SweepFolder:
-    """The folder of a sweep's results: ``rows.parquet``, ``sweep.json`` (which sweep it is) and ``trained/``.
+class Standing(NamedTuple):
+    """How far a sweep is.
 
     Attributes:
-        path: the folder.
-        store: its trained models.
+        trials: how many different trials it has.
+        missing: how many of them are not finished.
+        work: what is left to train, in runs times steps times `step_cost`.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
-        """Check that the folder may be written to; nothing is written yet.
+    trials: int
+    missing: int
+    work: int
 
-        Args:
-            path: made when first written to.
-            name: of the sweep.
 
-        Raises:
-            BadRequest: if the folder holds other files or another sweep, or cannot be written to.
-        """
-        self.path = path
-        self.store = TrialStore(path / TRAINED)
-        self._check_contents(name)
-        check_writable(path, "out")
+class SweepStore:
+    """What a sweep has stored: rows, and weights where they are wanted.
 
-    def _check_contents(self, name: str) -> None:
-        refusal = "a new or empty folder, or one with results of this sweep"
-        try:
-            if not self.path.exists():
-                return
-            require(self.path.is_dir(), "out", str(self.path), "a folder; this is a file")
-            names = sorted(entry.name for entry in self.path.iterdir())
-            if not names:
-                return
-            require(NOTE in names, "out", str(self.path), f"{refusal}; it holds {names[0]!r} and is left as it is")
-            noted = json.loads((self.path / NOTE).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise BadRequest(f"out = {str(self.path)!r} is not allowed: {error.strerror}") from error
-        except ValueError as error:
-            if isinstance(error, BadRequest):
-                raise
-            noted = None
-        ours = isinstance(noted, dict) and noted.get("made by") == MARK
-        require(ours, "out", str(self.path), f"{refusal}; its {NOTE} is not of iclscope")
-        assert isinstance(noted, dict)
-        other = noted.get("name")
-        require(other == name, "out", str(self.path), f"{refusal}, {name}; it holds those of {other}")
+    Attributes:
+        rows: its rows, and those of other sweeps in the same store.
+        weights: trained models.
+        keep_weights: whether a trial without weights counts as missing.
+    """
 
-    def start(self, sweep: Sweep) -> None:
-        """Make the folder and note which sweep it is of.
+    def __init__(self, files: StoreFiles, *, keep_weights: bool = False) -> None:
+        """Refuse a store that cannot be read; nothing is written yet.
 
         Raises:
-            BadRequest: if it cannot be written to.
+            BadRequest: saying why, and what to do.
         """
-        note = {
-            "made by": MARK,
-            "name": sweep.name,
-            "iclscope": iclscope.__version__,
-            "sweep": sweep.model_dump(mode="json"),
-        }
+        self.rows = RowStore(files)
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            write_text(self.path / NOTE, json.dumps(note, indent=1, ensure_ascii=False) + "\n")
-        except OSError as error:
-            raise BadRequest(f"out = {str(self.path)!r} is not allowed: it cannot be written to ({error})") from error
+            self.rows.check()
+            self.rows.refresh()
+        except StorageFailed as error:
+            raise BadRequest(f"store = {files.address!r} is not allowed: {error}") from error
+        self.weights = TrialStore(files, TRAINED)
+        self.keep_weights = keep_weights
+        folder = None if files.local is None else files.local / RESERVED
+        self._reservations = Reservations(folder)
 
-    def write_rows(self, rows: pl.DataFrame) -> Path:
-        """Write the table, whole or not at all; returns where it is."""
-        path = self.path / ROWS
-        with written_whole(path) as temporary:
-            rows.write_parquet(temporary)
-        return path
+    def standing(self, sweep: Sweep) -> Standing:
+        """Check every trial of a sweep, and count what is missing.
+
+        Raises:
+            BadRequest: if a trial is not allowed.
+        """
+        trials = missing = work = 0
+        for window in windows_of(sweep):
+            trials += len(window)
+            for one in self._missing(window)[0]:
+                missing += 1
+                work += one.trial.training.steps * step_cost(one.trial)
+        return Standing(trials, missing, work)
+
+    def _missing(self, planned: list[PlannedTrial]) -> tuple[list[PlannedTrial], list[int]]:
+        """The trials that are not finished, and the tests that any of them lacks."""
+        lacking, tests = self.rows.missing(planned)
+        if not self.keep_weights:
+            return lacking, tests
+        names = {one.trial.hash for one in lacking}
+        names |= {trial.hash for trial in self.weights.missing([one.trial for one in planned])}
+        return [one for one in planned if one.trial.hash in names], tests
+
+    def jobs(self, sweep: Sweep, engine: Engine, folder: SweepFolder) -> Iterator[Job | None]:
+        """What is left to do, a group at a time; None while other processes do what is left.
+
+        A group is reserved when it is given out, so that processes on one store share the work.
+        """
+        others: list[tuple[PlannedTrial, ...]] = []
+        for group in sweep_groups(sweep, engine.device):
+            job, is_free = self._job(group, folder)
+            if job is not None:
+                yield job
+            elif not is_free:
+                others.append(group)
+        while others:
+            self.rows.refresh(after=1.0)
+            for group in list(others):
+                job, is_free = self._job(group, folder)
+                if is_free:
+                    others.remove(group)
+                if job is not None:
+                    yield job
+            if others:
+                yield None
+
+    def _job(self, group: tuple[PlannedTrial, ...], folder: SweepFolder) -> tuple[Job | None, bool]:
+        """What is left to do of a group, and whether the group is free, or finished."""
+        self.rows.refresh(after=_LOOK_AGAIN)
+        lacking, tests = self._missing(list(group))
+        if not lacking:
+            return None, True
+        name = Job(group).name
+        if not self._reservations.take(name):
+            return None, False
+        # Another process may have finished it between the look and the reservation.
+        self.rows.look_for((one.trial.hash, one.tests[number].hash) for one in lacking for number in tests)
+        lacking, tests = self._missing(list(group))
+        if not lacking:
+            self._reservations.give_back(name)
+            return None, True
+        # A training that was saved goes on in the company that it began in.
+        if unfinished_path(folder.training, name).exists():
+            lacking = list(group)
+        trials = [one.trial for one in lacking]
+        known = self._any_weights and not self.weights.missing(trials)
+        trained = self.weights.read(trials) if known else None
+        return Job(tuple(lacking), tuple(tests), self.keep_weights and trained is None, trained, name), True
+
+    @cached_property
+    def _any_weights(self) -> bool:
+        """Whether weights were stored when first asked; where none are, they need not be looked for again and again."""
+        return bool(self.weights.files.names(TRAINED))
+
+    def commit(self, job: Job, outcome: Outcome, folder: SweepFolder) -> None:
+        """Store what a job gave; rows come last, since a trial with rows is finished."""
+        self.weights.write(outcome.weights)
+        if outcome.rows is not None:
+            self.rows.add(outcome.rows)
+        forget_unfinished(folder.training, job.name)
+        self._reservations.give_back(job.group)
+
+    def close(self) -> None:
+        """Give back what was reserved and not done."""
+        self._reservations.give_all_back()
 
 
 def run_sweep(
     sweep: Sweep,
-    planned: Sequence[PlannedTrial],
     folder: SweepFolder,
+    store: SweepStore,
+    engine: Engine,
     *,
-    device: torch.device | str = "cpu",
     on_step: OnRunSteps | None = None,
+    on_finished: Callable[[int], None] | None = None,
 ) -> pl.DataFrame:
-    """Train the trials that the folder does not hold yet, test all, and write the rows.
+    """Train and test the trials that the store does not hold yet, and write the rows.
+
+    An interrupted call leaves finished groups stored and those under way saved; called again, it goes on there. It
+    writes the table of what is finished, if that does not take long.
 
     Args:
         sweep: the sweep.
-        planned: its trials, each once.
         folder: where results go.
-        device: where to train.
-        on_step: as that of `run_trials`.
+        store: where finished trials are.
+        engine: what trains.
+        on_step: as that of `Engine.run`.
+        on_finished: called with the number of trials that a finished group had; from several threads.
 
     Returns:
-        The rows (`measured_rows`), in the order of the trials.
+        The rows (`table.sweep_table`).
 
     Raises:
-        KeyboardInterrupt: on Ctrl-C, once every group under way is saved.
+        BadRequest: if a folder cannot be written to, or a trial is not allowed.
+        KeyboardInterrupt: on Ctrl-C, once every group under way is saved or dropped.
+        StorageFailed: if results can no longer be written.
     """
-    device = torch.device(device)
-    folder.start(sweep)
-    trials = [one.trial for one in planned]
-    run_trials(trials, folder.store, device=device, metadata={"iclscope": iclscope.__version__}, on_step=on_step)
-    by_hash = {one.trial.hash: one for one in planned}
-    columns = varied_columns(sweep)
-    with one_thread_per_operation(), ThreadPoolExecutor(cores() if device.type == "cpu" else 1) as pool:
-        tables = pool.map(
-            lambda group: measured_rows(group, [by_hash[trial.hash] for trial in group.trials], columns),
-            load_groups(trials, folder.store, device),
-        )
-        rows = in_order(pl.concat(tables, how="diagonal"), list(by_hash))
+    folder.start(sweep, store.rows.files.address)
+    store.rows.open()
+
+    def commit(job: Job, outcome: Outcome) -> None:
+        store.commit(job, outcome, folder)
+        if on_finished is not None:
+            on_finished(len(job.planned))
+
+    try:
+        engine.run(store.jobs(sweep, engine, folder), commit, on_step=on_step)
+    except (KeyboardInterrupt, StorageFailed):
+        if sweep.count <= _QUICKLY_TOLD:
+            with contextlib.suppress(StorageFailed):
+                folder.write_rows(sweep_table(sweep, store.rows))
+        raise
+    finally:
+        store.close()
+    rows = sweep_table(sweep, store.rows)
     folder.write_rows(rows)
     return rows
-
-
-def in_order(rows: pl.DataFrame, hashes: Sequence[str]) -> pl.DataFrame:
-    """Rows in the order of the trials, which does not depend on which of them trained together."""
-    position = {name: place for place, name in enumerate(hashes)}
-    order = pl.Series("order", [position[name] for name in rows["trial"]], dtype=pl.Int64)
-    return rows.with_columns(order).sort("order", maintain_order=True).drop("order")

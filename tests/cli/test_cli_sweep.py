@@ -96,7 +96,7 @@ def test_a_run_writes_its_rows(capsys: pytest.CaptureFixture[str]) -> None:
     output = capsys.readouterr()
     assert output.err == ""
     assert output.out.splitlines() == ["tiny: 8 trials, 16 rows", "Rows: results/sweeps/tiny/rows.parquet"]
-    assert names("results/sweeps/tiny") == {"rows.parquet", "sweep.json", "trained"}
+    assert names("results/sweeps/tiny") == {"rows.parquet", "sweep.json", "store", "training"}
     rows = pl.read_parquet("results/sweeps/tiny/rows.parquet")
     assert rows.height == 16
     assert rows["task.alpha"].unique().sort().to_list() == [0.2, 0.8]
@@ -108,16 +108,16 @@ def test_a_second_run_trains_nothing_and_says_the_same(capsys: pytest.CaptureFix
     assert main(command) == 0
     first = capsys.readouterr().out
     content = Path("out/rows.parquet").read_bytes()
-    trained = {path: path.stat().st_mtime_ns for path in Path("out/trained").iterdir()}
+    stored = {path: path.stat().st_mtime_ns for path in Path("out/store/rows").iterdir()}
     assert main(command) == 0
     assert capsys.readouterr().out == first
     assert Path("out/rows.parquet").read_bytes() == content
-    assert {path: path.stat().st_mtime_ns for path in Path("out/trained").iterdir()} == trained
+    assert {path: path.stat().st_mtime_ns for path in Path("out/store/rows").iterdir()} == stored
     Path("tiny.yaml").write_text(TINY.replace("[0.2, 0.8]", "[0.2, 0.4, 0.8]"), encoding="utf-8")
     assert main(command) == 0
-    now = {path: path.stat().st_mtime_ns for path in Path("out/trained").iterdir()}
-    assert len(now) == 12
-    assert {path: now[path] for path in trained} == trained
+    assert pl.read_parquet("out/rows.parquet")["trial"].n_unique() == 12
+    now = {path: path.stat().st_mtime_ns for path in Path("out/store/rows").iterdir()}
+    assert {path: now[path] for path in stored} == stored, "what is there is not written again"
 
 
 def test_nothing_but_text_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -185,7 +185,7 @@ def test_an_interrupted_run_says_how_to_go_on(
     monkeypatch.setattr(sweep_module, "run_sweep", interrupted)
     assert main(["sweep", "tiny.yaml"]) == 130
     (line,) = capsys.readouterr().out.splitlines()
-    assert line == "Interrupted. 0 of 8 trials are trained; the same command goes on from there."
+    assert line == "Interrupted. 0 of 8 trials are finished; the same command goes on from there."
 
 
 def test_a_theory_that_is_left_is_warned_of_once(capsys: pytest.CaptureFixture[str]) -> None:
@@ -204,7 +204,7 @@ def test_a_theory_that_is_left_is_warned_of_once(capsys: pytest.CaptureFixture[s
 def test_help_names_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sweep", "--help"]) == 0
     text = capsys.readouterr().out
-    for option in ("FILE.yaml", "--dry-run", "--engine", "--device", "--out"):
+    for option in ("FILE.yaml", "--dry-run", "--engine", "--device", "--out", "--store", "--keep-weights"):
         assert option in text
     assert main(["--help"]) == 0
     assert "sweep" in capsys.readouterr().out

@@ -10,7 +10,7 @@ import pytest
 from iclscope.experiments.claims import JudgedClaim
 from iclscope.experiments.experiment import Preset, experiments_named
 from iclscope.experiments.li2024.settings import base_trials
-from iclscope.sweeps.local import load_groups, run_trials
+from iclscope.sweeps.run_trials import load_groups, run_trials
 from iclscope.sweeps.store import TrialStore
 
 PRESET = Preset("quick", seeds=(0, 1, 2, 3, 4), prompts=512)

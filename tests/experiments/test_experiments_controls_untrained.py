@@ -16,7 +16,7 @@ from iclscope.experiments.garg2022 import rows as garg2022_rows
 from iclscope.experiments.garg2022.settings import function_trial
 from iclscope.experiments.trained import TrainedGroup, untrained_models
 from iclscope.experiments.trial import Trial
-from iclscope.sweeps.local import load_groups, run_trials
+from iclscope.sweeps.run_trials import load_groups, run_trials
 from iclscope.sweeps.store import TrialStore
 from iclscope.tasks import FunctionClass
 from iclscope.tasks.function_classes import FunctionName

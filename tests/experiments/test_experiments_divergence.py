@@ -16,7 +16,8 @@ from iclscope.experiments.garg2022.settings import function_trial
 from iclscope.experiments.li2024 import settings
 from iclscope.experiments.summaries import over_seeds, rate_over_seeds
 from iclscope.experiments.trained import TrainedGroup
-from iclscope.sweeps.local import load_groups, run_trials, train_trials
+from iclscope.sweeps.jobs import train_trials
+from iclscope.sweeps.run_trials import load_groups, run_trials
 from iclscope.sweeps.store import TrialStore
 
 

@@ -11,7 +11,7 @@ from iclscope.experiments.garg2022.ood import BASELINES as OOD_BASELINES
 from iclscope.experiments.garg2022.settings import PROMPTS, PUBLISHED_STEPS, TEST, function_trial, function_trials
 from iclscope.experiments.trial import Trial
 from iclscope.models import GPT2TransformerConfig
-from iclscope.sweeps.local import train_trials
+from iclscope.sweeps.jobs import train_trials
 from iclscope.tasks import FunctionClass
 from iclscope.tasks.function_classes import FunctionName
 from iclscope.training.schedules import Curriculum

@@ -26,8 +26,8 @@ from iclscope.models.gpt2 import GPT2Transformer
 from iclscope.models.linear_attention import LinearAttention
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
 from iclscope.report.style import new_figure
-from iclscope.sweeps import local
-from iclscope.sweeps.local import load_groups, run_trials
+from iclscope.sweeps import jobs
+from iclscope.sweeps.run_trials import load_groups, run_trials
 from iclscope.sweeps.store import TrialStore
 
 PRESET = Preset("quick", seeds=(0, 1), prompts=32)
@@ -117,8 +117,8 @@ def forbidden(*_arguments: Any, **_settings: Any) -> None:
 def without_models(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     """No model can be made, trained or asked, once the experiment is."""
     for owner, attribute in (
-        (local, "train_runs"),
-        (local, "train_trials"),
+        (jobs, "train_runs"),
+        (jobs, "train_trials"),
         (SoftmaxReLUTransformer, "__init__"),
         (SoftmaxReLUTransformer, "predict"),
         (GPT2Transformer, "__init__"),

@@ -13,7 +13,8 @@ from reproduction.tiny import put_in_place, reproduce_module, tiny_experiment
 from iclscope.errors import BadRequest
 from iclscope.reproduction import reproduce
 from iclscope.reproduction.reproduce import planned
-from iclscope.sweeps import local
+from iclscope.sweeps import jobs
+from iclscope.sweeps import run_trials as run_trials_module
 
 
 @pytest.fixture(autouse=True)
@@ -198,7 +199,7 @@ class Counting:
 
 def interrupt_after(monkeypatch: pytest.MonkeyPatch, *, steps: int) -> None:
     """Stop the training after so many steps, as Ctrl-C does, at a step that does not depend on the clock."""
-    real = local.train_trials
+    real = jobs.train_trials
 
     def stopping(trials: object, **settings: object) -> object:
         made = 0
@@ -211,9 +212,9 @@ def interrupt_after(monkeypatch: pytest.MonkeyPatch, *, steps: int) -> None:
         return real(trials, **{**settings, "stop_asked": stop_asked})  # type: ignore[arg-type]
 
     def run_trials(trials: object, store: object, **settings: object) -> None:
-        monkeypatch.setattr(local, "train_trials", stopping)
+        monkeypatch.setattr(jobs, "train_trials", stopping)
         real_run_trials(trials, store, **settings)  # type: ignore[arg-type]
         raise KeyboardInterrupt
 
-    real_run_trials = local.run_trials
+    real_run_trials = run_trials_module.run_trials
     monkeypatch.setattr(reproduce_module, "run_trials", run_trials)

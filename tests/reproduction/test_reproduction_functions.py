@@ -24,7 +24,7 @@ from iclscope.experiments.trial import Training
 from iclscope.models import GPT2Transformer, load_model
 from iclscope.reproduction import reproduce
 from iclscope.reproduction.reproduce import InterruptedReproduction
-from iclscope.sweeps import local
+from iclscope.sweeps import jobs
 from iclscope.sweeps.store import TrialStore
 from iclscope.tasks.function_classes import FunctionName
 
@@ -178,7 +178,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> Plan:
     training = Training(**{**dict(plan.training), "steps": LONG, "batch_size": 8})
     monkeypatch.setitem(PLANS["paper"], "linear", Plan(plan.task, plan.size, training))
     # So that it counts as long, and as being as long as published.
-    monkeypatch.setattr(local, "LONG", LONG)
+    monkeypatch.setattr(jobs, "LONG", LONG)
     monkeypatch.setattr(garg2022_rows, "PUBLISHED_STEPS", LONG)
     return PLANS["paper"]["linear"]
 

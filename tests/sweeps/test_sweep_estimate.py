@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sweeps.sweep_runs import run_here
 
 from iclscope.errors import BadRequest
 from iclscope.sweeps import calibration
 from iclscope.sweeps.calibration import estimate, time_of_jobs
-from iclscope.sweeps.local import groups_of, run_trials
+from iclscope.sweeps.groups import groups_of
+from iclscope.sweeps.local import cores
 from iclscope.sweeps.overview import overview
-from iclscope.sweeps.run_sweep import SweepFolder, run_sweep
+from iclscope.sweeps.run_trials import run_trials
+from iclscope.sweeps.store import TrialStore
 from iclscope.sweeps.sweep_file import Sweep
 
 BASE: dict[str, Any] = {
@@ -98,11 +101,10 @@ def test_time_of_millions_of_jobs_is_told_at_once() -> None:
 def test_the_estimate_is_about_right(sweep: Sweep, tmp_path: Path) -> None:
     """Within a factor of four: other work on the machine comes and goes between estimate and run."""
     planned = list(sweep.trials())
-    folder = SweepFolder(tmp_path / "warm", sweep.name)
-    run_trials([planned[0].trial], folder.store)  # whatever is compiled is compiled now
+    run_trials([planned[0].trial], TrialStore(tmp_path / "warm"))  # whatever is compiled is compiled now
     expected = estimate(overview(sweep))
     started = time.perf_counter()
-    run_sweep(sweep, planned, SweepFolder(tmp_path / "out", sweep.name))
+    run_here(sweep, tmp_path / "out", workers=cores())
     seconds = time.perf_counter() - started
     assert seconds / 4 < expected.seconds < seconds * 4
     assert 1 <= expected.timed <= expected.kinds

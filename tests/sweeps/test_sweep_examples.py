@@ -10,15 +10,16 @@ from typing import Any
 import polars as pl
 import pytest
 import yaml
+from sweeps.sweep_runs import run_here
 
 from iclscope.settings import Settings
 from iclscope.sweeps.axes import Range
 from iclscope.sweeps.inheritance import EXTENDS, MOST_FILES, read_inherited
 from iclscope.sweeps.paper_settings import PAPER_NAMES
 from iclscope.sweeps.planned import MOST_PROMPTS, SweepTest
-from iclscope.sweeps.run_sweep import ROWS, SweepFolder, run_sweep
 from iclscope.sweeps.settings_tree import merged
 from iclscope.sweeps.sweep_file import MOST_TESTS, MOST_TRIALS, Sweep, load_sweep
+from iclscope.sweeps.sweep_folder import ROWS
 from iclscope.sweeps.yaml_text import LARGEST_FILE
 
 FOLDER = Path(__file__).parents[2] / "examples" / "sweeps"
@@ -75,7 +76,7 @@ def test_an_example_runs(path: Path, tmp_path: Path) -> None:
     file.write_text(yaml.safe_dump(tiny(read_inherited(path, tuple(Sweep.model_fields)).settings)), encoding="utf-8")
     sweep = load_sweep(file)
     planned = list(sweep.trials())
-    rows = run_sweep(sweep, planned, SweepFolder(tmp_path / "out", sweep.name))
+    rows = run_here(sweep, tmp_path / "out")
     assert pl.read_parquet(tmp_path / "out" / ROWS).equals(rows)
     assert rows["trial"].n_unique() == len(planned) >= 2
     assert set(rows["test"]) == set(load_sweep(path).tests)

@@ -11,15 +11,17 @@ import polars as pl
 import pytest
 import torch
 from polars.testing import assert_frame_equal
+from sweeps.sweep_runs import run_here, trained_in
 
 from iclscope.errors import BadRequest
 from iclscope.evaluation.evaluate import evaluate
 from iclscope.experiments.trained import TrainedGroup, untrained_models
-from iclscope.sweeps.local import load_groups
-from iclscope.sweeps.measure import measured_rows, varied_columns
+from iclscope.sweeps.measure import measured
 from iclscope.sweeps.planned import PlannedTrial
-from iclscope.sweeps.run_sweep import NOTE, ROWS, SweepFolder, run_sweep
+from iclscope.sweeps.run_trials import load_groups
 from iclscope.sweeps.sweep_file import Sweep
+from iclscope.sweeps.sweep_folder import NOTE, ROWS, SweepFolder
+from iclscope.sweeps.table import varied_columns
 
 PATTERNS: dict[str, Any] = {
     "paper": "li2024",
@@ -41,10 +43,6 @@ FUNCTIONS: dict[str, Any] = {
 }
 
 
-def run(sweep: Sweep, folder: Path) -> pl.DataFrame:
-    return run_sweep(sweep, list(sweep.trials()), SweepFolder(folder, sweep.name))
-
-
 def untrained(sweep: Sweep, diverged_at: int = -1, stopped_at: int = -1) -> tuple[TrainedGroup, list[PlannedTrial]]:
     """A sweep of one shape as if it had been trained for no step."""
     planned = list(sweep.trials())
@@ -60,13 +58,14 @@ def test_rows_of_patterns_are_what_evaluate_says(tmp_path: Path) -> None:
         "own": {"prompts": 32},
     }
     sweep = Sweep(**PATTERNS, vary={"task.alpha": [0.5, 1.0]}, tests=tests)
-    rows = run(sweep, tmp_path / "out")
+    rows = run_here(sweep, tmp_path / "out")
     assert rows.columns == [
         "task.alpha", "test.alpha", "seed", "trial", "test", "prompts", "length", "hinge_risk", "hinge_risk_se",
         "classification_error", "classification_error_se", "stopped_at", "diverged_at",
+        "iclscope", "git", "device", "seconds",
     ]  # fmt: skip
     assert rows.height == 2 * 2 * 3
-    store = SweepFolder(tmp_path / "out", sweep.name).store
+    store = trained_in(tmp_path / "out")
     for planned in sweep.trials():
         (group,) = load_groups([planned.trial], store)
         of_trial = rows.filter(pl.col("trial") == planned.trial.hash)
@@ -88,12 +87,12 @@ def test_rows_of_patterns_are_what_evaluate_says(tmp_path: Path) -> None:
 def test_functions_have_a_row_per_context_length(tmp_path: Path) -> None:
     tests = {"every": {"prompts": 16}, "query": {"task": {"predictions": "query"}, "prompts": 16}}
     sweep = Sweep(**FUNCTIONS, vary={"task.noise": [0, 0.5]}, tests=tests)
-    rows = run(sweep, tmp_path / "out")
+    rows = run_here(sweep, tmp_path / "out")
     assert rows.filter(pl.col("test") == "every")["length"].to_list() == [0, 1, 2, 3, 4] * 2
     assert rows.filter(pl.col("test") == "query")["length"].to_list() == [4] * 2
     planned = list(sweep.trials())
     for one in planned:
-        (group,) = load_groups([one.trial], SweepFolder(tmp_path / "out", sweep.name).store)
+        (group,) = load_groups([one.trial], trained_in(tmp_path / "out"))
         found = evaluate(group.model, one.tests[0].task, prompts=16)
         shown = rows.filter((pl.col("trial") == one.trial.hash) & (pl.col("test") == "every"))
         assert shown["squared_error"].to_list() == pytest.approx(found.mean[0].tolist())
@@ -104,22 +103,22 @@ def test_functions_have_a_row_per_context_length(tmp_path: Path) -> None:
 def test_rows_do_not_depend_on_what_was_trained_together(tmp_path: Path) -> None:
     """One seed alone has the rows that it has among three."""
     vary = {"task.alpha": [0.5, 1.0], "model.width": [4, 12]}
-    together = run(Sweep(**{**PATTERNS, "seeds": 3}, vary=vary), tmp_path / "three")
-    alone = run(Sweep(**{**PATTERNS, "seeds": [1]}, vary=vary), tmp_path / "one")
-    assert_frame_equal(together.filter(pl.col("seed") == 1), alone, abs_tol=1e-6)
+    together = run_here(Sweep(**{**PATTERNS, "seeds": 3}, vary=vary), tmp_path / "three")
+    alone = run_here(Sweep(**{**PATTERNS, "seeds": [1]}, vary=vary), tmp_path / "one")
+    assert_frame_equal(together.filter(pl.col("seed") == 1).drop("seconds"), alone.drop("seconds"), abs_tol=1e-6)
     assert together["seed"].to_list() == [0, 1, 2] * 4, "rows are in the order of the trials"
 
 
 def test_what_diverged_or_stopped_is_told() -> None:
     sweep = Sweep(**PATTERNS, tests={"own": {"prompts": 8}})
     group, planned = untrained(sweep, diverged_at=7)
-    rows = measured_rows(group, planned, varied_columns(sweep))
+    rows = measured(group, planned, [0])
     assert rows["diverged_at"].to_list() == [7, None]
     assert rows["stopped_at"].to_list() == [None, None]
     assert rows["hinge_risk"].is_nan().to_list() == [True, False]
     assert rows["classification_error_se"].is_nan().to_list() == [True, False]
     group, planned = untrained(sweep, stopped_at=3)
-    assert measured_rows(group, planned, varied_columns(sweep))["stopped_at"].to_list() == [3, 3]
+    assert measured(group, planned, [0])["stopped_at"].to_list() == [3, 3]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +141,7 @@ def test_columns_hold_what_was_varied(name: str, values: Any, kind: Any, shown: 
     base = {**PATTERNS["base"], "task": task, "training": {"steps": 0}}
     sweep = Sweep(**{**PATTERNS, "base": base, "seeds": 1}, vary={name: values}, tests={"own": {"prompts": 2}})
     assert varied_columns(sweep) == {name: kind}
-    rows = run(sweep, tmp_path / "out")
+    rows = run_here(sweep, tmp_path / "out")
     assert rows.schema[name] == kind
     assert rows[name].to_list() == shown
     assert_frame_equal(pl.read_parquet(tmp_path / "out" / ROWS), rows)
@@ -157,20 +156,20 @@ def test_tests_of_several_kinds_of_values_share_a_column() -> None:
 
 def test_what_is_there_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sweep = Sweep(**PATTERNS, vary={"task.alpha": [0.5]}, tests={"own": {"prompts": 8}})
-    before = run(sweep, tmp_path / "out")
+    before = run_here(sweep, tmp_path / "out")
     content = (tmp_path / "out" / ROWS).read_bytes()
     steps: list[int] = []
     more = Sweep(**PATTERNS, vary={"task.alpha": [0.5, 1.0]}, tests={"own": {"prompts": 8}})
-    rows = run_sweep(more, list(more.trials()), SweepFolder(tmp_path / "out", "sweep"), on_step=steps.append)
+    rows = run_here(more, tmp_path / "out", on_step=steps.append)
     assert sum(steps) == 2 * 20
     assert_frame_equal(rows.head(2), before)
-    run(sweep, tmp_path / "out")
+    run_here(sweep, tmp_path / "out")
     assert (tmp_path / "out" / ROWS).read_bytes() == content
 
 
 def test_the_folder_says_which_sweep_it_is_of(tmp_path: Path) -> None:
     sweep = Sweep(**PATTERNS, name="mine", tests={"own": {"prompts": 8}})
-    run(sweep, tmp_path / "out")
+    run_here(sweep, tmp_path / "out")
     noted = json.loads((tmp_path / "out" / NOTE).read_text(encoding="utf-8"))
     assert (noted["made by"], noted["name"]) == ("iclscope sweep", "mine")
     assert Sweep(**noted["sweep"]) == sweep
@@ -186,5 +185,5 @@ def test_the_folder_says_which_sweep_it_is_of(tmp_path: Path) -> None:
 
 def test_numbers_are_on_one_thread(tmp_path: Path) -> None:
     threads = torch.get_num_threads()
-    run(Sweep(**PATTERNS, tests={"own": {"prompts": 8}}), tmp_path / "out")
+    run_here(Sweep(**PATTERNS, tests={"own": {"prompts": 8}}), tmp_path / "out")
     assert torch.get_num_threads() == threads

@@ -16,7 +16,9 @@ from test_sweeps_local import assert_same
 
 from iclscope.experiments.trial import Evaluation, Training, Trial
 from iclscope.models import GPT2Transformer, GPT2TransformerConfig, SoftmaxReLUConfig
-from iclscope.sweeps.local import groups_of, load_groups, run_trials, train_trials
+from iclscope.sweeps.groups import groups_of
+from iclscope.sweeps.jobs import train_trials
+from iclscope.sweeps.run_trials import load_groups, run_trials
 from iclscope.sweeps.store import TrialStore
 from iclscope.tasks import FunctionClass, PatternClassification
 from iclscope.training.schedules import Curriculum, LengthPerStep

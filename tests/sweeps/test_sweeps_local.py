@@ -15,10 +15,12 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+import iclscope
 from iclscope.experiments.trial import Evaluation, Training, Trial
 from iclscope.models.softmax_relu import SoftmaxReLUConfig
-from iclscope.sweeps import local
-from iclscope.sweeps.local import load_groups, run_trials, train_trials
+from iclscope.sweeps import jobs
+from iclscope.sweeps.jobs import train_trials
+from iclscope.sweeps.run_trials import load_groups, run_trials
 from iclscope.sweeps.store import TrialStore
 from iclscope.tasks.patterns import PatternClassification
 
@@ -114,17 +116,17 @@ def test_threads_are_given_back(tmp_path: Path, workers: int) -> None:
 
 def test_stored_trials_note_how_they_were_made(tmp_path: Path) -> None:
     store = TrialStore(tmp_path)
-    run_trials([make_trial()], store, metadata={"iclscope": "9.9"}, workers=1)
+    run_trials([make_trial()], store, workers=1)
     with safe_open(store.path(make_trial()), framework="pt") as file:
         noted = file.metadata()
-    assert noted["iclscope"] == "9.9"
+    assert noted["iclscope"] == iclscope.__version__
     assert noted["device"] == "cpu"
     assert float(noted["seconds"]) > 0
 
 
 def test_a_failing_group_is_told_and_costs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = TrialStore(tmp_path)
-    real = local.train_trials
+    real = jobs.train_trials
     good, bad = [make_trial(seed, width=20) for seed in range(2)], make_trial(0, width=4)
 
     def failing(trials: list[Trial], **settings: Any) -> Any:
@@ -132,11 +134,11 @@ def test_a_failing_group_is_told_and_costs_no_other(tmp_path: Path, monkeypatch:
             raise OSError("no space left on device")
         return real(trials, **settings)
 
-    monkeypatch.setattr(local, "train_trials", failing)
+    monkeypatch.setattr(jobs, "train_trials", failing)
     with pytest.raises(OSError, match="no space left"):
         run_trials([bad, *good], store, workers=1)  # the longest come first, so the good ones are finished by then
     assert store.missing([*good, bad]) == [bad]
-    monkeypatch.setattr(local, "train_trials", real)
+    monkeypatch.setattr(jobs, "train_trials", real)
     steps: list[int] = []
     run_trials([bad, *good], store, on_step=steps.append, workers=1)
     assert sum(steps) == 60
@@ -148,7 +150,7 @@ def test_a_failure_beside_running_groups_is_the_one_that_is_told(
 ) -> None:
     """The other worker is stopped and saves where it is; what it had done is not lost."""
     store = TrialStore(tmp_path / "interrupted")
-    real = local.train_trials
+    real = jobs.train_trials
     under_way = threading.Event()
     slow, bad = make_trial(0, width=20, steps=300), make_trial(0, width=4)
 
@@ -158,12 +160,12 @@ def test_a_failure_beside_running_groups_is_the_one_that_is_told(
             raise OSError("no space left on device")
         return real(trials, **settings)
 
-    monkeypatch.setattr(local, "train_trials", failing)
+    monkeypatch.setattr(jobs, "train_trials", failing)
     with pytest.raises(OSError, match="no space left"):
         run_trials([slow, bad], store, workers=2, on_step=lambda _: under_way.set() or threading.Event().wait(0.005))
     assert store.missing([slow, bad]) == [slow, bad]
     assert len(list(store.folder.glob("unfinished-*.safetensors"))) == 1
-    monkeypatch.setattr(local, "train_trials", real)
+    monkeypatch.setattr(jobs, "train_trials", real)
     steps: list[int] = []
     run_trials([slow, bad], store, workers=1, on_step=steps.append)
     assert 60 < sum(steps) < 360, "the saved group did not go on from where it was"
@@ -179,7 +181,7 @@ INTERRUPTED = textwrap.dedent(
     torch.set_num_threads(1)
     sys.path.insert(0, sys.argv[1])
     from test_sweeps_local import make_trial
-    from iclscope.sweeps.local import run_trials
+    from iclscope.sweeps.run_trials import run_trials
     from iclscope.sweeps.store import TrialStore
 
     made, lock = 0, threading.Lock()

@@ -12,9 +12,10 @@ from test_sweeps_gpt2 import ctrl_c_after
 
 from iclscope.experiments.trial import Training, Trial
 from iclscope.models import SoftmaxReLUConfig
-from iclscope.sweeps import local
-from iclscope.sweeps.local import run_trials, train_trials
+from iclscope.sweeps import jobs
+from iclscope.sweeps.jobs import train_trials
 from iclscope.sweeps.log import LINES, LONG, TrainingLog
+from iclscope.sweeps.run_trials import run_trials
 from iclscope.sweeps.store import TrialStore
 from iclscope.tasks import PatternClassification
 
@@ -62,8 +63,8 @@ def test_a_log_has_about_as_many_lines_however_long_the_training_is(tmp_path: Pa
 
 
 def test_only_long_trainings_are_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert local.LONG == LONG == 1000
-    monkeypatch.setattr(local, "LONG", 10)
+    assert jobs.LONG == LONG == 1000
+    monkeypatch.setattr(jobs, "LONG", 10)
     for steps, logged in ((9, 0), (10, 1)):
         store = TrialStore(tmp_path / str(steps))
         run_trials([make_trial(steps=steps)], store, workers=1)
@@ -73,7 +74,7 @@ def test_only_long_trainings_are_logged(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_the_losses_are_those_of_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "LONG", 10)
+    monkeypatch.setattr(jobs, "LONG", 10)
     trials = [make_trial(0), make_trial(1, learning_rate=1e30)]
     seen: dict[int, dict[str, float]] = {}
 
@@ -92,7 +93,7 @@ def test_the_losses_are_those_of_the_training(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_resumed_training_adds_to_its_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "LONG", 10)
+    monkeypatch.setattr(jobs, "LONG", 10)
     trials = [make_trial(0), make_trial(1)]
     run_trials(trials, TrialStore(tmp_path / "whole"), workers=1)
     interrupted = TrialStore(tmp_path / "interrupted")

@@ -13,7 +13,9 @@ from safetensors import safe_open
 
 from iclscope.experiments.trial import Evaluation, Training, Trial
 from iclscope.models.softmax_relu import SoftmaxReLUConfig
-from iclscope.sweeps.local import groups_of, load_groups, run_trials, train_trials
+from iclscope.sweeps.groups import groups_of
+from iclscope.sweeps.jobs import train_trials
+from iclscope.sweeps.run_trials import load_groups, run_trials
 from iclscope.sweeps.store import TrialStore
 from iclscope.tasks.patterns import PatternClassification
 from iclscope.training.state import TrainingState

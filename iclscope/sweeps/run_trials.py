@@ -1,0 +1,73 @@
+"""Trials whose weights are wanted: train what a store does not hold yet, and read it back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from iclscope.experiments.trained import TrainedGroup
+from iclscope.experiments.trial import Trial
+from iclscope.sweeps.groups import fingerprint_of, group_cost, groups_of
+from iclscope.sweeps.jobs import Engine, Job, OnRunSteps, Outcome, forget_unfinished, unfinished_path
+from iclscope.sweeps.local import LocalEngine
+from iclscope.sweeps.planned import PlannedTrial
+from iclscope.sweeps.store import TrialStore
+
+
+def run_trials(
+    trials: Sequence[Trial],
+    store: TrialStore,
+    *,
+    device: torch.device | str = "cpu",
+    on_step: OnRunSteps | None = None,
+    workers: int | None = None,
+) -> None:
+    """Train what the store does not hold yet.
+
+    An interrupted call leaves finished groups stored and those under way saved; called again, it goes on there.
+
+    Args:
+        trials: any trials; equal ones are trained once.
+        store: where trained trials are kept, in a folder of this machine.
+        device: where to train.
+        on_step: called after each step with the work done, runs times `step_cost`, for progress; from several threads.
+        workers: how many groups to train at a time; None: one per core on a CPU, one on a GPU. The numbers do not
+            depend on it.
+
+    Raises:
+        KeyboardInterrupt: on Ctrl-C, once every group under way is saved.
+        StorageFailed: if the store cannot be written to.
+    """
+    engine: Engine = LocalEngine(device, workers=workers, folder=store.folder)
+    jobs = list(_jobs(trials, store, engine.device))
+    if not jobs:
+        return
+    store.folder.mkdir(parents=True, exist_ok=True)
+
+    def commit(job: Job, outcome: Outcome) -> None:
+        store.write(outcome.weights)
+        forget_unfinished(store.folder, job.name)
+
+    engine.run(iter(jobs), commit, on_step=on_step)
+
+
+def _jobs(trials: Sequence[Trial], store: TrialStore, device: torch.device) -> Iterator[Job]:
+    """What is missing, the longest first, so that no core is left alone with it at the end."""
+    unique = list({trial.hash: trial for trial in trials}.values())
+    missing = {trial.hash for trial in store.missing(unique)}
+    for group in sorted(groups_of(unique, device), key=group_cost, reverse=True):
+        lacking = [trial for trial in group if trial.hash in missing]
+        # A group whose files were being written when the process died is whole in its save: it is written again.
+        if lacking and unfinished_path(store.folder, fingerprint_of(group)).exists():
+            lacking = group
+        if lacking:
+            yield Job(tuple(PlannedTrial(trial, {}, ()) for trial in lacking), weights=True)
+
+
+def load_groups(
+    trials: Sequence[Trial], store: TrialStore, device: torch.device | str = "cpu"
+) -> Iterator[TrainedGroup]:
+    """Read finished trials back, in groups of equal shape."""
+    for group in groups_of(trials, device):
+        yield store.load(group, device)

@@ -1,0 +1,142 @@
+"""Files of a store, in a local folder or at any address that fsspec knows; each is whole or not there."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+
+from iclscope.errors import BadRequest, StorageFailed
+from iclscope.files import written_whole
+
+# Where a file appears when it is complete, whatever its writer does meanwhile; elsewhere files are renamed into place.
+OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci"})
+
+
+class StoreFiles:
+    """Named files under one address.
+
+    Names are relative, with ``/`` between folders. Reading and writing are safe from several threads and processes.
+
+    Attributes:
+        address: as it was given.
+        local: the folder, where it is one on this machine; else None.
+    """
+
+    def __init__(self, address: str | Path) -> None:
+        """Understand an address; nothing is read or written yet.
+
+        Args:
+            address: a folder, or an address such as ``s3://bucket/sweeps`` or ``sftp://host/path``.
+
+        Raises:
+            BadRequest: if fsspec does not know the address, or lacks a package for it.
+        """
+        self.address = str(address)
+        if isinstance(address, Path) or "://" not in address:
+            self._system, self._root = LocalFileSystem(), str(Path(address).absolute())
+        else:
+            self._system, self._root = _found(address)
+        self.local = Path(self._root) if isinstance(self._system, LocalFileSystem) else None
+
+    def names(self, folder: str) -> list[str]:
+        """The names of the files in a folder, sorted, without hidden ones; none if it does not exist."""
+        with self._failures(f"reading {self.address}"):
+            self._system.invalidate_cache()
+            try:
+                found = self._system.ls(self._path(folder), detail=True)
+            except FileNotFoundError:
+                return []
+        names = [str(entry["name"]).rstrip("/").rpartition("/")[2] for entry in found if entry["type"] == "file"]
+        return sorted(f"{folder}/{name}" for name in names if name and not name.startswith("."))
+
+    def has(self, name: str) -> bool:
+        """Whether a file is there."""
+        if self.local is not None:
+            return (self.local / name).is_file()
+        with self._failures(f"reading {self.address}"):
+            self._system.invalidate_cache()
+            return bool(self._system.isfile(self._path(name)))
+
+    def read(self, name: str) -> bytes:
+        """The content of a file.
+
+        Raises:
+            FileNotFoundError: if it is not there.
+            StorageFailed: if it cannot be read.
+        """
+        with self._failures(f"reading {self.address}/{name}"):
+            content: bytes = self._system.cat_file(self._path(name))
+            return content
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file whole, in the place of one of that name.
+
+        Raises:
+            StorageFailed: if it cannot be written; what was there before is still there.
+        """
+        with self._failures(f"writing to {self.address}"):
+            if self.local is not None:
+                path = self.local / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with written_whole(path) as temporary:
+                    temporary.write_bytes(content)
+                return
+            protocols = self._system.protocol
+            if OBJECT_STORES & set((protocols,) if isinstance(protocols, str) else protocols):
+                self._system.pipe_file(self._path(name), content)
+                return
+            folder, _, last = self._path(name).rpartition("/")
+            self._system.makedirs(folder, exist_ok=True)
+            temporary_name = f"{folder}/.{last}.{uuid.uuid4().hex}"
+            try:
+                self._system.pipe_file(temporary_name, content)
+                self._system.mv(temporary_name, self._path(name))
+            except BaseException:
+                if self._system.exists(temporary_name):
+                    self._system.rm_file(temporary_name)
+                raise
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        with self._failures(f"writing to {self.address}"):
+            if self.has(name):
+                self._system.rm_file(self._path(name))
+
+    def _path(self, name: str) -> str:
+        return f"{self._root.rstrip('/')}/{name}" if name else self._root
+
+    @contextmanager
+    def _failures(self, doing: str) -> Iterator[None]:
+        """Turn what the file system raises into one line."""
+        try:
+            yield
+        except (FileNotFoundError, BadRequest, StorageFailed):
+            raise
+        except Exception as error:  # what a server's client raises is its own affair
+            if self.local is None or isinstance(error, OSError):
+                raise StorageFailed(f"{doing} failed: {_reason(error)}") from error
+            raise
+
+
+def _found(address: str) -> tuple[Any, str]:
+    """The file system of an address, and where in it."""
+    try:
+        system, root = url_to_fs(address)
+        return system, str(root)
+    except (ValueError, ImportError, OSError) as error:
+        raise BadRequest(
+            f"store = {address!r} is not allowed: {_reason(error)}; allowed: a folder, or an address that fsspec "
+            "knows, as s3://bucket/folder (with the package s3fs)"
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Why, in a few words."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(str(text).split())

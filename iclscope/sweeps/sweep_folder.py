@@ -1,0 +1,123 @@
+"""The folder of a sweep's results: who may write there, and what is in it."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import polars as pl
+
+import iclscope
+from iclscope.errors import BadRequest, StorageFailed, require
+from iclscope.files import check_writable, write_text, written_whole
+from iclscope.sweeps.sweep_file import Sweep
+
+ROWS, NOTE = "rows.parquet", "sweep.json"
+MARK = "iclscope sweep"
+FORMAT = 1
+"""The layout of the folder. Raised when files of the old one could be misread."""
+
+
+class SweepFolder:
+    """The folder of a sweep's results.
+
+    It holds ``rows.parquet``, ``sweep.json`` (which sweep it is, and where its store is), ``training/`` (unfinished
+    trainings, and logs of long ones), and ``store/``, where no other store was given.
+
+    Attributes:
+        path: the folder.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        """Check that the folder may be written to; nothing is written yet.
+
+        Args:
+            path: made when first written to.
+            name: of the sweep.
+
+        Raises:
+            BadRequest: if the folder holds other files or another sweep, or cannot be written to.
+        """
+        self.path = path
+        self._check_contents(name)
+        check_writable(path, "out")
+
+    def _check_contents(self, name: str) -> None:
+        refusal = "a new or empty folder, or one with results of this sweep"
+        try:
+            if not self.path.exists():
+                return
+            require(self.path.is_dir(), "out", str(self.path), "a folder; this is a file")
+            names = sorted(entry.name for entry in self.path.iterdir())
+            if not names:
+                return
+            require(NOTE in names, "out", str(self.path), f"{refusal}; it holds {names[0]!r} and is left as it is")
+            noted = json.loads((self.path / NOTE).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise BadRequest(f"out = {str(self.path)!r} is not allowed: {error.strerror}") from error
+        except ValueError as error:
+            if isinstance(error, BadRequest):
+                raise
+            noted = None
+        ours = isinstance(noted, dict) and noted.get("made by") == MARK
+        require(ours, "out", str(self.path), f"{refusal}; its {NOTE} is not of iclscope")
+        assert isinstance(noted, dict)
+        require(
+            noted.get("format") == FORMAT,
+            "out",
+            str(self.path),
+            f"a folder of layout {FORMAT}; this one is of iclscope {noted.get('iclscope')}, choose another folder",
+        )
+        other = noted.get("name")
+        require(other == name, "out", str(self.path), f"{refusal}, {name}; it holds those of {other}")
+
+    @property
+    def default_store(self) -> Path:
+        """Where the store is, if no other is given."""
+        return self.path / "store"
+
+    @property
+    def training(self) -> Path:
+        """Where unfinished trainings are saved, and logs of long ones."""
+        return self.path / "training"
+
+    def start(self, sweep: Sweep, store: str) -> None:
+        """Make the folder and note which sweep it is of.
+
+        Args:
+            sweep: the sweep.
+            store: the address of its store.
+
+        Raises:
+            BadRequest: if it cannot be written to.
+        """
+        note = {
+            "made by": MARK,
+            "format": FORMAT,
+            "name": sweep.name,
+            "iclscope": iclscope.__version__,
+            "store": store,
+            "sweep": sweep.model_dump(mode="json"),
+        }
+        try:
+            self.training.mkdir(parents=True, exist_ok=True)
+            write_text(self.path / NOTE, json.dumps(note, indent=1, ensure_ascii=False) + "\n")
+        except OSError as error:
+            raise BadRequest(f"out = {str(self.path)!r} is not allowed: it cannot be written to ({error})") from error
+
+    def write_rows(self, rows: pl.DataFrame) -> Path:
+        """Write the table, whole or not at all; returns where it is.
+
+        Raises:
+            StorageFailed: if it cannot be written.
+        """
+        path = self.path / ROWS
+        content = io.BytesIO()
+        rows.write_parquet(content)
+        try:
+            with written_whole(path) as temporary:
+                temporary.write_bytes(content.getvalue())
+        except OSError as error:
+            raise StorageFailed(f"writing to {self.path} failed: {error.strerror or error}") from error
+        return path
