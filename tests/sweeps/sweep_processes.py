@@ -20,7 +20,7 @@ import polars as pl
 from iclscope.sweeps.row_store import RowStore
 from iclscope.sweeps.store_files import StoreFiles
 
-_PROGRAM = """
+PROGRAM = """
 import json, os, sys
 from iclscope.cli.main import run
 from iclscope.sweeps import jobs
@@ -79,7 +79,7 @@ class SweepProcess:
     """A running `iclscope sweep`; it is killed at the end of a block that it opens, if it has not ended by then."""
 
     def __init__(
-        self, ledger: Path, arguments: Sequence[str], *, program: str = _PROGRAM, before: Sequence[str] = ()
+        self, ledger: Path, arguments: Sequence[str], *, program: str = PROGRAM, before: Sequence[str] = ()
     ) -> None:
         """Start it.
 
