@@ -17,7 +17,7 @@ from iclscope.cli.list import list_command
 from iclscope.cli.predict import predict_app
 from iclscope.cli.reproduce import reproduce_command
 from iclscope.cli.sweep import sweep_command
-from iclscope.errors import BadRequest, StorageFailed
+from iclscope.errors import BadRequest, ClusterFailed, StorageFailed
 
 FAILED, BAD_REQUEST, INTERRUPTED = 1, 2, 130
 
@@ -61,8 +61,8 @@ _CommandLineError = cast("type[Exception]", typer.BadParameter.__mro__[2])
 def run(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit.
 
-    Exit status 0 when the work was done, whatever the verdicts; 1 where results could not be written, 2 for a bad
-    request, with one line; 130 on Ctrl-C.
+    Exit status 0 when the work was done, whatever the verdicts; 1 where results could not be written or a cluster
+    failed, and 2 for a bad request, each with one line; 130 on Ctrl-C.
 
     Args:
         arguments: the words after ``iclscope``; None: those of this process.
@@ -92,7 +92,7 @@ def main(arguments: list[str]) -> int:
         message = getattr(refusal, "format_message", lambda: str(refusal))()
         errors.print(f"iclscope: {_one_line(message)} {_hint(refusal)}")
         return BAD_REQUEST
-    except StorageFailed as failure:
+    except (ClusterFailed, StorageFailed) as failure:
         advice = "What was finished is kept; once this is mended, the same command goes on from there."
         errors.print(f"iclscope: {_one_line(str(failure))}. {advice}")
         return FAILED

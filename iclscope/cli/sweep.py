@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.status import Status
 from rich.table import Table
 
-from iclscope.errors import StorageFailed, require
+from iclscope.errors import ClusterFailed, StorageFailed, require
 from iclscope.report import format_number
 from iclscope.reproduction.environment import DEVICES, chosen_device
 from iclscope.sweeps.calibration import Estimate, estimate
@@ -31,7 +31,7 @@ from iclscope.sweeps.store_files import StoreFiles
 from iclscope.sweeps.sweep_file import Sweep, load_sweep
 from iclscope.sweeps.sweep_folder import ROWS, SweepFolder
 
-ENGINES = ("local",)
+ENGINES = ("local", "ray")
 _MOST_WARNINGS = 3
 
 
@@ -41,6 +41,10 @@ def sweep_command(
         bool, typer.Option("--dry-run", help="Check every trial and say how many there are and how long they take.")
     ] = False,
     engine: Annotated[str, typer.Option(metavar="|".join(ENGINES), help="What trains.")] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="HOST:PORT of the Ray cluster, with --engine ray; default: auto."),
+    ] = None,
     device: Annotated[str, typer.Option(metavar="|".join(DEVICES), help="Where to train.")] = "auto",
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default: results/sweeps/NAME.")] = None,
     store: Annotated[
@@ -56,7 +60,9 @@ def sweep_command(
     What the store already holds is kept: an interrupted command, run again, trains only what is missing.
     """
     require(engine in ENGINES, "--engine", engine, ", ".join(ENGINES))
-    where = chosen_device(device)
+    require(engine == "ray" or address is None, "--address", address, "with --engine ray only")
+    # The cluster's devices are known once it is joined.
+    where = chosen_device(device if engine == "local" else "cpu")
     console = Console(highlight=False, markup=False, soft_wrap=True)
     with _warnings_told():
         sweep = load_sweep(file)
@@ -76,12 +82,13 @@ def sweep_command(
     _tell_damage(kept)
     done = FinishedTrials(standing)
     try:
-        rows = _run(console, sweep, folder, kept, LocalEngine(where, folder=folder.training), done)
+        with _engine(engine, address, device, where, folder) as performs:
+            rows = _run(console, sweep, folder, kept, performs, done)
     except KeyboardInterrupt:
         console.print(f"Interrupted. {done.text}; the same command goes on from there.")
         raise
-    except StorageFailed as error:
-        raise StorageFailed(f"{error}. {done.text}") from error
+    except (ClusterFailed, StorageFailed) as error:
+        raise type(error)(f"{error}. {done.text}") from error
     diverged = rows.filter(rows["diverged_at"].is_not_null())["trial"].n_unique()
     lost = f", {diverged:,} of which diverged" if diverged else ""
     console.print(f"{sweep.name}: {_counted(standing.trials, 'trial')}{lost}, {_counted(rows.height, 'row')}")
@@ -105,6 +112,18 @@ class FinishedTrials:
     def text(self) -> str:
         """For whoever stopped the sweep."""
         return f"{self._finished:,} of {self._all:,} trials are finished"
+
+
+@contextmanager
+def _engine(name: str, address: str | None, device: str, here: torch.device, folder: SweepFolder) -> Iterator[Engine]:
+    """What performs the jobs, for as long as it is needed."""
+    if name == "local":
+        yield LocalEngine(here, folder=folder.training)
+        return
+    from iclscope.sweeps.ray_engine import RayEngine
+
+    with RayEngine(address, device) as engine:
+        yield engine
 
 
 def _run(

@@ -132,10 +132,10 @@ def test_nothing_but_text_where_there_is_no_terminal(capsys: pytest.CaptureFixtu
 def test_what_no_sweep_can_be(name: str, mode: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     text, words = BAD_SWEEPS[name]
     Path("bad.yaml").write_text(text, encoding="utf-8")
-    started = time.perf_counter()
+    started = time.process_time()  # of this process, however busy the machine is
     # YAML may be refused at another letter than the file's, and a line is wrapped nowhere.
     refused(capsys, ["sweep", "bad.yaml", *mode], "bad.yaml", *words)
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0
 
 
 def test_a_point_that_is_met_late_is_refused_before_any_training(capsys: pytest.CaptureFixture[str]) -> None:
@@ -151,7 +151,9 @@ def test_a_point_that_is_met_late_is_refused_before_any_training(capsys: pytest.
         (["sweep"], ("FILE.yaml",)),
         (["sweep", "nothing.yaml"], ("FILE = 'nothing.yaml'", "does not exist")),
         (["sweep", "."], ("FILE = '.'", "folder")),
-        (["sweep", "tiny.yaml", "--engine", "slurm"], ("--engine = 'slurm'", "local")),
+        (["sweep", "tiny.yaml", "--engine", "slurm"], ("--engine = 'slurm'", "local, ray")),
+        (["sweep", "tiny.yaml", "--address", "127.0.0.1:6379"], ("--address = '127.0.0.1:6379'", "--engine ray")),
+        (["sweep", "tiny.yaml", "--engine", "ray", "--address", "nowhere"], ("--address = 'nowhere'", "HOST:PORT")),
         (["sweep", "tiny.yaml", "--device", "tpu"], ("device = 'tpu'", "auto, cpu, cuda")),
         (["sweep", "tiny.yaml", "--dryrun"], ("--dryrun",)),
         (["sweep", "tiny.yaml", "--out", "tiny.yaml"], ("out = 'tiny.yaml'", "this is a file")),
@@ -204,7 +206,7 @@ def test_a_theory_that_is_left_is_warned_of_once(capsys: pytest.CaptureFixture[s
 def test_help_names_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sweep", "--help"]) == 0
     text = capsys.readouterr().out
-    for option in ("FILE.yaml", "--dry-run", "--engine", "--device", "--out", "--store", "--keep-weights"):
+    for option in ("FILE.yaml", "--dry-run", "--engine", "--address", "--device", "--out", "--store", "--keep-weights"):
         assert option in text
     assert main(["--help"]) == 0
     assert "sweep" in capsys.readouterr().out
