@@ -65,7 +65,9 @@ def show_command(
     for section in sections[: None if everything else MOST_TESTS]:
         printer.section(section, told_apart, drawn=results.drawn)
     if not everything and len(sections) > MOST_TESTS:
-        printer.line(f"\n… and {len(sections) - MOST_TESTS:,} more tests: --all shows every one, --test NAME one of them")
+        printer.line(
+            f"\n… and {len(sections) - MOST_TESTS:,} more tests: --all shows every one, --test NAME one of them"
+        )
     printer.notes()
 
 
@@ -128,12 +130,17 @@ class _Printer:
         found = [slope for setting in settings for slope in slopes(section, by, setting, drawn=drawn)]
         shown = found[: self._most]
         if shown:
+            headings = ["slope against", "at"] if any(_at(slope) for slope in shown) else ["slope against"]
             rows = [
-                ([slope.against, _at(slope)], [self._cell(slope.of[name], slope.seeds) for name in section.metrics], [])
+                (
+                    [slope.against, _at(slope)][: len(headings)],
+                    [self._cell(slope.of[name], slope.seeds) for name in section.metrics],
+                    [],
+                )
                 for slope in shown
             ]
             self.line("")
-            self._table(["slope against", "at"], section.metrics, [], rows)
+            self._table(headings, section.metrics, [], rows)
             self._slopes = True
         if len(found) > len(shown):
             self.line(f" … and {len(found) - len(shown):,} more of {len(found):,} slopes: --all shows every one")
@@ -169,7 +176,9 @@ class _Printer:
                 )
                 for place, metric in enumerate(metrics)
             ]
-        for table in tables:
+        for place, table in enumerate(tables):
+            if place:
+                self.line("")
             width = self._width(table)
             Console(width=width, highlight=False, markup=False).print(table, soft_wrap=True)
 
@@ -185,12 +194,14 @@ class _Printer:
         if self._rates:
             texts.append("That of an error rate also covers its test prompts (Clopper–Pearson).")
         if self._gaps:
-            texts.append("(k of n): seeds of runs that diverged or never met the target risk are left out.")
+            texts.append(
+                "(k of n): the other seeds diverged, never met the target risk, or have too few points for a slope."
+            )
         self.line("\n" + " ".join(texts))
         if self._slopes:
             self.line(
-                "Slopes: least squares of log against log, fitted to each seed's curve, one curve for each value of the "
-                "other settings. Values of 0 or less are left out, and so is a seed that misses a point; "
+                "Slopes: least squares of log against log, fitted to each seed's curve, one curve for each value of "
+                "the other settings. Values of 0 or less are left out, and so is a seed that misses a point; "
                 f"– where fewer than {FEWEST} points are left."
             )
 
@@ -223,5 +234,8 @@ def _at(slope: Slope) -> str:
     """What is held along a curve."""
     held: Mapping[str, Any] = slope.at
     return ", ".join(
-        [*(f"{name} = {value_text(value)}" for name, value in held.items()), *(f"any {name}" for name in slope.whatever)]
+        [
+            *(f"{name} = {value_text(value)}" for name, value in held.items()),
+            *(f"any {name}" for name in slope.whatever),
+        ]
     )

@@ -26,7 +26,8 @@ _SETTINGS = {
     "K": "K",
     "layers": "layers",
     "learning_rate": "learning rate η",
-    "length": "examples in the context",
+    "length": "examples in test prompts",
+    "task.length": "examples in training prompts",
     "noise": "standard deviation of the noise",
     "S1": "coefficient sum S₁",
     "steps": "training steps T",
@@ -44,7 +45,7 @@ def setting_label(setting: str) -> str:
         setting: its dotted name, ``task.alpha``, or ``length``, the context length of a row.
     """
     last = setting.rpartition(".")[2]
-    words = _SETTINGS.get(last, last.replace("_", " "))
+    words = _SETTINGS.get(setting) or _SETTINGS.get(last, last.replace("_", " "))
     return words if setting == last else f"{words} ({setting})"
 
 

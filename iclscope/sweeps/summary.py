@@ -96,7 +96,11 @@ def seed_means(section: Section, by: Sequence[str]) -> pl.DataFrame:
         else pl.col(name).mean()  # null: of another kind of task, which does not have this metric
         for name in section.metrics
     ]
-    counts = [pl.col("prompts").min(), pl.len().alias("runs"), pl.col("diverged_at").is_not_null().sum().alias("diverged")]
+    counts = [
+        pl.col("prompts").min(),
+        pl.len().alias("runs"),
+        pl.col("diverged_at").is_not_null().sum().alias("diverged"),
+    ]
     return section.rows.group_by(*by, "seed", maintain_order=True).agg(*measured, *counts)
 
 

@@ -43,7 +43,11 @@ def summary_table(
         for point in points(section, own)[0]:
             row: dict[str, Any] = {"test": test, **point.values}
             for name, found in point.estimates.items():
-                row |= {name: _number(found.value), f"{name}_low": _number(found.low), f"{name}_high": _number(found.high)}
+                row |= {
+                    name: _number(found.value),
+                    f"{name}_low": _number(found.low),
+                    f"{name}_high": _number(found.high),
+                }
                 row[f"{name}_seeds"] = found.seeds
             rows.append(row | {"seeds": point.seeds, "diverged": point.diverged})
     ends = ("", "_low", "_high")
