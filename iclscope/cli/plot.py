@@ -123,8 +123,8 @@ def _check_axes(sections: Sequence[Section], shown: Shown) -> None:
         for section in sections:
             numeric = is_numeric(section.rows, shown.x)
             require(numeric, "--log", shown.log, f"y or none: {shown.x} is not a number")
-            least = section.rows[shown.x].min()
-            require(least > 0, "--log", shown.log, f"y or none: {shown.x} has the value {least:g}")  # type: ignore[operator, str-bytes-safe]
+            least = min(section.rows[shown.x].to_list())
+            require(least > 0, "--log", shown.log, f"y or none: {shown.x} has the value {least:g}")
     if "y" in shown.log:
         some = any((section.rows[shown.y].fill_nan(None) > 0).any() for section in sections)
         require(some, "--log", shown.log, f"x or none: {shown.y} is never positive")

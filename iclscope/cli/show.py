@@ -24,6 +24,9 @@ from iclscope.sweeps.sweep_slopes import FEWEST, Slope, sloped_settings, slopes
 MOST_ROWS, MOST_TESTS = 30, 10
 """Rows of a table, and tests, that are shown without ``--all``."""
 
+_Row = tuple[Sequence[str], Sequence[str], Sequence[str]]
+"""Cells of settings, of metrics and of counts."""
+
 
 def show_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a sweep's results.")],
@@ -116,7 +119,7 @@ class _Printer:
     def _points(self, section: Section, by: Sequence[str]) -> None:
         found, count = points(section, by, self._most)
         diverged = any(point.diverged for point in found)
-        rows = []
+        rows: list[_Row] = []
         for point in found:
             cells = [self._cell(point.estimates[name], point.seeds) for name in section.metrics]
             lost = [f"{point.diverged:,}" if point.diverged else ""] if diverged else []
@@ -127,11 +130,16 @@ class _Printer:
 
     def _all_slopes(self, section: Section, by: Sequence[str], *, drawn: bool) -> None:
         settings, too_few = sloped_settings(section, by)
-        found = [slope for setting in settings for slope in slopes(section, by, setting, drawn=drawn)]
-        shown = found[: self._most]
+        shown: list[Slope] = []
+        count = 0
+        for setting in settings:
+            left = None if self._most is None else self._most - len(shown)
+            found, curves = slopes(section, by, setting, drawn=drawn, most=left)
+            shown += found
+            count += curves
         if shown:
             headings = ["slope against", "at"] if any(_at(slope) for slope in shown) else ["slope against"]
-            rows = [
+            rows: list[_Row] = [
                 (
                     [slope.against, _at(slope)][: len(headings)],
                     [self._cell(slope.of[name], slope.seeds) for name in section.metrics],
@@ -142,8 +150,8 @@ class _Printer:
             self.line("")
             self._table(headings, section.metrics, [], rows)
             self._slopes = True
-        if len(found) > len(shown):
-            self.line(f" … and {len(found) - len(shown):,} more of {len(found):,} slopes: --all shows every one")
+        if count > len(shown):
+            self.line(f" … and {count - len(shown):,} more of {count:,} slopes: --all shows every one")
         if too_few:
             self.line(f" No slopes against {', '.join(too_few)}: fewer than {FEWEST} positive values.")
 
@@ -164,7 +172,7 @@ class _Printer:
         settings: Sequence[str],
         metrics: Sequence[str],
         counts: Sequence[str],
-        rows: Sequence[tuple[Sequence[str], Sequence[str], Sequence[str]]],
+        rows: Sequence[_Row],
     ) -> None:
         """One table; one per metric if a terminal is too narrow for all, and long lines rather than cut ones."""
         whole = _rich_table([*settings, *metrics, *counts], [[*first, *cells, *last] for first, cells, last in rows])

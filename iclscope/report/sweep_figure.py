@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from iclscope.evaluation.intervals import Interval
 from iclscope.report.setting_text import METRICS, listed, plain_text, setting_label, value_text
@@ -25,6 +26,7 @@ MOST_COLOURS = 12
 
 _PANELS_IN_A_ROW = 3
 _MOST_TICKS = 8
+_LONGEST_TICK = 24
 _LETTERS_PER_INCH = 15.5
 _SHARED_SCALE = 20
 """Panels have one scale unless the largest values differ by more than this factor."""
@@ -70,7 +72,8 @@ class _Colours(NamedTuple):
     def of(self, value: Any) -> tuple[str, str]:
         """Colour and marker."""
         if self.scale is not None:
-            return matplotlib.colors.to_hex(self.scale.to_rgba(value)), "o"
+            red, green, blue, _ = self.scale.to_rgba(np.array([value]))[0]
+            return matplotlib.colors.to_hex((red, green, blue)), "o"
         place = self.values.index(value)
         return COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
 
@@ -94,9 +97,12 @@ def sweep_figure(sections: Sequence[Section], shown: Shown) -> Figure:
     width = (5.4 if columns == 1 else 3.5 * columns) + beside
     lines = textwrap.wrap(caption, int(width * _LETTERS_PER_INCH))
     figure = new_figure(width, (3.7 if columns == 1 else 3.1) * rows + 0.16 * len(lines))
-    axes = figure.subplots(rows, columns, squeeze=False, sharey=_is_one_scale(panels, shown.y)).flat
+    one_scale = _is_one_scale(panels, shown.y)
+    axes = figure.subplots(rows, columns, squeeze=False, sharey=one_scale).flat
     for place, panel in enumerate(panels):
         _draw_panel(axes[place], panel, shown, colours)
+        if "y" in shown.log:
+            _log_ordinate(axes[place], panels if one_scale else [panel], shown.y)
         if panel.section.test is not None:
             axes[place].set_title(_literal(panel.section.test), fontsize=STYLE["font.size"])
         if place % columns == 0:
@@ -160,19 +166,19 @@ def _draw_panel(axes: Axes, panel: _Panel, shown: Shown, colours: _Colours) -> N
         if len(names) <= _MOST_TICKS:
             axes.set_xticks(names, [f"{name:.4g}" for name in names])
             axes.minorticks_off()
+    elif numeric and rows[shown.x].dtype.is_integer():
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     elif not numeric:
-        texts = [_literal(value_text(name)) for name in names]
+        texts = [_literal(textwrap.shorten(value_text(name), _LONGEST_TICK, placeholder="…")) for name in names]
         turned = sum(map(len, texts)) > 40
         axes.set_xticks(range(len(names)), texts, rotation=30 if turned else 0, ha="right" if turned else "center")
         axes.grid(visible=False, axis="x")
-    if "y" in shown.log:
-        _log_ordinate(axes, panel, shown)
     axes.set_xlabel(_literal(setting_label(shown.x)))
 
 
-def _log_ordinate(axes: Axes, panel: _Panel, shown: Shown) -> None:
+def _log_ordinate(axes: Axes, panels: Sequence[_Panel], metric: str) -> None:
     """A logarithmic axis that ends near the smallest mean: lower ends of intervals may be 0 or less."""
-    found = [each.estimates[shown.y] for each in panel.points]
+    found = [each.estimates[metric] for panel in panels for each in panel.points]
     above = [e.value for e in found if math.isfinite(e.value) and e.value > 0]
     axes.set_yscale("log", nonpositive="clip")
     if above:
@@ -240,15 +246,15 @@ def _caption(panels: Sequence[_Panel], shown: Shown) -> str:
     for panel in panels:
         where = f"In {panel.section.test}: " if len({each.mixed for each in panels}) > 1 else ""
         mixed = panel.mixed
-        moves = "differing from point to point" if shown.drawn else f"moving with {listed(shown.by)}"
+        moves = "of other values at every point" if shown.drawn else "moving together with what is shown"
         for names, text in (
             (mixed.averaged, "averaged over {}"),
             (mixed.uneven, "averaged over {}, of which not every point has the same values"),
-            (mixed.moving, f"{{}} not held, {moves}"),
+            (mixed.moving, f"not held: {{}}, {moves}"),
         ):
             if names:
                 said = where + text.format(listed([_with_values(panel.section, name) for name in names]))
-                told[f"{said[0].upper() if said.startswith(('averaged', 'In ')) else said[0]}{said[1:]}."] = None
+                told[f"{said[0].upper()}{said[1:]}."] = None
     texts += list(told)
     diverged = sum(point.diverged for panel in panels for point in panel.points)
     if diverged:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -35,7 +36,9 @@ class Slope(NamedTuple):
     seeds: int
 
 
-def slopes(section: Section, by: Sequence[str], setting: str, *, drawn: bool = False) -> list[Slope]:
+def slopes(
+    section: Section, by: Sequence[str], setting: str, *, drawn: bool = False, most: int | None = None
+) -> tuple[list[Slope], int]:
     """Slopes against one setting, one for each combination of the others.
 
     Settings that move together with it cannot be held. Where points were drawn, no two of them share the value of
@@ -49,19 +52,25 @@ def slopes(section: Section, by: Sequence[str], setting: str, *, drawn: bool = F
         by: the settings that tell points apart; all others are averaged over first.
         setting: one of them, numeric.
         drawn: whether the points of the sweep were drawn.
+        most: how many curves are worked out; None: all.
+
+    Returns:
+        The slopes in the order of the sweep, and how many curves there are.
     """
     seeds = seed_means(section, by)
     held, whatever = _held(seeds, [name for name in by if section.varies(name)], setting, drawn=drawn)
-    return [
+    telling = _telling(seeds, held)
+    found = [
         Slope(
             setting,
-            {name: values[name] for name in _telling(seeds, held)},
+            {name: values[name] for name in telling},
             whatever,
             {metric: slope_of(_measured(curve, metric), setting, metric) for metric in section.metrics},
             curve["seed"].n_unique(),
         )
-        for values, curve in groups(seeds, held)
+        for values, curve in islice(groups(seeds, held), most)
     ]
+    return found, seeds.select(held).n_unique() if held else 1
 
 
 def sloped_settings(section: Section, by: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -83,7 +92,8 @@ def _held(
     seeds: pl.DataFrame, varied: Sequence[str], setting: str, *, drawn: bool
 ) -> tuple[list[str], tuple[str, ...]]:
     """The settings that are held along a curve, and those that are not as the points were drawn."""
-    held, whatever = [], []
+    held: list[str] = []
+    whatever: list[str] = []
     for name in varied:
         if name == setting:
             continue
