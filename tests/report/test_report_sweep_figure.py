@@ -46,9 +46,9 @@ def test_means_and_bands_are_drawn_in_the_order_of_the_numbers() -> None:
     results = SweepResults(Path("made"), "made", "", False, GRID)
     found, _ = points(section_of_test(results, "own-task"), ["task.n", "task.b"])
     own = sorted((p for p in found if p.values["task.b"] == "x"), key=lambda point: point.values["task.n"])
-    assert list(axes.lines[0].get_xdata()) == [1, 2, 4]
-    assert list(axes.lines[0].get_ydata()) == [point.estimates["squared_error"].value for point in own]
-    band = axes.collections[0].get_paths()[0].vertices
+    assert np.asarray(axes.lines[0].get_xdata()).tolist() == [1, 2, 4]
+    assert np.asarray(axes.lines[0].get_ydata()).tolist() == [point.estimates["squared_error"].value for point in own]
+    band = np.asarray(axes.collections[0].get_paths()[0].vertices)
     assert {round(float(v), 9) for v in band[:, 1]} == {
         round(end, 9) for point in own for end in point.estimates["squared_error"][1:3]
     }

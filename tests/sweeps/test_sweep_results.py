@@ -7,6 +7,7 @@ import math
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -181,9 +182,9 @@ def test_a_seed_that_misses_a_point_has_no_slope_and_zeros_are_left_out() -> Non
     )
     results = results_of(rows)
     ((slope,), _) = slopes(section_of_test(results, "own-task"), ["task.n"], "task.n")
-    assert slope.of["squared_error"][::3] == (pytest.approx(-1.0), 3)
+    assert slope.of["squared_error"][::3] == pytest.approx((-1.0, 3))
     ((slope,), _) = slopes(section_of_training(results), ["task.n"], "task.n")
-    assert slope.of["stopped_at"][::3] == (pytest.approx(2.0), 2)
+    assert slope.of["stopped_at"][::3] == pytest.approx((2.0, 2))
 
 
 def test_settings_that_move_together_are_not_held() -> None:
@@ -346,6 +347,7 @@ def test_a_damaged_table_is_refused_wherever_it_is_cut(tmp_path: Path) -> None:
 def test_odd_notes_are_read(tmp_path: Path) -> None:
     """The note of a later version may say more, or less."""
     folder = write_results(tmp_path, made_rows({"task.a": [1]}, lambda **_: {"squared_error": 1.0}))
-    for sweep in (None, [], {"design": "sobol", "question": None}, {"design": {"kind": "sobol"}}):
+    sweeps: list[Any] = [None, [], {"design": "sobol", "question": None}, {"design": {"kind": "sobol"}}]
+    for sweep in sweeps:
         (folder / "sweep.json").write_text(json.dumps({"made by": "iclscope sweep", "sweep": sweep}), encoding="utf-8")
         assert load_results(folder).drawn == bool(sweep)
