@@ -1,4 +1,4 @@
-"""What stops work: a request that is at fault, or a place for results that fails in the middle."""
+"""What stops work: a request that is at fault, a place for results or a cluster that fails in the middle."""
 
 from __future__ import annotations
 
@@ -19,6 +19,14 @@ class StorageFailed(OSError):
 
     The message is one line that names the place and the reason. What had been finished by then is kept; the command
     line prints the message and exits with status 1.
+    """
+
+
+class ClusterFailed(RuntimeError):
+    """A cluster could not go on with its work: it was shut down, or lost the same work again and again.
+
+    The message is one line. What had been finished by then is kept; the command line prints the message and exits with
+    status 1.
     """
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from fsspec.core import url_to_fs
@@ -24,7 +26,7 @@ class StoreFiles:
     Names are relative, with ``/`` between folders. Reading and writing are safe from several threads and processes.
 
     Attributes:
-        address: as it was given.
+        address: as it was given, without a password.
         local: the folder, where it is one on this machine; else None.
     """
 
@@ -37,11 +39,13 @@ class StoreFiles:
         Raises:
             BadRequest: if fsspec does not know the address, or lacks a package for it.
         """
-        self.address = str(address)
+        self.address = _without_password(str(address))
         if isinstance(address, Path) or "://" not in address:
             self._system, self._root = LocalFileSystem(), str(Path(address).absolute())
         else:
             self._system, self._root = _found(address)
+        # Some clients, those of SFTP say, wait for each other forever when two threads use them at once.
+        self._one_at_a_time: AbstractContextManager[Any] = RLock()
         self.local = Path(self._root) if isinstance(self._system, LocalFileSystem) else None
 
     def names(self, folder: str) -> list[str]:
@@ -113,9 +117,10 @@ class StoreFiles:
 
     @contextmanager
     def _failures(self, doing: str) -> Iterator[None]:
-        """Turn what the file system raises into one line."""
+        """Turn what the file system raises into one line; elsewhere, one thread at a time."""
         try:
-            yield
+            with nullcontext() if self.local is not None else self._one_at_a_time:
+                yield
         except (FileNotFoundError, BadRequest, StorageFailed):
             raise
         except Exception as error:  # what a server's client raises is its own affair
@@ -129,11 +134,15 @@ def _found(address: str) -> tuple[Any, str]:
     try:
         system, root = url_to_fs(address)
         return system, str(root)
-    except (ValueError, ImportError, OSError) as error:
-        raise BadRequest(
-            f"store = {address!r} is not allowed: {_reason(error)}; allowed: a folder, or an address that fsspec "
-            "knows, as s3://bucket/folder (with the package s3fs)"
-        ) from error
+    except Exception as error:  # what a server's client raises is its own affair
+        allowed = "a folder, or an address that fsspec knows, as s3://bucket/folder (with the package s3fs)"
+        shown = _without_password(address)
+        raise BadRequest(f"store = {shown!r} is not allowed: {_reason(error)}; allowed: {allowed}") from error
+
+
+def _without_password(address: str) -> str:
+    """An address that may be shown and written down."""
+    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1@", address)
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,257 @@
+"""Jobs on a Ray cluster: each is one task. Retries, lost nodes and new ones are Ray's; this only keeps it supplied."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+
+import iclscope
+from iclscope.errors import BadRequest, ClusterFailed
+from iclscope.reproduction.environment import DEVICES
+from iclscope.sweeps.groups import group_cost
+from iclscope.sweeps.jobs import Job, OnRunSteps, Outcome, perform
+from iclscope.sweeps.ray_address import AUTO, check_address, import_ray, refused
+from iclscope.threads import one_thread_per_operation
+from iclscope.training.interrupts import InterruptRequest, deferred_interrupt
+
+Work = Callable[[Job, str], Outcome]
+
+RETRIES = 10
+"""How often Ray repeats a job that was lost with its node or its process, before the sweep ends with an error."""
+
+_WAKE_UP = 0.2
+"""Seconds; waking up now and then lets Python notice Ctrl-C."""
+
+_LOOK_AGAIN = 5.0
+"""Seconds after which the size of the cluster is asked for again."""
+
+_ANSWER = 60.0
+"""Seconds that a node has to start a process and say which version it has."""
+
+
+def perform_there(job: Job, device: str) -> Outcome:
+    """What a task does by default: train and test a job, as `LocalEngine` does."""
+    with one_thread_per_operation():
+        return perform(job, device)
+
+
+class RayEngine:
+    """Performs jobs as tasks of a Ray cluster that is there already, one per core or per GPU of its.
+
+    This process must run on a machine that is a node of the cluster. The connection lasts until `close`, or the end of
+    a ``with`` block.
+
+    Attributes:
+        device: what the groups are trained on.
+        work: what a task does with a job, on a device of that name; sent to the nodes by its name, if it has one.
+    """
+
+    def __init__(self, address: str | None = None, device: str = "auto", *, work: Work = perform_there) -> None:
+        """Connect to a cluster.
+
+        Args:
+            address: HOST:PORT of its head; None or "auto": the value of RAY_ADDRESS, or the cluster that was started
+                last on this machine.
+            device: auto, cpu or cuda; auto is cuda if the cluster has a GPU now.
+            work: what a task does with a job.
+
+        Raises:
+            BadRequest: if ray is not installed, there is no cluster at this address, this machine is no node of it, or
+                a node has another version of Ray, Python or iclscope.
+        """
+        if device not in DEVICES:
+            raise BadRequest(f"--device = {device!r} is not allowed; allowed: {', '.join(DEVICES)}")
+        self._ray = import_ray()
+        self._named = AUTO if address is None else address
+        where = check_address(self._named)
+        with _kept_signal_handler(signal.SIGTERM):
+            self._ray.init(where, log_to_driver=False, logging_level="ERROR")
+        try:
+            self._check_nodes()
+            resources = self._ray.cluster_resources()
+        except BaseException:
+            self.close()
+            raise
+        has_gpu = resources.get("GPU", 0) >= 1
+        # The GPU that Ray gives to a task is the only one that the task sees: its number is always 0.
+        self.device = torch.device("cuda" if device == "cuda" or (device == "auto" and has_gpu) else "cpu")
+        self._kind = "GPU" if self.device.type == "cuda" else "CPU"
+        self.work = work
+        self._slots, self._counted_at = 1, -math.inf
+        if resources.get(self._kind, 0) < 1:
+            text = f"the cluster at {self._named} has no {self._kind} now; trials wait until it has one"
+            warnings.warn(text, UserWarning, stacklevel=2)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Disconnect; the cluster goes on, and drops what this process had asked of it."""
+        self._ray.shutdown()
+
+    def run(
+        self,
+        jobs: Iterator[Job | None],
+        commit: Callable[[Job, Outcome], None],
+        *,
+        on_step: OnRunSteps | None = None,
+    ) -> None:
+        """Perform jobs, as `Engine.run` says; what is under way when it raises is dropped.
+
+        Raises:
+            KeyboardInterrupt: on Ctrl-C; the connection is closed then.
+            BadRequest: if a node that joined meanwhile has another version of iclscope.
+            ClusterFailed: if the cluster cannot perform a job.
+        """
+        under_way: dict[Any, Job] = {}
+        try:
+            with deferred_interrupt() as interrupt:
+                self._run(jobs, commit, on_step, under_way, interrupt)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                self.close()  # drops them all
+            else:
+                for task in under_way:
+                    self._ray.cancel(task, force=True)
+            raise
+
+    def _run(
+        self,
+        jobs: Iterator[Job | None],
+        commit: Callable[[Job, Outcome], None],
+        on_step: OnRunSteps | None,
+        under_way: dict[Any, Job],
+        interrupt: InterruptRequest,
+    ) -> None:
+        more = True
+        while more or under_way:
+            while more and not interrupt.made and len(under_way) < self._room():
+                try:
+                    job = next(jobs)
+                except StopIteration:
+                    more = False
+                    break
+                if job is None:
+                    break
+                under_way[self._started(job)] = job
+            if interrupt.made:
+                raise KeyboardInterrupt
+            if not under_way:
+                time.sleep(_WAKE_UP if more else 0.0)
+                continue
+            for task in self._finished(list(under_way)):
+                # Kept under way until it is known what it gave: an error names the job, and drops the others.
+                outcome = self._outcome(task)
+                job = under_way.pop(task)
+                commit(job, outcome)
+                if on_step is not None and job.trained is None:
+                    on_step(group_cost(job.trials))
+
+    def _room(self) -> int:
+        """How many jobs may be under way: twice as many as can run now.
+
+        So no core waits for the next job, a cluster that can grow sees that there is more to do, and the memory of
+        this process does not grow with the sweep.
+        """
+        if time.monotonic() > self._counted_at + _LOOK_AGAIN:
+            self._slots = max(1, int(self._ray.cluster_resources().get(self._kind, 0)))
+            self._counted_at = time.monotonic()
+        return 2 * self._slots
+
+    def _started(self, job: Job) -> Any:
+        """A task of the cluster that performs the job."""
+        gpus = 1 if self._kind == "GPU" else 0
+        task = self._ray.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES)(_performed)
+        return task.remote(self.work, job, str(self.device), iclscope.__version__)
+
+    def _finished(self, under_way: list[Any]) -> list[Any]:
+        """The tasks that have finished; none, if none does within a moment."""
+        done, _ = self._ray.wait(under_way, num_returns=1, timeout=_WAKE_UP)
+        if done and len(under_way) > 1:
+            done, _ = self._ray.wait(under_way, num_returns=len(under_way), timeout=0)
+        return list(done)
+
+    def _outcome(self, task: Any) -> Outcome:
+        """What a finished task gave, or its error as if it had been raised here."""
+        errors = self._ray.exceptions
+        try:
+            outcome: Outcome = self._ray.get(task)
+        except errors.RayTaskError as error:
+            raise (error.cause if isinstance(error.cause, Exception) else error) from error
+        except errors.RayError as error:
+            why = " ".join(str(error).split())
+            raise ClusterFailed(f"the cluster at {self._named} cannot perform a group of trials: {why}") from error
+        return outcome
+
+    def _check_nodes(self) -> None:
+        """Ask every node that can do work which version it has.
+
+        Raises:
+            BadRequest: naming the first that has another, or none.
+        """
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        nodes = {
+            node["NodeID"]: node["NodeManagerAddress"]
+            for node in self._ray.nodes()
+            if node["Alive"] and node["Resources"].get("CPU", 0) >= 1
+        }
+        # Tasks that need no core are answered by nodes that are busy, too.
+        ask = self._ray.remote(num_cpus=0, max_retries=0)(_version)
+        asked = {
+            ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(name, soft=False)).remote(): address
+            for name, address in nodes.items()
+        }
+        # A node that does not answer is not refused: it may be about to leave. Jobs look at the version again.
+        answers, _ = self._ray.wait(list(asked), num_returns=len(asked), timeout=_ANSWER)
+        for answer in answers:
+            try:
+                version = self._ray.get(answer)
+            except self._ray.exceptions.RayTaskError as error:
+                why = str(error).strip().splitlines()[-1]
+                raise refused(self._named, f"its node {asked[answer]} cannot load iclscope ({why})") from error
+            except self._ray.exceptions.RayError:
+                continue
+            if version != iclscope.__version__:
+                why = f"its node {asked[answer]} has iclscope {version}, and here it is {iclscope.__version__}"
+                raise refused(self._named, why)
+
+
+@contextmanager
+def _kept_signal_handler(number: signal.Signals) -> Iterator[None]:
+    """Give back the handler that Ray replaces; only the main thread may set one."""
+    before = signal.getsignal(number)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(number, before)
+
+
+def _version() -> str:
+    """The version of iclscope where this is called."""
+    return iclscope.__version__
+
+
+def _performed(work: Work, job: Job, device: str, version: str) -> Outcome:
+    """Do the work, on a node that has the same iclscope as the process that asks for it."""
+    if version != iclscope.__version__:
+        raise BadRequest(
+            f"iclscope = {iclscope.__version__!r} on a node of the cluster is not allowed; "
+            f"allowed: {version}, as on the machine that started the sweep"
+        )
+    return work(job, device)

@@ -1,0 +1,63 @@
+"""What tasks of a Ray cluster do in tests; the nodes import it, so it is a file of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from iclscope.errors import BadRequest
+from iclscope.sweeps.jobs import Job, Outcome
+from iclscope.sweeps.ray_engine import perform_there
+
+
+def answer(job: Job, device: str) -> Outcome:
+    """Say which trials the job has, and which process did it."""
+    rows = pl.DataFrame({"trial": [trial.hash for trial in job.trials], "process": os.getpid(), "device": device})
+    return Outcome(rows, {})
+
+
+def refuse(job: Job, device: str) -> Outcome:
+    """Find fault with the request."""
+    raise BadRequest("task.alpha = 2 is not allowed; allowed: 0 to 1")
+
+
+def fail(job: Job, device: str) -> Outcome:
+    """Meet an error of our own."""
+    raise ZeroDivisionError("division of trial by zero")
+
+
+def die(job: Job, device: str) -> Outcome:
+    """Take the process down, every time."""
+    os._exit(3)
+
+
+class Noted(NamedTuple):
+    """Work that notes what it begins, waits a moment, and then trains and tests.
+
+    Attributes:
+        ledger: the file with the notes.
+        seconds: how long it waits.
+    """
+
+    ledger: Path
+    seconds: float
+
+    def __call__(self, job: Job, device: str) -> Outcome:
+        """Do it."""
+        line = json.dumps({"node": os.environ["NODE"], "job": job.name}) + "\n"
+        descriptor = os.open(self.ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(descriptor, line.encode())  # one write: whole in the file, however the process ends
+        os.close(descriptor)
+        time.sleep(self.seconds)
+        return perform_there(job, device)
+
+    def lines(self) -> list[dict[str, str]]:
+        """What has been noted."""
+        if not self.ledger.exists():
+            return []
+        return [json.loads(line) for line in self.ledger.read_text(encoding="utf-8").splitlines()]
