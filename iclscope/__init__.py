@@ -6,6 +6,7 @@ from iclscope import baselines, evaluation, mechanism, models, pruning, tasks, t
 from iclscope.errors import BadRequest
 from iclscope.evaluation import evaluate
 from iclscope.reproduction import reproduce
+from iclscope.sweeps.results import sweep_rows
 from iclscope.training import train
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "models",
     "pruning",
     "reproduce",
+    "sweep_rows",
     "tasks",
     "theory",
     "train",

@@ -14,8 +14,10 @@ from rich.console import Console
 from iclscope import __version__
 from iclscope.cli.evaluate import evaluate_command
 from iclscope.cli.list import list_command
+from iclscope.cli.plot import plot_command
 from iclscope.cli.predict import predict_app
 from iclscope.cli.reproduce import reproduce_command
+from iclscope.cli.show import show_command
 from iclscope.cli.sweep import sweep_command
 from iclscope.errors import BadRequest, ClusterFailed, StorageFailed
 
@@ -32,6 +34,8 @@ app.command("reproduce")(reproduce_command)
 app.command("evaluate")(evaluate_command)
 app.add_typer(predict_app, name="predict")
 app.command("sweep")(sweep_command)
+app.command("show")(show_command)
+app.command("plot")(plot_command)
 app.command("list")(list_command)
 
 

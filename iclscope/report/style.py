@@ -239,7 +239,7 @@ def save_figure(figure: Figure, folder: Path, name: str, *, label: str | None = 
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
         png, pdf, svg = io.BytesIO(), io.BytesIO(), io.BytesIO()
         figure.savefig(png, format="png", dpi=150, facecolor="white", metadata={"Software": None})
-        with _without_font_dates():
+        with without_font_dates():
             figure.savefig(pdf, format="pdf", facecolor="white", metadata={"CreationDate": None})
         figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None})
     _write_whole(folder / f"{name}.png", png.getvalue())
@@ -274,7 +274,7 @@ def _write_whole(path: Path, content: bytes) -> None:
 
 
 @contextlib.contextmanager
-def _without_font_dates() -> Iterator[None]:
+def without_font_dates() -> Iterator[None]:
     """Keep fontTools from warning that matplotlib's own mathematical fonts were made in 1904."""
     logger = logging.getLogger("fontTools.ttLib.tables._h_e_a_d")
 
