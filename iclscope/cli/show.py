@@ -102,6 +102,7 @@ class _Printer:
         self._most = most
         self._console = Console(highlight=False, markup=False, soft_wrap=True)
         self._rates, self._gaps, self._slopes, self._single = False, False, False, False
+        self._drawn = False
 
     def line(self, text: str) -> None:
         """One line, however long."""
@@ -150,6 +151,7 @@ class _Printer:
             self.line("")
             self._table(headings, section.metrics, [], rows)
             self._slopes = True
+            self._drawn |= any(slope.whatever for slope in shown)
         if count > len(shown):
             self.line(f" … and {count - len(shown):,} more of {count:,} slopes: --all shows every one")
         if too_few:
@@ -207,10 +209,15 @@ class _Printer:
             )
         self.line("\n" + " ".join(texts))
         if self._slopes:
+            drawn = (
+                " As points were drawn, a line goes through those of any value of another setting."
+                if self._drawn
+                else ""
+            )
             self.line(
-                "Slopes: least squares of log against log, fitted to each seed's curve, one curve for each value of "
-                "the other settings. Values of 0 or less are left out, and so is a seed that misses a point; "
-                f"– where fewer than {FEWEST} points are left."
+                "Slopes: least squares of log against log, fitted to each seed's curve; one curve for each value of the "
+                f'other settings, which stands under "at".{drawn} Values of 0 or less are left out, and so is a seed '
+                f"that misses a point; – where fewer than {FEWEST} points are left."
             )
 
 
