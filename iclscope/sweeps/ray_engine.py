@@ -47,8 +47,8 @@ def perform_there(job: Job, device: str) -> Outcome:
 class RayEngine:
     """Performs jobs as tasks of a Ray cluster that is there already, one per core or per GPU of its.
 
-    This process must run on a machine that is a node of the cluster. The connection lasts until `close`, or the end of
-    a ``with`` block.
+    This process must run on a machine that is a node of the cluster, and has one connection at a time. It lasts until
+    `close`, the end of a ``with`` block, or an error of `run`.
 
     Attributes:
         device: what the groups are trained on.
@@ -71,6 +71,10 @@ class RayEngine:
         if device not in DEVICES:
             raise BadRequest(f"--device = {device!r} is not allowed; allowed: {', '.join(DEVICES)}")
         self._ray = import_ray()
+        if self._ray.is_initialized():
+            raise BadRequest(
+                "--engine = 'ray' is not allowed in a process that has joined a Ray cluster; allowed: once"
+            )
         self._named = AUTO if address is None else address
         where = check_address(self._named)
         with _kept_signal_handler(signal.SIGTERM):
@@ -110,23 +114,20 @@ class RayEngine:
         *,
         on_step: OnRunSteps | None = None,
     ) -> None:
-        """Perform jobs, as `Engine.run` says; what is under way when it raises is dropped.
+        """Perform jobs, as `Engine.run` says; when it raises, the connection is closed and what is under way dropped.
 
         Raises:
-            KeyboardInterrupt: on Ctrl-C; the connection is closed then.
+            KeyboardInterrupt: on Ctrl-C.
             BadRequest: if a node that joined meanwhile has another version of iclscope.
             ClusterFailed: if the cluster cannot perform a job.
         """
-        under_way: dict[Any, Job] = {}
         try:
             with deferred_interrupt() as interrupt:
-                self._run(jobs, commit, on_step, under_way, interrupt)
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):
-                self.close()  # drops them all
-            else:
-                for task in under_way:
-                    self._ray.cancel(task, force=True)
+                self._run(jobs, commit, on_step, interrupt)
+        except BaseException:
+            # Leaving drops all that is under way. Cancelling it one by one does not do: where that meets a task which
+            # is just finishing, Ray 2.60 ends this process ("Tried to complete task that was not pending").
+            self.close()
             raise
 
     def _run(
@@ -134,9 +135,9 @@ class RayEngine:
         jobs: Iterator[Job | None],
         commit: Callable[[Job, Outcome], None],
         on_step: OnRunSteps | None,
-        under_way: dict[Any, Job],
         interrupt: InterruptRequest,
     ) -> None:
+        under_way: dict[Any, Job] = {}
         more = True
         while more or under_way:
             while more and not interrupt.made and len(under_way) < self._room():
@@ -154,10 +155,8 @@ class RayEngine:
                 time.sleep(_WAKE_UP if more else 0.0)
                 continue
             for task in self._finished(list(under_way)):
-                # Kept under way until it is known what it gave: an error names the job, and drops the others.
-                outcome = self._outcome(task)
                 job = under_way.pop(task)
-                commit(job, outcome)
+                commit(job, self._outcome(task))
                 if on_step is not None and job.trained is None:
                     on_step(group_cost(job.trials))
 

@@ -25,7 +25,7 @@ _ROOT = Path(__file__).parents[2]
 _OBJECT_STORE = 80_000_000  # bytes; the least that Ray takes is 75 MB
 _HERE = "LOCALHOST"  # Ray leaves this spelling alone
 
-# Whatever ends the test process ends the node, and that ends all it has started.
+# Whatever ends the thread that starts a node ends the node, and that ends all it has started.
 _STARTED_BY_TEST = """
 import ctypes, os, signal, sys
 ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG

@@ -26,11 +26,6 @@ def refuse(job: Job, device: str) -> Outcome:
     raise BadRequest("task.alpha = 2 is not allowed; allowed: 0 to 1")
 
 
-def fail(job: Job, device: str) -> Outcome:
-    """Meet an error of our own."""
-    raise ZeroDivisionError("division of trial by zero")
-
-
 def die(job: Job, device: str) -> Outcome:
     """Take the process down, every time."""
     os._exit(3)

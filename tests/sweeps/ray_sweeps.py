@@ -1,0 +1,60 @@
+"""Sweeps and jobs that tests give to a Ray cluster."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import polars as pl
+
+import iclscope
+from iclscope.sweeps.jobs import Job, Outcome
+from iclscope.sweeps.ray_engine import RayEngine, Work, perform_there
+from iclscope.sweeps.run_sweep import SweepStore, run_sweep
+from iclscope.sweeps.store_files import StoreFiles
+from iclscope.sweeps.sweep_file import Sweep, load_sweep
+from iclscope.sweeps.sweep_folder import SweepFolder
+
+SWEEP = """
+paper: li2024
+base:
+  task: {M1: 4, M2: 6, d_X: 10, d_Y: 6}
+  model: {d_X: 10, d_Y: 6, width: 12}
+  training: {steps: 20, batch_size: 32}
+vary:
+  task.length: {from: 4, to: LONGEST, count: GROUPS, integer: true}
+  task.alpha: [0.3, 0.8]
+seeds: 2
+tests:
+  unseen: {task: {tasks: unseen}, prompts: 16}
+"""
+
+SOURCES = (Path(iclscope.__file__).parents[1], Path(__file__).parents[1])
+"""Where this package and these tests lie."""
+
+
+def sweep_of(folder: Path, groups: int) -> Sweep:
+    """A sweep of so many groups, at least two, of four trials."""
+    file = folder / "sweep.yaml"
+    file.write_text(SWEEP.replace("LONGEST", str(3 + groups)).replace("GROUPS", str(groups)), encoding="utf-8")
+    return load_sweep(file)
+
+
+def jobs_of(folder: Path, count: int) -> list[Job]:
+    """So many jobs, of one trial each."""
+    return [Job((one,)) for one in islice(sweep_of(folder, max(2, count)).trials(), count)]
+
+
+def run_there(sweep: Sweep, path: Path, engine: RayEngine, work: Work = perform_there) -> pl.DataFrame:
+    """Run a sweep on a cluster, with its results in a folder."""
+    folder = SweepFolder(path, sweep.name)
+    engine.work = work
+    return run_sweep(sweep, folder, SweepStore(StoreFiles(folder.default_store)), engine)
+
+
+def perform_all(engine: RayEngine, jobs: list[Job], work: Work) -> list[tuple[Job, Outcome]]:
+    """Perform jobs on a cluster; returns what was committed."""
+    committed: list[tuple[Job, Outcome]] = []
+    engine.work = work
+    engine.run(iter(jobs), lambda job, outcome: committed.append((job, outcome)))
+    return committed
