@@ -6,6 +6,7 @@ from iclscope import baselines, evaluation, mechanism, models, pruning, tasks, t
 from iclscope.errors import BadRequest
 from iclscope.evaluation import evaluate
 from iclscope.reproduction import reproduce
+from iclscope.sweeps.engines import sweep
 from iclscope.sweeps.results import sweep_rows
 from iclscope.training import train
 
@@ -19,6 +20,7 @@ __all__ = [
     "models",
     "pruning",
     "reproduce",
+    "sweep",
     "sweep_rows",
     "tasks",
     "theory",

@@ -16,13 +16,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.status import Status
 from rich.table import Table
 
-from iclscope.errors import ClusterFailed, StorageFailed, require
+from iclscope.errors import ClusterFailed, StorageFailed
 from iclscope.report import format_number
-from iclscope.reproduction.environment import DEVICES, chosen_device
+from iclscope.reproduction.environment import DEVICES
 from iclscope.sweeps.calibration import Estimate, estimate
 from iclscope.sweeps.designs import Grid
+from iclscope.sweeps.engines import ENGINES, check_engine, engine_named
 from iclscope.sweeps.jobs import Engine
-from iclscope.sweeps.local import LocalEngine
 from iclscope.sweeps.overview import Overview, overview
 from iclscope.sweeps.planned import SweepTest
 from iclscope.sweeps.refusals import inside
@@ -31,7 +31,6 @@ from iclscope.sweeps.store_files import StoreFiles
 from iclscope.sweeps.sweep_file import Sweep, load_sweep
 from iclscope.sweeps.sweep_folder import ROWS, SweepFolder
 
-ENGINES = ("local", "ray")
 _MOST_WARNINGS = 3
 
 
@@ -59,10 +58,7 @@ def sweep_command(
 
     What the store already holds is kept: an interrupted command, run again, trains only what is missing.
     """
-    require(engine in ENGINES, "--engine", engine, ", ".join(ENGINES))
-    require(engine == "ray" or address is None, "--address", address, "with --engine ray only")
-    # The cluster's devices are known once it is joined.
-    where = chosen_device(device if engine == "local" else "cpu")
+    where = check_engine(engine, address, device)
     console = Console(highlight=False, markup=False, soft_wrap=True)
     with _warnings_told():
         sweep = load_sweep(file)
@@ -82,7 +78,7 @@ def sweep_command(
     _tell_damage(kept)
     done = FinishedTrials(standing)
     try:
-        with _engine(engine, address, device, where, folder) as performs:
+        with engine_named(engine, address, device, folder) as performs:
             rows = _run(console, sweep, folder, kept, performs, done)
     except KeyboardInterrupt:
         console.print(f"Interrupted. {done.text}; the same command goes on from there.")
@@ -112,18 +108,6 @@ class FinishedTrials:
     def text(self) -> str:
         """For whoever stopped the sweep."""
         return f"{self._finished:,} of {self._all:,} trials are finished"
-
-
-@contextmanager
-def _engine(name: str, address: str | None, device: str, here: torch.device, folder: SweepFolder) -> Iterator[Engine]:
-    """What performs the jobs, for as long as it is needed."""
-    if name == "local":
-        yield LocalEngine(here, folder=folder.training)
-        return
-    from iclscope.sweeps.ray_engine import RayEngine
-
-    with RayEngine(address, device) as engine:
-        yield engine
 
 
 def _run(

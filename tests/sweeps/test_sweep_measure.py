@@ -13,6 +13,7 @@ import torch
 from polars.testing import assert_frame_equal
 from sweeps.sweep_runs import run_here, trained_in
 
+import iclscope as icl
 from iclscope.errors import BadRequest
 from iclscope.evaluation.evaluate import evaluate
 from iclscope.experiments.trained import TrainedGroup, untrained_models
@@ -187,3 +188,13 @@ def test_numbers_are_on_one_thread(tmp_path: Path) -> None:
     threads = torch.get_num_threads()
     run_here(Sweep(**PATTERNS, tests={"own": {"prompts": 8}}), tmp_path / "out")
     assert torch.get_num_threads() == threads
+
+
+def test_a_sweep_in_one_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    sweep = Sweep(**PATTERNS, name="mine", tests={"own": {"prompts": 8}})
+    rows = icl.sweep(sweep)
+    assert_frame_equal(rows, icl.sweep_rows("results/sweeps/mine"))
+    assert_frame_equal(rows, icl.sweep(sweep, out="elsewhere", store="results/sweeps/mine/store"))
+    with pytest.raises(BadRequest, match="--engine = 'slurm'"):
+        icl.sweep("nothing.yaml", engine="slurm")

@@ -1,0 +1,101 @@
+"""The engines there are, by name, and a sweep in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+import torch
+
+from iclscope.errors import require
+from iclscope.reproduction.environment import chosen_device
+from iclscope.sweeps.jobs import Engine
+from iclscope.sweeps.local import LocalEngine
+from iclscope.sweeps.run_sweep import SweepStore, run_sweep
+from iclscope.sweeps.store_files import StoreFiles
+from iclscope.sweeps.sweep_file import Sweep, load_sweep
+from iclscope.sweeps.sweep_folder import SweepFolder
+
+ENGINES = ("local", "ray")
+
+
+def check_engine(name: str, address: str | None, device: str) -> torch.device:
+    """Refuse what no engine is; nothing is connected to yet.
+
+    Args:
+        name: "local" or "ray".
+        address: of the Ray cluster.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        The device of this machine that would be used; with Ray, which chooses when the cluster is joined, its CPU.
+
+    Raises:
+        BadRequest: naming the option.
+    """
+    require(name in ENGINES, "--engine", name, ", ".join(ENGINES))
+    require(name == "ray" or address is None, "--address", address, "with --engine ray only")
+    return chosen_device(device if name == "local" else "cpu")
+
+
+@contextmanager
+def engine_named(name: str, address: str | None, device: str, folder: SweepFolder) -> Iterator[Engine]:
+    """What performs the jobs of a sweep, for as long as it is needed; the arguments are those of `check_engine`.
+
+    Args:
+        name: which engine.
+        address: of the Ray cluster.
+        device: what trains.
+        folder: of the sweep, which keeps unfinished trainings of this machine.
+
+    Raises:
+        BadRequest: as `check_engine`, or if there is no cluster at the address.
+    """
+    here = check_engine(name, address, device)
+    if name == "local":
+        yield LocalEngine(here, folder=folder.training)
+        return
+    from iclscope.sweeps.ray_engine import RayEngine
+
+    with RayEngine(address, device) as engine:
+        yield engine
+
+
+def sweep(
+    file: str | Path | Sweep,
+    *,
+    out: str | Path | None = None,
+    store: str | Path | None = None,
+    engine: str = "local",
+    address: str | None = None,
+    device: str = "auto",
+    keep_weights: bool = False,
+) -> pl.DataFrame:
+    """Train and test every trial of a sweep that its store does not hold yet; what ``iclscope sweep`` does.
+
+    Args:
+        file: a YAML file (docs/sweeps.md), or a sweep.
+        out: the folder of the results; None: ``results/sweeps/NAME``.
+        store: where finished trials are kept, a folder or an address that fsspec knows; None: ``store`` in that folder.
+        engine: "local" or "ray".
+        address: HOST:PORT of the Ray cluster.
+        device: "auto", "cpu" or "cuda".
+        keep_weights: whether to store trained weights too.
+
+    Returns:
+        The table: a row per trial, test and context length (`table.sweep_table`).
+
+    Raises:
+        BadRequest: before anything is trained or written, if a setting is not allowed.
+        KeyboardInterrupt: on Ctrl-C; what is finished is stored, and the same call goes on.
+        StorageFailed: if results can no longer be written; likewise.
+    """
+    check_engine(engine, address, device)
+    described = file if isinstance(file, Sweep) else load_sweep(file)
+    folder = SweepFolder(Path(out or Path("results") / "sweeps" / described.name), described.name)
+    kept = SweepStore(StoreFiles(folder.default_store if store is None else store), keep_weights=keep_weights)
+    kept.standing(described)
+    with engine_named(engine, address, device, folder) as performs:
+        return run_sweep(described, folder, kept, performs)
