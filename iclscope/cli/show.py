@@ -216,8 +216,8 @@ class _Printer:
             )
             self.line(
                 "Slopes: least squares of log against log, fitted to each seed's curve; one curve for each value of "
-                f'the other settings, which stands under "at".{drawn} Values of 0 or less are left out, and so is a seed '
-                f"that misses a point; – where fewer than {FEWEST} points are left."
+                f'the other settings, which stands under "at".{drawn} Values of 0 or less are left out, and so is a '
+                f"seed that misses a point; – where fewer than {FEWEST} points are left."
             )
 
 
