@@ -12,7 +12,8 @@ from pydantic import ConfigDict, Field, model_validator
 
 from iclscope.errors import require, require_finite
 from iclscope.settings import Settings
-from iclscope.sweeps.refusals import check_names, inside, joined, refusal, shown
+from iclscope.sweeps.refusals import check_names, inside, joined, refusal
+from iclscope.sweeps.yaml_text import as_written
 
 DIGITS = 12
 """Significant digits of numbers from ranges, so that 0.1 + 2·0.1 is the 0.3 that a list would say."""
@@ -23,6 +24,9 @@ _MOST_ENDS = 1000
 
 _FEW = 8
 """Numbers of a range that are shown one by one."""
+
+_LONGEST_LINE = 120
+"""Characters of values that are shown; a single value is shown whole."""
 
 
 class Values(Settings):
@@ -152,22 +156,27 @@ class Axis:
         ranges = {name: values for name, values in self.values_of.items() if isinstance(values, Range)}
         return {name: values.drawn(share) for name, values in ranges.items()}
 
-    def text(self) -> str:
-        """What it runs through, for a reader, in at most a line."""
-        texts = {_text_of(values) for values in self.values_of.values()}
-        if len(texts) == 1:
-            return texts.pop()
-        return "; ".join(f"{name}: {_text_of(values)}" for name, values in self.values_of.items())
 
-
-def _text_of(values: Values | Range) -> str:
+def values_text(values: Values | Range) -> str:
+    """What a setting runs through, for a reader, in at most a line: the values, or from where to where."""
     if isinstance(values, Values):
-        return shown(values.values).removeprefix("[").removesuffix("]")
+        return _some([as_written(value) for value in values.values])
     if values.count is not None and values.count <= _FEW:
         return ", ".join(f"{values[index]:g}" for index in range(values.count))
     number = "whole numbers" if values.integer else "numbers"
     how_many = f"{values.count:,} {number}" if values.count is not None else f"any {number}"
     return f"{how_many} from {values.least:g} to {values.most:g}{', log' if values.spacing == 'log' else ''}"
+
+
+def _some(texts: Sequence[str]) -> str:
+    """All of some texts, or the first that fit into a line and how many there are."""
+    length, shown = 0, 0
+    for text in texts:
+        length += len(text) + 2
+        if length > _LONGEST_LINE and shown > 0:
+            return f"{', '.join(texts[:shown])}, … ({len(texts):,} in all)"
+        shown += 1
+    return ", ".join(texts)
 
 
 def values_from(given: Any, place: str = "") -> Values | Range:
