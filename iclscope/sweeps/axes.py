@@ -170,12 +170,11 @@ def values_text(values: Values | Range) -> str:
 
 def _some(texts: Sequence[str]) -> str:
     """All of some texts, or the first that fit into a line and how many there are."""
-    length, shown = 0, 0
-    for text in texts:
+    length = 0
+    for number, text in enumerate(texts):
         length += len(text) + 2
-        if length > _LONGEST_LINE and shown > 0:
-            return f"{', '.join(texts[:shown])}, … ({len(texts):,} in all)"
-        shown += 1
+        if length > _LONGEST_LINE and number > 0:
+            return f"{', '.join(texts[:number])}, … ({len(texts):,} in all)"
     return ", ".join(texts)
 
 
@@ -226,11 +225,13 @@ def axes_from(vary: Mapping[str, Any], together: Sequence[Mapping[str, Any]] = (
     for names, given in vary.items():
         values = values_from(given, joined("vary", names))
         axes.append(Axis({name.strip(): values for name in names.split(",")}))
+        _check_dotted(axes[-1].settings, joined("vary", names), given)
     for number, group in enumerate(together):
         place = f"together[{number}]"
         if not isinstance(group, Mapping) or len(group) < 2:
             raise refusal(place, group, "two settings or more, each with a list or a range")
         axis = Axis({name: values_from(given, joined(place, name)) for name, given in group.items()})
+        _check_dotted(axis.settings, place, group)
         sizes = {name: values.size for name, values in axis.values_of.items()}
         require(len(set(sizes.values())) == 1, f"number of values in {place}", sizes, "equally many of each setting")
         axes.append(axis)
@@ -240,10 +241,23 @@ def axes_from(vary: Mapping[str, Any], together: Sequence[Mapping[str, Any]] = (
 
 def _check_each_once(names: Sequence[str]) -> None:
     """Refuse a setting that is varied twice, or of which a part is varied too."""
-    for index, name in enumerate(names):
-        for other in names[:index]:
-            if name == other or name.startswith(f"{other}.") or other.startswith(f"{name}."):
-                raise refusal("vary", name, f"each setting in one place; {other} is varied already")
+    whole: set[str] = set()
+    of_parts: dict[str, str] = {}  # what some varied setting is a part of → that setting
+    for name in names:
+        parts = name.split(".")
+        above = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+        other = next((one for one in above if one in whole), of_parts.get(name))
+        if other is not None:
+            raise refusal("vary", name, f"each setting in one place; {other} is varied already")
+        whole.add(name)
+        of_parts |= dict.fromkeys(above, name)
+
+
+def _check_dotted(names: Sequence[str], place: str, given: object) -> None:
+    """Refuse a name with nothing before or after a dot or a comma."""
+    for name in names:
+        if not all(name.split(".")):
+            raise refusal(place, given, "names of settings as task.length, with commas between several")
 
 
 def _is_number(value: object) -> bool:

@@ -73,7 +73,7 @@ def _extended(path: Path, content: Mapping[str, Any], seen: Sequence[Path]) -> P
     if EXTENDS not in content:
         return None
     name = content[EXTENDS]
-    if not isinstance(name, str) or not name or "\0" in name:
+    if not isinstance(name, str) or not name or "\0" in name or Path(name).is_absolute():
         raise refusal(EXTENDS, name, "the name of a file, relative to this one")
     other = path.parent / name
     if not os.path.isfile(other):  # noqa: PTH113 (Path.is_file raises where a folder may not be read)

@@ -178,7 +178,8 @@ def _check_sizes(settings: Mapping[str, Any], classes: Sequence[type[Settings]],
                 if name in one.model_fields
                 for config in _configs_in(one.model_fields[name].annotation)
             ]
-            _check_sizes(value, below, sizes=sizes)
+            with inside(name):
+                _check_sizes(value, below, sizes=sizes)
             continue
         most = _MOST_OF.get(name, LARGEST_SIZE if sizes else None)
         for number in value if isinstance(value, list) else [value]:

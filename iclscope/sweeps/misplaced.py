@@ -91,5 +91,7 @@ def check_test_varies(vary: Mapping[str, Any]) -> None:
                 continue
             allowed = f"settings of the task, without 'task.', as a test varies no others; did you mean {setting}?"
             if part != "task":
-                allowed = f"settings of the task only; those of the {part} are varied at the top, under vary: {{{name}}}"
+                allowed = (
+                    f"settings of the task only; those of the {part} are varied at the top, under vary: {{{name}}}"
+                )
             raise refusal(joined("vary", names), values, allowed)

@@ -19,8 +19,14 @@ def subject_of(message: str) -> str | None:
 
 
 def is_of(name: str, settings: Iterable[str]) -> bool:
-    """Whether a dotted name is one of these settings, or a part of one: ``task.shift.S1`` is of ``task.shift``."""
-    return any(name == setting or name.startswith((f"{setting}.", f"{setting}[")) for setting in settings)
+    """Whether a dotted name is one of these settings, a part of one, or all of which one is a part.
+
+    ``task.shift.S1`` is of ``task.shift``, and the other way round.
+    """
+    return any(
+        name == setting or name.startswith((f"{setting}.", f"{setting}[")) or setting.startswith(f"{name}.")
+        for setting in settings
+    )
 
 
 def place_of(

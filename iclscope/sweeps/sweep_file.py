@@ -260,6 +260,8 @@ def _tests_from(given: Any) -> dict[str, SweepTest]:
 
 def _check_record_names(base: Mapping[str, Mapping[str, Any]]) -> None:
     on = base.get("evaluation", {}).get("on")
+    count = len(on) if isinstance(on, Mapping) else 0
+    require(count <= MOST_TESTS, "number of tasks in base.evaluation.on", count, f"at most {MOST_TESTS:,}")
     for name in on if isinstance(on, Mapping) else ():
         check_name(name, "name in base.evaluation.on")
 

@@ -73,7 +73,8 @@ def mapping_from_yaml(text: str) -> dict[str, Any]:
 def as_written(value: Any) -> str:
     """A plain value as a file would say it, in one line: null, true, 0.5, sgd, [2, 20], {S1: 1.3}."""
     if isinstance(value, str):
-        return value if _BARE.fullmatch(value) and value not in _WORDS else json.dumps(value, ensure_ascii=False)
+        bare = _BARE.fullmatch(value) and value not in _WORDS
+        return value if bare else json.dumps(value, ensure_ascii=not value.isprintable())
     if isinstance(value, dict):
         return f"{{{', '.join(f'{name}: {as_written(entry)}' for name, entry in value.items())}}}"
     if isinstance(value, (list, tuple)):
