@@ -31,7 +31,7 @@ class Settings(BaseModel):
         message = " ".join(first["msg"].removeprefix("Value error, ").split())
         if " is not allowed" in message:
             return message
-        where = ".".join(str(part) for part in first["loc"])
+        where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
         if first["type"] == "extra_forbidden":
             message = f"{cls.__name__} has {', '.join(cls.model_fields)}"
         if first["type"] == "union_tag_not_found":

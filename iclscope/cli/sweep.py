@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -14,17 +14,14 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.status import Status
-from rich.table import Table
 
+from iclscope.cli.dry_run import counted, describe, standing_text, time_text
 from iclscope.errors import ClusterFailed, StorageFailed
-from iclscope.report import format_number
 from iclscope.reproduction.environment import DEVICES
-from iclscope.sweeps.calibration import Estimate, estimate
-from iclscope.sweeps.designs import Grid
+from iclscope.sweeps.calibration import estimate
 from iclscope.sweeps.engines import ENGINES, check_engine, engine_named
 from iclscope.sweeps.jobs import Engine
-from iclscope.sweeps.overview import Overview, overview
-from iclscope.sweeps.planned import SweepTest
+from iclscope.sweeps.overview import overview
 from iclscope.sweeps.refusals import inside
 from iclscope.sweeps.run_sweep import Standing, SweepStore, run_sweep
 from iclscope.sweeps.store_files import StoreFiles
@@ -68,8 +65,12 @@ def sweep_command(
                 found = overview(sweep, where)
             with _waiting("Timing a few steps"), inside(str(file), {}):
                 expected = estimate(found, device=where)
-            _describe(console, sweep, found)
-            console.print(_time_text(expected))
+            describe(console, sweep, found)
+            console.print(time_text(expected))
+            if store is not None or folder.default_store.exists():
+                kept = SweepStore(StoreFiles(store or folder.default_store), keep_weights=keep_weights)
+                if text := standing_text(kept.standing(sweep)):
+                    console.print(text)
             console.print(f"Nothing was trained. Without --dry-run, results go to {folder.path}.")
             return
         kept = SweepStore(StoreFiles(folder.default_store if store is None else store), keep_weights=keep_weights)
@@ -87,7 +88,7 @@ def sweep_command(
         raise type(error)(f"{error}. {done.text}") from error
     diverged = rows.filter(rows["diverged_at"].is_not_null())["trial"].n_unique()
     lost = f", {diverged:,} of which diverged" if diverged else ""
-    console.print(f"{sweep.name}: {_counted(standing.trials, 'trial')}{lost}, {_counted(rows.height, 'row')}")
+    console.print(f"{sweep.name}: {counted(standing.trials, 'trial')}{lost}, {counted(rows.height, 'row')}")
     console.print(f"Rows: {folder.path / ROWS}")
 
 
@@ -159,59 +160,3 @@ def _warnings_told() -> Iterator[None]:
         typer.echo(f"warning: {' '.join(text.split())}", err=True)
     if len(texts) > _MOST_WARNINGS:
         typer.echo(f"warning: and {len(texts) - _MOST_WARNINGS:,} more like these", err=True)
-
-
-def _describe(console: Console, sweep: Sweep, found: Overview) -> None:
-    """What would be trained and tested."""
-    same = f" ({found.different:,} different)" if found.different < found.trials else ""
-    groups = f"{_counted(found.groups, 'group')} of {_counted(len(found.shapes), 'shape')}"
-    console.print(f"{sweep.name}: {_counted(found.trials, 'trial')}{same}, trained in {groups}")
-    if sweep.question:
-        console.print(" ".join(sweep.question.split()))
-    table = Table("varied", "values", box=None, header_style="bold")
-    for axis in sweep.axes:
-        table.add_row(", ".join(axis.settings), axis.text())
-    seeds = sweep.seed_list
-    table.add_row(
-        "seed", f"{seeds[0]} … {seeds[-1]}" if isinstance(seeds, range) and len(seeds) > 1 else _listed(seeds)
-    )
-    if not isinstance(sweep.design, Grid):
-        table.add_row("design", f"{sweep.design.samples:,} {sweep.design.kind} points, seed {sweep.design.seed}")
-    for name, test in sweep.tests.items():
-        table.add_row(f"test {name}", _test_text(test))
-    console.print(table)
-
-
-def _test_text(test: SweepTest) -> str:
-    """What a test changes and varies, in a line."""
-    changes = [f"{name} = {value}" for name, value in test.task.items()]
-    varied = [f"{', '.join(axis.settings)}: {axis.text()}" for axis in test.axes]
-    prompts = [f"{test.prompts:,} prompts"] if test.prompts is not None else []
-    return "; ".join([", ".join(changes) or "the task trained on", *varied, *prompts])
-
-
-def _counted(count: int, thing: str) -> str:
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
-
-
-def _listed(values: Sequence[int]) -> str:
-    """At most ten numbers."""
-    return ", ".join(str(value) for value in values[:10]) + (", …" if len(values) > 10 else "")
-
-
-def _time_text(expected: Estimate) -> str:
-    """The estimate, and what it rests on."""
-    workers = "1 core" if expected.workers == 1 else f"{expected.workers} cores"
-    kinds = (
-        f"{expected.timed} of {expected.kinds} kinds of groups timed" if expected.kinds > 1 else "timed on one group"
-    )
-    step = f"{format_number(expected.step_seconds * 1e3)} ms per step and run"
-    return f"Estimated time: about {_duration_text(expected.seconds)} on {workers} ({kinds}; {step})"
-
-
-def _duration_text(seconds: float) -> str:
-    """A time to two figures, in the unit that suits it."""
-    for unit, length in (("days", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
-        if seconds >= 1.5 * length or unit == "s":
-            return f"{float(f'{max(seconds, 0.1) / length:.2g}'):,g} {unit}"
-    raise AssertionError

@@ -161,11 +161,8 @@ def _tasks_of_runs(model: Model, task: Any, prompts: int) -> list[Any]:
     tasks: list[Any] = [task] * model.run_count if isinstance(task, Task) else list(task)
     require(len(tasks) == model.run_count, "number of tasks", len(tasks), f"one, or one per seed, {model.run_count}")
     require(prompts >= 1, "prompts", prompts, "at least 1")
-    _check_patterns(model, tasks[0])
+    check_test_task(tasks[0], model.trained_on[0] if model.trained_on else None)
     model.check_task(tasks[0])
-    if isinstance(tasks[0], OrthonormalFeatures):
-        expectation = tasks[0].expectation
-        require(expectation == "sampled", "expectation", expectation, "sampled: tests are on single prompts")
     return tasks
 
 
@@ -179,13 +176,19 @@ def _squared_errors(model: Model, task: OtherTask, sampler: Any, prompts: int, p
     return SquaredErrors(tuple(lengths), torch.cat(errors, dim=1))
 
 
-def _check_patterns(model: Model, task: Task) -> None:
-    """Refuse a pattern task with other numbers of patterns than the model was trained on."""
-    known = model.trained_on[0] if model.trained_on else None
-    if isinstance(known, PatternClassification) and isinstance(task, PatternClassification):
-        require(
-            (task.M1, task.M2) == (known.M1, known.M2),
-            "(M1, M2) of the task",
-            (task.M1, task.M2),
-            f"{(known.M1, known.M2)}, those trained on: another number of patterns means other patterns",
-        )
+def check_test_task(task: Task, trained_on: Task | None) -> None:
+    """Refuse to test on another number of patterns than was trained on, and on averages over prompts.
+
+    Args:
+        task: what to test on.
+        trained_on: what the model was trained on; None: not known.
+
+    Raises:
+        BadRequest: naming what is wrong.
+    """
+    if isinstance(trained_on, PatternClassification) and isinstance(task, PatternClassification):
+        asked, known = (task.M1, task.M2), (trained_on.M1, trained_on.M2)
+        allowed = f"{known}, those trained on: another number of patterns means other patterns"
+        require(asked == known, "(M1, M2)", asked, allowed)
+    if isinstance(task, OrthonormalFeatures):
+        require(task.expectation == "sampled", "expectation", task.expectation, "sampled: tests are on single prompts")

@@ -12,7 +12,8 @@ from pydantic import ConfigDict, Field, model_validator
 
 from iclscope.errors import require, require_finite
 from iclscope.settings import Settings
-from iclscope.sweeps.refusals import check_names, inside, joined, refusal, shown
+from iclscope.sweeps.refusals import check_names, inside, joined, refusal
+from iclscope.sweeps.yaml_text import as_written
 
 DIGITS = 12
 """Significant digits of numbers from ranges, so that 0.1 + 2·0.1 is the 0.3 that a list would say."""
@@ -23,6 +24,9 @@ _MOST_ENDS = 1000
 
 _FEW = 8
 """Numbers of a range that are shown one by one."""
+
+_LONGEST_LINE = 120
+"""Characters of values that are shown; a single value is shown whole."""
 
 
 class Values(Settings):
@@ -152,22 +156,26 @@ class Axis:
         ranges = {name: values for name, values in self.values_of.items() if isinstance(values, Range)}
         return {name: values.drawn(share) for name, values in ranges.items()}
 
-    def text(self) -> str:
-        """What it runs through, for a reader, in at most a line."""
-        texts = {_text_of(values) for values in self.values_of.values()}
-        if len(texts) == 1:
-            return texts.pop()
-        return "; ".join(f"{name}: {_text_of(values)}" for name, values in self.values_of.items())
 
-
-def _text_of(values: Values | Range) -> str:
+def values_text(values: Values | Range) -> str:
+    """What a setting runs through, for a reader, in at most a line: the values, or from where to where."""
     if isinstance(values, Values):
-        return shown(values.values).removeprefix("[").removesuffix("]")
+        return _some([as_written(value) for value in values.values])
     if values.count is not None and values.count <= _FEW:
         return ", ".join(f"{values[index]:g}" for index in range(values.count))
     number = "whole numbers" if values.integer else "numbers"
     how_many = f"{values.count:,} {number}" if values.count is not None else f"any {number}"
     return f"{how_many} from {values.least:g} to {values.most:g}{', log' if values.spacing == 'log' else ''}"
+
+
+def _some(texts: Sequence[str]) -> str:
+    """All of some texts, or the first that fit into a line and how many there are."""
+    length = 0
+    for number, text in enumerate(texts):
+        length += len(text) + 2
+        if length > _LONGEST_LINE and number > 0:
+            return f"{', '.join(texts[:number])}, … ({len(texts):,} in all)"
+    return ", ".join(texts)
 
 
 def values_from(given: Any, place: str = "") -> Values | Range:
@@ -217,11 +225,13 @@ def axes_from(vary: Mapping[str, Any], together: Sequence[Mapping[str, Any]] = (
     for names, given in vary.items():
         values = values_from(given, joined("vary", names))
         axes.append(Axis({name.strip(): values for name in names.split(",")}))
+        _check_dotted(axes[-1].settings, joined("vary", names), given)
     for number, group in enumerate(together):
         place = f"together[{number}]"
         if not isinstance(group, Mapping) or len(group) < 2:
             raise refusal(place, group, "two settings or more, each with a list or a range")
         axis = Axis({name: values_from(given, joined(place, name)) for name, given in group.items()})
+        _check_dotted(axis.settings, place, group)
         sizes = {name: values.size for name, values in axis.values_of.items()}
         require(len(set(sizes.values())) == 1, f"number of values in {place}", sizes, "equally many of each setting")
         axes.append(axis)
@@ -231,10 +241,23 @@ def axes_from(vary: Mapping[str, Any], together: Sequence[Mapping[str, Any]] = (
 
 def _check_each_once(names: Sequence[str]) -> None:
     """Refuse a setting that is varied twice, or of which a part is varied too."""
-    for index, name in enumerate(names):
-        for other in names[:index]:
-            if name == other or name.startswith(f"{other}.") or other.startswith(f"{name}."):
-                raise refusal("vary", name, f"each setting in one place; {other} is varied already")
+    whole: set[str] = set()
+    of_parts: dict[str, str] = {}  # what some varied setting is a part of → that setting
+    for name in names:
+        parts = name.split(".")
+        above = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+        other = next((one for one in above if one in whole), of_parts.get(name))
+        if other is not None:
+            raise refusal("vary", name, f"each setting in one place; {other} is varied already")
+        whole.add(name)
+        of_parts |= dict.fromkeys(above, name)
+
+
+def _check_dotted(names: Sequence[str], place: str, given: object) -> None:
+    """Refuse a name with nothing before or after a dot or a comma."""
+    for name in names:
+        if not all(name.split(".")):
+            raise refusal(place, given, "names of settings as task.length, with commas between several")
 
 
 def _is_number(value: object) -> bool:

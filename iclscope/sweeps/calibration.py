@@ -23,6 +23,7 @@ from iclscope.sweeps.jobs import train_trials
 from iclscope.sweeps.local import workers_on
 from iclscope.sweeps.measure import measured_on
 from iclscope.sweeps.overview import Overview, Shape
+from iclscope.sweeps.yaml_text import as_written
 from iclscope.threads import one_thread_per_operation
 from iclscope.training.schedules import Schedule
 
@@ -195,10 +196,19 @@ def _timed(shape: Shape, device: torch.device, at_once: int) -> _Cost:
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and "memory" not in str(error):
             raise
-        sizes = ", ".join(f"{name} {value}" for name, value in whole[0].model.described().items())
-        raise BadRequest(
-            f"model = {sizes} is not allowed; allowed: one that fits into the memory of {device}"
-        ) from error
+        raise _too_large(shape, device) from error
+
+
+def _too_large(shape: Shape, device: torch.device) -> BadRequest:
+    """The refusal of trials that do not fit into memory, by the settings that are varied to get them, if any are."""
+    trial = shape.first.trial
+    sizes = ", ".join(f"{name} {value}" for name, value in trial.model.described().items())
+    named = ", ".join(f"{name} = {as_written(value)}" for name, value in shape.first.varied.items())
+    batch = f"{trial.training.batch_size:,} prompts of {trial.task.length_range[1]:,} examples"
+    model = f"model = {sizes}" if not named else f"{named}, with a model of {sizes},"
+    return BadRequest(
+        f"{model} is not allowed; allowed: one that fits into the memory of {device} with steps on {batch}"
+    )
 
 
 def _affordable(shape: Shape) -> list[Trial]:

@@ -42,7 +42,7 @@ class Grid(Settings):
             name = axis.settings[0]
             if axis.size is None:
                 raise BadRequest(
-                    f"{name} without a count is not allowed in a grid; allowed: a range {{from, to, count}}"
+                    f"{name} = a range without a count is not allowed in a grid; allowed: a range {{from, to, count}}"
                 )
 
     def count(self, axes: Sequence[Axis]) -> int:

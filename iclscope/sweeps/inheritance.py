@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from iclscope.errors import BadRequest
-from iclscope.sweeps.refusals import check_names, inside, refusal
+from iclscope.sweeps.misplaced import check_top
+from iclscope.sweeps.refusals import inside, refusal
 from iclscope.sweeps.settings_tree import Tree, merged
 from iclscope.sweeps.yaml_text import read_yaml
 
@@ -55,7 +56,7 @@ def read_inherited(path: Path, known: Sequence[str]) -> Inherited:
             )
         here, content = following, read_yaml(following)
         with inside(str(here), {}):
-            check_names(content, (*known, EXTENDS), content)
+            check_top(content, (*known, EXTENDS))
             seen.append(here.resolve())
             chain.append((here, content))
             following = _extended(here, content, seen)
@@ -72,7 +73,7 @@ def _extended(path: Path, content: Mapping[str, Any], seen: Sequence[Path]) -> P
     if EXTENDS not in content:
         return None
     name = content[EXTENDS]
-    if not isinstance(name, str) or not name or "\0" in name:
+    if not isinstance(name, str) or not name or "\0" in name or Path(name).is_absolute():
         raise refusal(EXTENDS, name, "the name of a file, relative to this one")
     other = path.parent / name
     if not os.path.isfile(other):  # noqa: PTH113 (Path.is_file raises where a folder may not be read)

@@ -32,11 +32,19 @@ PARTS: dict[str, tuple[type[Settings], ...]] = {
 LARGEST_SIZE = 100_000
 """The largest whole number in a task or a model: no such model fits into memory, but merely checking it may not end."""
 
+MOST_PROMPTS = 1_000_000
+"""The most prompts of a step, a record or a test."""
+
+MOST_STEPS = 10**9
+"""The most steps: at a millisecond each they take eleven days."""
+
 LARGEST_NUMBER = 1e30
 """The largest real number: fourth powers of larger ones, and products of these, may not be finite."""
 
 MOST_PATTERNS = 1000
 """The largest M1, since a pattern task lists its M1(M1 − 1) tasks."""
+
+_MOST_OF = {"M1": MOST_PATTERNS, "batch_size": MOST_PROMPTS, "prompts": MOST_PROMPTS, "steps": MOST_STEPS}
 
 
 def check_known(settings: Mapping[str, Any], classes: Sequence[type[Settings]], place: str = "") -> None:
@@ -73,11 +81,34 @@ def config_of(settings: Mapping[str, Any], classes: Sequence[type[Settings]], pl
     """
     if len(classes) == 1:
         return classes[0]
-    kinds = {str(config.model_fields["kind"].default): config for config in classes}
+    kinds = kinds_of(classes)
     kind = settings.get("kind")
     if isinstance(kind, str) and kind in kinds:
         return kinds[kind]
     raise refusal(joined(place, "kind"), kind, f"{', '.join(kinds)}{advice(kind, kinds)}")
+
+
+def kinds_of(classes: Sequence[type[Settings]]) -> dict[str, type[Settings]]:
+    """Configs by their kind."""
+    return {str(config.model_fields["kind"].default): config for config in classes}
+
+
+def takes_whole(classes: Sequence[type[Settings]], name: str) -> bool:
+    """Whether a setting takes whole numbers and no others, in each of these configs that has it.
+
+    Args:
+        classes: what the config may be.
+        name: the setting, dotted where it is one of a setting: ``shift.M1``.
+    """
+    first, _, below = name.partition(".")
+    annotations = [config.model_fields[first].annotation for config in classes if first in config.model_fields]
+    if first == "on":  # tasks by a name of their own
+        below = below.partition(".")[2]
+    if below:
+        configs = [config for annotation in annotations for config in _configs_in(annotation)]
+        return takes_whole(configs, below)
+    members = [[annotation, *get_args(annotation)] for annotation in annotations]
+    return bool(members) and all(int in types and float not in types for types in members)
 
 
 def _configs_in(annotation: Any) -> tuple[type[Settings], ...]:
@@ -111,7 +142,7 @@ def _config(part: str, text: str) -> Settings:
     settings: Tree = json.loads(text)
     classes = PARTS[part]
     check_known(settings, classes)
-    _check_sizes(settings, whole=part in ("task", "model"))
+    _check_sizes(settings, classes, sizes=part in ("task", "model"))
     config = config_of(settings, classes, "")(**_made(settings))
     check_unconverted(settings, config.model_dump(mode="json"))
     return config
@@ -131,22 +162,33 @@ def _made(settings: Tree) -> Tree:
     return {**settings, "on": tasks}
 
 
-def _check_sizes(settings: Mapping[str, Any], *, whole: bool) -> None:
+def _check_sizes(settings: Mapping[str, Any], classes: Sequence[type[Settings]], *, sizes: bool) -> None:
     """Refuse numbers at which looking at a config would take hours, all memory, or overflow.
 
     Args:
         settings: of one config.
-        whole: whether whole numbers are sizes; steps and seeds are none.
+        classes: what it may be.
+        sizes: whether whole numbers are sizes, but for those that say how many; seeds are none.
     """
     for name, value in settings.items():
         if isinstance(value, Mapping):
-            _check_sizes(value, whole=whole)
-        elif isinstance(value, int) and whole:
-            most = MOST_PATTERNS if name == "M1" else LARGEST_SIZE
-            if value > most:
+            below = [
+                config
+                for one in classes
+                if name in one.model_fields
+                for config in _configs_in(one.model_fields[name].annotation)
+            ]
+            with inside(name):
+                _check_sizes(value, below, sizes=sizes)
+            continue
+        most = _MOST_OF.get(name, LARGEST_SIZE if sizes else None)
+        for number in value if isinstance(value, list) else [value]:
+            # 1e12 is a whole number too, where only these are allowed.
+            whole = isinstance(number, int) or (isinstance(number, float) and takes_whole(classes, name))
+            if whole and most is not None and number > most:
                 raise refusal(name, value, f"at most {most:,}")
-        elif isinstance(value, float) and abs(value) > LARGEST_NUMBER:
-            raise refusal(name, value, f"at most {LARGEST_NUMBER:g}")
+            if isinstance(number, float) and abs(number) > LARGEST_NUMBER:
+                raise refusal(name, value, f"at most {LARGEST_NUMBER:g}")
 
 
 def check_unconverted(given: Any, understood: Any, place: str = "") -> None:

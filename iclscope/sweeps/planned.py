@@ -13,18 +13,20 @@ from typing import Any, NamedTuple
 
 from pydantic import ConfigDict, Field, model_validator
 
-from iclscope.errors import BadRequest, require
+from iclscope.errors import BadRequest
 from iclscope.evaluation.errors_by_length import check_sizes
+from iclscope.evaluation.evaluate import check_test_task
 from iclscope.experiments.trial import SCIENCE_VERSION, Trial
 from iclscope.settings import Settings
 from iclscope.sweeps.axes import Axis, axes_from
 from iclscope.sweeps.designs import Grid, Point
-from iclscope.sweeps.known_settings import PARTS, check_known, config_from, config_of
-from iclscope.sweeps.refusals import closest_of, inside, refusal, shown
+from iclscope.sweeps.known_settings import MOST_PROMPTS, PARTS, config_from
+from iclscope.sweeps.misplaced import check_test_varies
+from iclscope.sweeps.places import is_of, subject_of
+from iclscope.sweeps.refusals import inside, shown
 from iclscope.sweeps.settings_tree import Tree, merged, with_setting
 from iclscope.tasks import FunctionClass, PatternClassification, Task
 
-MOST_PROMPTS = 1_000_000
 PROMPTS_OF_PATTERNS, PROMPTS_OF_OTHERS = 4096, 1280
 """Test prompts per run where none are given: those of our quick preset, and those of Garg 2022."""
 
@@ -49,6 +51,7 @@ class SweepTest(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> SweepTest:
+        check_test_varies(self.vary)
         Grid().check(self.axes)
         return self
 
@@ -121,7 +124,7 @@ def planned_trials(
         tested = [test for name, about in tests.items() for test in _planned_tests(name, about, settings)]
         first = _trial(parts, seeds[0])
         for test in tested:
-            with inside(f"tests.{test.name}.task", dict(test.task)):
+            with _of_test(test.name, tests[test.name], dict(test.task)):
                 _check_test(test, first)
     others = (Trial(**parts, seed=seed) for seed in seeds[1:])
     return [PlannedTrial(trial, point, tested) for trial in (first, *others)]
@@ -168,7 +171,7 @@ def _planned_tests(name: str, about: SweepTest, settings: Tree) -> Iterator[Plan
         changed = task_settings
         for setting, value in point.items():
             changed = with_setting(changed, setting, value)
-        with inside(f"tests.{name}.task", changed):
+        with _of_test(name, about, changed):
             task = config_from(changed, "task")
         prompts = PROMPTS_OF_PATTERNS if isinstance(task, PatternClassification) else PROMPTS_OF_OTHERS
         varied = {f"test.{setting}": value for setting, value in point.items()}
@@ -178,15 +181,21 @@ def _planned_tests(name: str, about: SweepTest, settings: Tree) -> Iterator[Plan
 def _check_test(test: PlannedTest, trial: Trial) -> None:
     """Refuse a test that the trained model could not be asked."""
     trial.model.check_task(test.task)
-    task, own = test.task, trial.task
-    if isinstance(task, PatternClassification) and isinstance(own, PatternClassification):
-        asked, known = (task.M1, task.M2), (own.M1, own.M2)
-        allowed = f"{known}, those trained on: another number of patterns means other patterns"
-        require(asked == known, "(M1, M2)", asked, allowed)
-    if task.kind == "orthonormal_features":
-        require(task.expectation == "sampled", "expectation", task.expectation, "sampled: tests are on single prompts")
-    if isinstance(task, FunctionClass):
-        check_sizes(task)
+    check_test_task(test.task, trial.task)
+    if isinstance(test.task, FunctionClass):
+        check_sizes(test.task)
+
+
+@contextmanager
+def _of_test(name: str, about: SweepTest, task: Mapping[str, Any]) -> Iterator[None]:
+    """Let refusals of the block say of which test they are, and whether the setting is one that it varies."""
+    try:
+        yield
+    except BadRequest as error:
+        subject = subject_of(str(error))
+        varied = subject is not None and is_of(subject, [setting for axis in about.axes for setting in axis.settings])
+        with inside(f"tests.{name}.{'vary' if varied else 'task'}", task):
+            raise
 
 
 @contextmanager
@@ -199,49 +208,8 @@ def _at(point: Point) -> Iterator[None]:
         part = None if about is None else "task" if about[0] == "tests" else about[0]
         # What is wrong within one part has nothing to do with what is varied in another.
         varied = {name: value for name, value in point.items() if part is None or name.partition(".")[0] == part}
-        if not varied:
+        subject = subject_of(str(error))
+        if not varied or (len(varied) == 1 and subject is not None and is_of(subject, varied)):
             raise
         named = [f"{name} = {shown(value)}" for name, value in islice(varied.items(), _MOST_NAMED)]
         raise BadRequest(f"{error} (at {', '.join(named)}{', …' if len(varied) > _MOST_NAMED else ''})") from error
-
-
-def check_base(settings: Tree) -> None:
-    """Refuse a setting of what the sweep starts from that no trial has, naming the closest that one has.
-
-    Raises:
-        BadRequest: naming the first unknown setting.
-    """
-    for part, classes in PARTS.items():
-        check_known(part_settings(settings, part), classes, part)
-
-
-def check_varied(settings: Tree, axes: Sequence[Axis]) -> None:
-    """Refuse to vary what is not a setting of a trial, naming the closest that is.
-
-    Args:
-        settings: what the sweep starts from.
-        axes: what is varied.
-
-    Raises:
-        BadRequest: naming the first unknown setting.
-    """
-    for axis in axes:
-        for name, value in axis.drawn(0.0).items():
-            part, dot, _ = name.partition(".")
-            if part not in PARTS or (not dot and not isinstance(value, Mapping)):
-                raise refusal(name, value, _parts_and_the_closest(name, settings))
-            check_known(part_settings(with_setting(settings, name, value), part), PARTS[part], part)
-
-
-def _parts_and_the_closest(name: str, settings: Tree) -> str:
-    """What may stand before the dot, and what an unknown name may have meant."""
-    there = [f"{part}.{setting}" for part in PARTS for setting in _settings_of(settings[part], part)]
-    same = [known for known in there if known.partition(".")[2] == name.rpartition(".")[2]]
-    closest = same[0] if same else closest_of(name, there)
-    advice = f"; did you mean {closest}?" if closest else ""
-    return f"a setting of {', '.join(PARTS)}, as task.length{advice}"
-
-
-def _settings_of(settings: Tree, part: str) -> Sequence[str]:
-    """The settings that one part of a trial has."""
-    return list(config_of(settings, PARTS[part], part).model_fields)

@@ -40,10 +40,10 @@ def refusal(place: str, value: object, allowed: str) -> BadRequest:
     return BadRequest(f"{place} = {shown(value)}{_NOT_ALLOWED}; allowed: {allowed}")
 
 
-def closest_of(name: str, names: Iterable[str]) -> str | None:
-    """The known name that looks most like an unknown one; None if none does."""
+def closest_of(name: str, names: Iterable[str], alike: float = 0.5) -> str | None:
+    """The known name that looks most like an unknown one; None if none is alike to this degree, of 0 to 1."""
     by_lower_case = {known.lower(): known for known in names}
-    found = difflib.get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.5)
+    found = difflib.get_close_matches(name.lower(), by_lower_case, n=1, cutoff=alike)
     return by_lower_case[found[0]] if found else None
 
 
@@ -51,6 +51,12 @@ def advice(name: object, names: Iterable[str]) -> str:
     """What to add to a refusal of an unknown name: the known one that looks most like it, if any does."""
     closest = closest_of(name, names) if isinstance(name, str) else None
     return f"; did you mean {closest}?" if closest else ""
+
+
+def nested_text(name: str) -> str:
+    """How a file says a setting of a dotted name where no dots may be: ``a.b`` → ``a: {b: …}``."""
+    first, *below = name.split(".")
+    return f"{first}: " + "".join(f"{{{part}: " for part in below) + "…" + "}" * len(below)
 
 
 def check_names(given: Iterable[str], known: Iterable[str], values: Mapping[str, object], place: str = "") -> None:
@@ -67,8 +73,11 @@ def check_names(given: Iterable[str], known: Iterable[str], values: Mapping[str,
     """
     names = list(known)
     for name in given:
-        if name not in names:
-            raise refusal(joined(place, name), values.get(name), f"{', '.join(names)}{advice(name, names)}")
+        if name in names:
+            continue
+        first, dot, _ = name.partition(".") if isinstance(name, str) else (None, "", "")
+        meant = f"; did you mean {nested_text(name)}?" if dot and first in names else advice(name, names)
+        raise refusal(joined(place, name), values.get(name), ", ".join(names) + meant)
 
 
 def joined(place: str, name: str) -> str:

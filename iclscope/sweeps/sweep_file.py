@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,14 @@ from iclscope.settings import Settings
 from iclscope.sweeps.axes import Axis, axes_from
 from iclscope.sweeps.designs import Design, Grid, design_from
 from iclscope.sweeps.inheritance import read_inherited
-from iclscope.sweeps.known_settings import PARTS
+from iclscope.sweeps.known_settings import PARTS, kinds_of
+from iclscope.sweeps.misplaced import check_base_parts, check_test_keys, check_top
 from iclscope.sweeps.paper_settings import PAPER_NAMES, paper_settings
-from iclscope.sweeps.planned import PlannedTrial, SweepTest, check_base, check_varied, planned_trials
-from iclscope.sweeps.refusals import check_names, inside, refusal
+from iclscope.sweeps.places import in_the_file
+from iclscope.sweeps.planned import PlannedTrial, SweepTest, planned_trials
+from iclscope.sweeps.refusals import inside, refusal
 from iclscope.sweeps.settings_tree import Tree, check_plain, merged
+from iclscope.sweeps.varied_settings import check_base, check_test_varied, check_varied
 
 MOST_TRIALS = 1_000_000
 MOST_TESTS = 1000
@@ -89,7 +93,9 @@ class Sweep(Settings):
         ready = {"design", "tests"}
         check_plain({name: value for name, value in given.items() if name not in ready})
         made = dict(given)
-        check_names(made, cls.model_fields, made)
+        check_top(made, list(cls.model_fields))
+        if isinstance(made.get("base"), Mapping):
+            check_base_parts(made["base"])
         if "design" in made:
             if not isinstance(made["design"], Design):
                 check_plain(made["design"], "design")
@@ -103,16 +109,17 @@ class Sweep(Settings):
         check_name(self.name, "name")
         for name in self.tests:
             check_name(name, "tests")
-        _check_base(self.base)
+        _check_record_names(self.base)
         require(self.paper is not None or self.figure is None, "figure", self.figure, "with a paper only")
         require(self.paper is not None or self.preset is None, "preset", self.preset, "with a paper only")
         _check_seeds(self.seeds)
         settings, axes = self.settings, self.axes
         with inside("base"):
             check_base(settings)
-        with inside("vary"):
+        with self._in_the_file():
             check_varied(settings, axes)
             self.design.check(axes)
+        check_test_varied(settings, self.tests)
         tests = sum(test.count for test in self.tests.values())
         require(0 < tests <= MOST_TESTS, "number of tests", tests, f"1 to {MOST_TESTS:,} for each trial")
         self._check_count()
@@ -135,10 +142,15 @@ class Sweep(Settings):
     def _check_ends(self) -> None:
         """Refuse what the first point or a single value of a grid tells, before perhaps a million trials are made."""
         first = next(iter(self.design.points(self.axes)))
-        planned_trials(self.settings, first, self.seed_list[:1], self.tests)
-        for axis in self.axes if isinstance(self.design, Grid) else ():
-            for point in axis.ends():
-                planned_trials(self.settings, first | point, self.seed_list[:1], self.tests)
+        with self._in_the_file():
+            planned_trials(self.settings, first, self.seed_list[:1], self.tests)
+            for axis in self.axes if isinstance(self.design, Grid) else ():
+                for point in axis.ends():
+                    planned_trials(self.settings, first | point, self.seed_list[:1], self.tests)
+
+    def _in_the_file(self) -> AbstractContextManager[None]:
+        """Let refusals of the block say where in the file a setting stands."""
+        return in_the_file(self.base, self.vary, self.together)
 
     @cached_property
     def axes(self) -> Sequence[Axis]:
@@ -153,10 +165,8 @@ class Sweep(Settings):
             start |= paper_settings(self.paper, self.figure, self.preset or "quick")
         settings = merged(start, self.base)
         for part in ("task", "model"):
-            if not settings[part]:
-                raise refusal(
-                    f"base.{part}", {}, f"settings with a kind, where no paper gives them ({', '.join(PAPER_NAMES)})"
-                )
+            if "kind" not in settings[part]:
+                raise refusal(f"base.{part}.kind", None, _without_a_paper(part))
         return settings
 
     @property
@@ -186,7 +196,7 @@ class Sweep(Settings):
             BadRequest: at the first trial whose settings are not allowed, naming the setting and the point.
         """
         for point in self.design.points(self.axes):
-            with inside(self._files, {}):
+            with inside(self._files, {}), self._in_the_file():
                 planned = planned_trials(self.settings, point, self.seed_list, self.tests)
             yield from planned
 
@@ -242,15 +252,16 @@ def _tests_from(given: Any) -> dict[str, SweepTest]:
         about = {} if about is None else about
         if not isinstance(about, Mapping):
             raise refusal(place, about, "{task: {changes}, prompts: …}")
-        check_names(about, SweepTest.model_fields, about, place)
+        check_test_keys(about, SweepTest.model_fields, place)
         with inside(place, about):
             tests[name] = SweepTest(**about)
     return tests
 
 
-def _check_base(base: Mapping[str, Mapping[str, Any]]) -> None:
-    check_names(base, PARTS, base, "base")
+def _check_record_names(base: Mapping[str, Mapping[str, Any]]) -> None:
     on = base.get("evaluation", {}).get("on")
+    count = len(on) if isinstance(on, Mapping) else 0
+    require(count <= MOST_TESTS, "number of tasks in base.evaluation.on", count, f"at most {MOST_TESTS:,}")
     for name in on if isinstance(on, Mapping) else ():
         check_name(name, "name in base.evaluation.on")
 
@@ -263,6 +274,12 @@ def _check_seeds(seeds: int | list[int]) -> None:
     require(len(set(seeds)) == len(seeds), "seeds", seeds, "each seed once")
     for seed in seeds:
         require(0 <= seed <= LARGEST_SEED, "seeds", seed, "0 to 2⁶³ − 1")
+
+
+def _without_a_paper(part: str) -> str:
+    """What a file must say of a part of its trials, where it names no paper."""
+    papers = ", ".join(PAPER_NAMES[1:])
+    return f"{', '.join(kinds_of(PARTS[part]))}; or a line 'paper: {PAPER_NAMES[0]}' ({papers}), which gives the rest"
 
 
 def _count_text(count: int) -> str:

@@ -7,6 +7,7 @@ refused when it is met, before anything has been built of it.
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ MOST_DIGITS = 18
 _WHOLE = re.compile(r"[-+]?[0-9]+")
 _REAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_BARE = re.compile(r"[A-Za-z][\w.+-]*")
 _WORDS = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -66,6 +68,22 @@ def mapping_from_yaml(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadRequest(f"the top level, {shown(value)}, is not allowed; allowed: a mapping, 'vary: …' and so on")
     return value
+
+
+def as_written(value: Any) -> str:
+    """A plain value as a file would say it, in one line: null, true, 0.5, sgd, [2, 20], {S1: 1.3}."""
+    if isinstance(value, str):
+        bare = _BARE.fullmatch(value) and value not in _WORDS
+        return value if bare else json.dumps(value, ensure_ascii=not value.isprintable())
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{name}: {as_written(entry)}' for name, entry in value.items())}}}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(as_written(entry) for entry in value)}]"
+    return str(value) if _is_number(value) else json.dumps(value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _text_of(path: Path) -> str:

@@ -69,8 +69,11 @@ def test_a_dry_run_says_what_would_be_done_and_does_not_do_it(capsys: pytest.Cap
     table = "\n".join(lines)
     assert re.search(r"task\.alpha +0\.2, 0\.8", table)
     assert re.search(r"task\.length +4, 8", table)
-    assert re.search(r"seed +0 … 1", table)
-    assert re.search(r"test unseen +tasks = unseen; alpha: 0\.5, 0\.9; 16 prompts", table)
+    assert re.search(r"seeds +0 … 1", table)
+    assert re.search(r"test unseen +tasks = unseen; alpha: 0\.5, 0\.9; 2 tests of 16 prompts", table)
+    assert re.search(r"paper +li2024, preset quick", table)
+    assert re.search(r"base +task\.M1 = 4, task\.M2 = 6", table)
+    assert re.search(r"^A group trains together: trials of one shape .*, here at most 4 trials\.$", table, re.MULTILINE)
     assert re.search(r"Estimated time: about [\d.]+ s on \d+ cores? \(.*ms per step and run\)", table)
     assert lines[-1] == "Nothing was trained. Without --dry-run, results go to results/sweeps/tiny."
     assert names() == {"tiny.yaml"}
@@ -89,6 +92,59 @@ def test_a_dry_run_counts_what_is_drawn_twice(capsys: pytest.CaptureFixture[str]
     assert "results go to elsewhere" in output
     assert main(["sweep", "drawn.yaml"]) == 0
     assert "drawn: 2 trials, 2 rows" in capsys.readouterr().out
+
+
+ODD = """
+question: "\\e[2JWhy?"
+paper: vonoswald2023
+base: {training: {steps: 2}}
+vary:
+  model: [{kind: linear_attention, d_X: 10}, {kind: interleaved_attention, d_X: 10}]
+  training.rate_decay: [true, false]
+together:
+  - training.optimizer: [adam, sgd]
+    training.learning_rate: {from: 0.001, to: 0.01, count: 2, spacing: log}
+seeds: [7]
+tests:
+  far: {task: {length: 3}, vary: {x_scale: {from: 1, to: 9, count: 50}}, prompts: 2}
+  own:
+"""
+
+
+def test_a_dry_run_speaks_as_a_file_does(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever values are, and whatever a question would do to a terminal."""
+    Path("odd.yaml").write_text(ODD, encoding="utf-8")
+    assert main(["sweep", "odd.yaml", "--dry-run"]) == 0
+    lines = [re.sub(" +", " ", line.strip()) for line in capsys.readouterr().out.splitlines()]
+    assert lines[1:-3] == [
+        "[2JWhy?",
+        "paper vonoswald2023, preset quick",
+        "base training.steps = 2",
+        "vary model {kind: linear_attention, d_X: 10}, {kind: interleaved_attention, d_X: 10}",
+        "vary training.rate_decay true, false",
+        "vary training.optimizer adam, sgd",
+        "with training.learning_rate 0.001, 0.01",
+        "seeds 7",
+        "test far length = 3; x_scale: 50 numbers from 1 to 9; 50 tests of 2 prompts",
+        "test own the task trained on",
+    ]
+    assert lines[-3].endswith("here each trial alone.")
+
+
+def test_a_dry_run_says_what_is_finished(capsys: pytest.CaptureFixture[str]) -> None:
+    dry_run = ["sweep", "tiny.yaml", "--dry-run"]
+    assert main(dry_run) == 0
+    assert "finished" not in capsys.readouterr().out
+    assert main(["sweep", "tiny.yaml"]) == 0
+    capsys.readouterr()
+    assert main(dry_run) == 0
+    assert "Nothing is missing: all 8 trials are finished, and a run" in capsys.readouterr().out
+    Path("tiny.yaml").write_text(TINY.replace("[0.2, 0.8]", "[0.2, 0.4, 0.8]"), encoding="utf-8")
+    assert main(dry_run) == 0
+    assert "8 of 12 trials are finished already; the estimate is of all." in capsys.readouterr().out
+    assert main([*dry_run, "--store", "elsewhere"]) == 0
+    assert "finished" not in capsys.readouterr().out
+    assert names() == {"tiny.yaml", "results"}
 
 
 def test_a_run_writes_its_rows(capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,7 +198,7 @@ def test_a_point_that_is_met_late_is_refused_before_any_training(capsys: pytest.
     text = "paper: li2024\ndesign: {kind: random, samples: 50}\nvary: {task.alpha: {from: 0.2, to: 1.1}}\n"
     Path("late.yaml").write_text(text, encoding="utf-8")
     for mode in (["--dry-run"], []):
-        refused(capsys, ["sweep", "late.yaml", *mode], "late.yaml: task.alpha = 1.", "at task.alpha = 1.")
+        refused(capsys, ["sweep", "late.yaml", *mode], "late.yaml: vary.task.alpha = 1.")
 
 
 @pytest.mark.parametrize(

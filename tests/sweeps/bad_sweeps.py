@@ -11,10 +11,20 @@ BAD_SWEEPS: dict[str, tuple[str, tuple[str, ...]]] = {
         "a: &a [x, x]\n" + "".join(f"{b}: &{b} [*{a}, *{a}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)),
         ("a = '&a'", "no anchor"),
     ),
+    "bomb of merge keys": (
+        "a: &a {x: 1}\n"
+        + "".join(f"{b}: &{b} {{<<: [*{a}, *{a}]}}\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)),
+        ("a = '&a'", "no anchor"),
+    ),
+    "10,000 brackets": ("[" * 10_000, ("nested 17 levels", "at most 16")),
+    "10,000 dashes": ("- " * 10_000, ("nested 17 levels", "at most 16")),
     "anchor on a key": ("&k paper: li2024\n", ("key of the top level", "'paper'")),
     "alias alone": (PATTERNS + "vary: {task.alpha: *other}\n", ("vary.task.alpha = '*other'", "no alias")),
     "merge key": (PATTERNS + "vary: {<<: {task.alpha: [1]}}\n", ("vary.<<.task.alpha", "from")),
     "python tag": ("paper: !!python/object/apply:os.system [ls]\n", ("paper = ", "python/object", "no tag")),
+    "python name": ("paper: !!python/name:os.system x\n", ("paper = ", "python/name", "no tag")),
+    "own tag": ("paper: !mine li2024\n", ("paper = '!mine'", "no tag")),
+    "bytes": (PATTERNS + "seeds: !!binary aGVsbG8=\n", ("seeds = ", "binary", "no tag")),
     "string tag": (PATTERNS + "seeds: !!int '3'\n", ("seeds = ", "no tag")),
     "key twice": (PATTERNS + "seeds: 2\nseeds: 3\n", ("seeds, given twice (line 3)", "each key once")),
     "varied twice in YAML": (
@@ -54,6 +64,84 @@ BAD_SWEEPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "many digits": (PATTERNS + f"seeds: [{'9' * 9000}]\n", ("seeds[0] = '999", "at most 18 digits")),
     "null for a number": (PATTERNS + "base: {task: {alpha: }}\n", ("task.alpha = None", "number")),
     "a number in a pair in quotes": (PATTERNS + "vary: {task.length: [[2, '20']]}\n", ("task.length[1] = '20'", "20")),
+    "a date": (PATTERNS + "base: {training: {steps: 2024-01-01}}\n", ("training.steps = '2024-01-01'", "integer")),
+    "true for seeds": (PATTERNS + "seeds: true\n", ("seeds = True", "integer")),
+    "a text for a number": (PATTERNS + "vary: {task.alpha: [half]}\n", ("vary.task.alpha = 'half'", "number")),
+    "a size that is a real number": (
+        PATTERNS + "base: {task: {length: 1e12}}\n",
+        ("base.task.length = 1000000000000.0", "at most 100,000"),
+    ),
+    "a varied size beyond memory": (
+        "paper: huang2024\nvary: {task.length: [80, 1e12]}\n",
+        ("vary.task.length = 1000000000000.0", "at most 100,000"),
+    ),
+    "a range of sizes beyond memory": (
+        PATTERNS + "vary: {task.length: {from: 1, to: 1e12, count: 4, integer: true}}\n",
+        ("vary.task.length = 1000000000000 ", "at most 100,000"),
+    ),
+    "a size in a pair": (
+        PATTERNS + "vary: {task.length: [[2, 1e12]]}\n",
+        ("vary.task.length = [2, 1000000000000.0]", "at most 100,000"),
+    ),
+    "a size of a shift": (
+        PATTERNS + "base: {task: {shift: {S1: 1.2, M1: 1e12}}}\n",
+        ("base.task.shift.M1 = 1000000000000.0", "at most 1,000"),
+    ),
+    "a size of a test": (
+        PATTERNS + "tests: {a: {vary: {length: [5, 1e12]}}}\n",
+        ("tests.a.vary.length = 1000000000000.0", "at most 100,000"),
+    ),
+    "a batch beyond memory": (
+        PATTERNS + "vary: {training.batch_size: [1e12]}\n",
+        ("vary.training.batch_size = 1000000000000.0", "at most 1,000,000"),
+    ),
+    "a record beyond memory": (
+        PATTERNS + "base: {evaluation: {on: {own: {}}, prompts: 1000000000}}\n",
+        ("base.evaluation.prompts = 1000000000", "at most 1,000,000"),
+    ),
+    "steps without end": (PATTERNS + "base: {training: {steps: 1e17}}\n", ("base.training.steps = 1e+17", "at most")),
+    # settings that stand in the wrong place
+    "a dotted name in base": (
+        PATTERNS + "base: {task.alpha: 0.5}\n",
+        ("base.task.alpha = 0.5", "did you mean base: {task: {alpha: …}}?"),
+    ),
+    "a setting without its part in base": (
+        PATTERNS + "base: {learning_rate: 0.5}\n",
+        ("base.learning_rate = 0.5", "did you mean base: {training: {learning_rate: …}}?"),
+    ),
+    "a dotted name below base": (
+        PATTERNS + "base: {task: {shift.S1: 1.3}}\n",
+        ("base.task.shift.S1 = 1.3", "did you mean shift: {S1: …}?"),
+    ),
+    "a setting at the top": (
+        PATTERNS + "learning_rate: 0.5\n",
+        ("learning_rate = 0.5", "did you mean base: {training: {learning_rate: …}}?"),
+    ),
+    "a dotted name at the top": (
+        PATTERNS + "task.shift.S1: 1.3\n",
+        ("task.shift.S1 = 1.3", "did you mean base: {task: {shift: {S1: …}}}?"),
+    ),
+    "a part at the top": (PATTERNS + "task: {alpha: 0.5}\n", ("task = {'alpha'", "did you mean base: {task: …}?")),
+    "a setting of a test beside its task": (
+        PATTERNS + "tests: {x: {alpha: 0.5}}\n",
+        ("tests.x.alpha = 0.5", "task, vary, prompts; did you mean task: {alpha: …}?"),
+    ),
+    "a dotted setting of a test beside its task": (
+        PATTERNS + "tests: {x: {task.shift.S1: 1.3}}\n",
+        ("tests.x.task.shift.S1 = 1.3", "did you mean task: {shift: {S1: …}}?"),
+    ),
+    "a test that varies by the sweep's names": (
+        PATTERNS + "tests: {a: {vary: {task.alpha: [0.1]}}}\n",
+        ("tests.a.vary.task.alpha = [0.1]", "without 'task.'", "did you mean alpha?"),
+    ),
+    "a test that varies a model": (
+        PATTERNS + "tests: {a: {vary: {model.width: [10]}}}\n",
+        ("tests.a.vary.model.width = [10]", "settings of the task only", "at the top, under vary: {model.width}"),
+    ),
+    "a setting that is none below one": (
+        PATTERNS + "vary: {task.alpha.x: [1]}\n",
+        ("vary.task.alpha = {'x': 1}", "number"),
+    ),
     # settings that are not there, or not allowed
     "unknown at the top": ("papers: li2024\n", ("papers = 'li2024'", "did you mean paper?")),
     "unknown part": (PATTERNS + "base: {trainig: {steps: 3}}\n", ("base.trainig", "did you mean training?")),
@@ -65,13 +153,20 @@ BAD_SWEEPS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "unknown kind": (PATTERNS + "base: {task: {kind: pattern}}\n", ("task.kind = 'pattern'", "did you mean patterns?")),
     "another kind's setting": (PATTERNS + "base: {model: {layers: 3}}\n", ("model.layers = 3", "width")),
-    "no task": ("base: {model: {kind: softmax_relu}}\n", ("base.task = {}", "where no paper gives them")),
+    "no task": (
+        "base: {model: {kind: softmax_relu}}\n",
+        ("base.task.kind = None", "patterns", "or a line 'paper: li2024' (garg2022, "),
+    ),
+    "no model": (
+        "base: {task: {kind: patterns}}\n",
+        ("base.model.kind = None", "softmax_relu", "or a line 'paper: li2024' (garg2022, ", "which gives the rest"),
+    ),
     "no kind": ("base: {task: {alpha: 1}, model: {width: 2}}\n", ("task.kind = None", "patterns")),
     "unknown paper": ("paper: li2025\n", ("paper = 'li2025'", "did you mean li2024?")),
     "unknown figure": (PATTERNS + "figure: atention\n", ("figure = 'atention'", "attention")),
     "unknown preset": (PATTERNS + "preset: huge\n", ("preset = 'huge'", "quick, lab, paper")),
     "a figure of no paper": ("figure: attention\n", ("figure = 'attention'", "with a paper")),
-    "out of range": (PATTERNS + "vary: {task.alpha: [0.2, 1.2]}\n", ("task.alpha = 1.2", "(at task.alpha = 1.2)")),
+    "out of range": (PATTERNS + "vary: {task.alpha: [0.2, 1.2]}\n", ("vary.task.alpha = 1.2 is",)),
     "a wrong word": (
         PATTERNS + "base: {training: {optimizer: sdg}}\n",
         ("training.optimizer = 'sdg'", "'sgd' or 'adam'"),
@@ -161,6 +256,37 @@ BAD_SWEEPS: dict[str, tuple[str, tuple[str, ...]]] = {
         PATTERNS + "vary: {task.beta: {from: 1, to: 2, cout: 3}}\n",
         ("vary.task.beta.cout = 3", "did you mean count?"),
     ),
+    "parts of a whole number": (
+        PATTERNS + "vary: {task.length: {from: 5, to: 10, count: 4}}\n",
+        ("vary.task.length = 5, 6.66667, 8.33333, 10 is", "whole numbers; add integer: true"),
+    ),
+    "parts of a whole number that are drawn": (
+        PATTERNS + "design: {kind: random, samples: 4}\nvary: {model.width: {from: 5, to: 10}}\n",
+        ("vary.model.width = any numbers from 5 to 10", "add integer: true"),
+    ),
+    "parts of a whole number together": (
+        PATTERNS + "together: [{task.alpha: [0.1, 0.2, 0.3], task.shift.M1: {from: 1, to: 2, count: 3}}]\n",
+        ("together[0].task.shift.M1 = 1, 1.5, 2 is", "add integer: true"),
+    ),
+    "parts of a whole number in a test": (
+        PATTERNS + "tests: {a: {vary: {length: {from: 5, to: 10, count: 4}}}}\n",
+        ("tests.a.vary.length = 5, 6.66667, 8.33333, 10", "add integer: true"),
+    ),
+    "a wrong value together": (
+        PATTERNS + "together: [{task.alpha: [0.2, 3], task.K: [0.1, 0.2]}]\n",
+        ("together[0].task.alpha = 3", "(at task.alpha = 3, task.K = 0.2)"),
+    ),
+    "an unknown setting together": (
+        PATTERNS + "together: [{task.alhpa: [0.2], task.K: [0.1]}]\n",
+        ("together[0].task.alhpa = 0.2", "did you mean alpha?"),
+    ),
+    "a list together": (PATTERNS + "together: [[1]]\n", ("together[0] = [1]", "settings by name")),
+    "a comma too many": (PATTERNS + "vary: {'task.alpha,': [1]}\n", ("vary.task.alpha, = [1]", "names of settings")),
+    "a dot too many": (PATTERNS + "vary: {task..alpha: [1]}\n", ("vary.task..alpha = [1]", "names of settings")),
+    "thousands of settings": (
+        PATTERNS + "vary:\n" + "".join(f"  task.a{number}: [1]\n" for number in range(2000)),
+        ("vary.task.a0 = 1", "alpha"),
+    ),
     "fewer integers than asked": (
         PATTERNS + "vary: {task.length: {from: 1, to: 4, count: 9, integer: true}}\n",
         ("vary.task.length.count = 9", "at most 4"),
@@ -209,11 +335,21 @@ BAD_SWEEPS: dict[str, tuple[str, tuple[str, ...]]] = {
     # names and tests
     "a name with a slash": (PATTERNS + "name: a/b\n", ("name = 'a/b'", "letters, digits")),
     "a name that climbs": (PATTERNS + "name: ..\n", ("name = '..'", "letters, digits")),
+    "a name with a line break": (PATTERNS + 'name: "a\\nb"\n', ("name = 'a\\nb'", "letters, digits")),
+    "a name with NUL": (PATTERNS + 'name: "a\\0b"\n', ("name = 'a\\x00b'", "letters, digits")),
+    "a name that is hidden": (PATTERNS + "name: .a\n", ("name = '.a'", "letters, digits")),
+    "a name that is an option": (PATTERNS + "name: -rf\n", ("name = '-rf'", "letters, digits")),
     "a name with two dots": (PATTERNS + "name: a..b\n", ("name = 'a..b'", "single dots")),
     "an empty name": (PATTERNS + "name: ''\n", ("name = ''", "letters, digits")),
     "a name that is a number": (PATTERNS + "name: 3\n", ("name = 3", "a text")),
     "a name that is long": (PATTERNS + f"name: {'a' * 101}\n", ("name = 'aaa", "up to 100")),
     "a test's name with a slash": (PATTERNS + "tests: {../x: {}}\n", ("name of a test = '../x'", "letters, digits")),
+    "a test's name with a line break": (PATTERNS + 'tests: {"a\\nb": {}}\n', ("a key of tests = 'a\\nb'", "printable")),
+    "a test's name that is long": (
+        PATTERNS + f"tests: {{{'a' * 101}: {{}}}}\n",
+        ("name of a test = 'aaa", "up to 100"),
+    ),
+    "a key that is endless": (f"{'a' * 100_000}: 1\n", ("not YAML",)),
     "a record's name with a slash": (
         PATTERNS + "base: {evaluation: {on: {a/b: {}}}}\n",
         ("name in base.evaluation.on = 'a/b'", "letters, digits"),
@@ -227,7 +363,7 @@ BAD_SWEEPS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "an unknown varied setting of a test": (
         PATTERNS + "tests: {a: {vary: {alhpa: [0.1]}}}\n",
-        ("tests.a.task.alhpa = 0.1", "did you mean alpha?"),
+        ("tests.a.vary.alhpa = 0.1", "did you mean alpha?"),
     ),
     "a test's number in quotes": (
         PATTERNS + "tests: {a: {task: {alpha: '0.1'}}}\n",
@@ -262,5 +398,18 @@ BAD_SWEEPS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "a file that extends itself": (PATTERNS + "extends: bad.yaml\n", ("extends = 'bad.yaml'", "already")),
     "a file that extends a folder": (PATTERNS + "extends: .\n", ("extends = '.'", "a file that exists")),
+    "a file that extends one of the system": (
+        PATTERNS + "extends: /etc/hosts\n",
+        ("extends = '/etc/hosts'", "relative"),
+    ),
+    "a file that extends a device": (
+        PATTERNS + f"extends: {'../' * 40}dev/zero\n",
+        ("extends = ", "a file that exists"),
+    ),
+    "a file that extends NUL": (PATTERNS + 'extends: "a\\0"\n', ("extends = 'a\\x00'", "the name of a file")),
+    "a file that extends two": (
+        PATTERNS + "extends: [a.yaml, b.yaml]\n",
+        ("extends = ['a.yaml'", "the name of a file"),
+    ),
     "a file that extends a number": (PATTERNS + "extends: 3\n", ("extends = 3", "the name of a file")),
 }

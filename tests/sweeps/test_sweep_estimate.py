@@ -128,8 +128,13 @@ def test_timing_keeps_to_its_budget(monkeypatch: pytest.MonkeyPatch) -> None:
         return calibration._Cost(1e-3, 0.0, 1e-3)
 
     monkeypatch.setattr(calibration, "_timed", slow)
-    widths = {"from": 2, "to": 2**40, "count": 40, "spacing": "log", "integer": True}
-    sweep = Sweep(paper="li2024", base=BASE, vary={"training.batch_size": widths}, seeds=1)
+    sizes = {"from": 2, "to": 2**19, "count": 19, "spacing": "log", "integer": True}
+    vary = {
+        "training.batch_size": sizes,
+        "training.precision": ["single", "double"],
+        "training.optimizer": ["sgd", "adam"],
+    }
+    sweep = Sweep(paper="li2024", base=BASE, vary=vary, seeds=1)
     found = estimate(overview(sweep), budget=0.2)
     assert 1 < found.timed == len(timed) < 8
     assert found.kinds > 20
@@ -152,8 +157,11 @@ def test_a_model_that_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(calibration, "train_trials", full)
     found = overview(Sweep(paper="li2024", base=BASE, seeds=1))
-    with pytest.raises(BadRequest, match="fits into the memory of cpu"):
+    with pytest.raises(BadRequest, match=r"^model = .*fits into the memory of cpu"):
         estimate(found)
+    varied = overview(Sweep(paper="li2024", base=BASE, vary={"task.length": [9000]}, seeds=1))
+    with pytest.raises(BadRequest, match=r"^task\.length = 9000, .* cpu with steps on 64 prompts of 9,000 examples"):
+        estimate(varied)
 
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("something else")

@@ -15,8 +15,9 @@ from sweeps.sweep_runs import run_here
 from iclscope.settings import Settings
 from iclscope.sweeps.axes import Range
 from iclscope.sweeps.inheritance import EXTENDS, MOST_FILES, read_inherited
+from iclscope.sweeps.known_settings import MOST_PROMPTS
 from iclscope.sweeps.paper_settings import PAPER_NAMES
-from iclscope.sweeps.planned import MOST_PROMPTS, SweepTest
+from iclscope.sweeps.planned import SweepTest
 from iclscope.sweeps.settings_tree import merged
 from iclscope.sweeps.sweep_file import MOST_TESTS, MOST_TRIALS, Sweep, load_sweep
 from iclscope.sweeps.sweep_folder import ROWS

@@ -286,7 +286,7 @@ def test_a_late_point_is_refused_when_it_is_met(tmp_path: Path) -> None:
     sweep = load_sweep(written(tmp_path, drawn, "drawn.yaml"))
     with pytest.raises(ValueError, match=r"task\.alpha = 1") as refused:
         list(sweep.trials())
-    assert str(refused.value).startswith(f"{tmp_path / 'drawn.yaml'}: task.alpha = 1.")
+    assert str(refused.value).startswith(f"{tmp_path / 'drawn.yaml'}: vary.task.alpha = 1.")
 
 
 def test_equal_settings_are_one_object() -> None:

@@ -21,15 +21,15 @@ from iclscope.sweeps.sweep_file import Sweep, load_sweep
 from iclscope.sweeps.yaml_text import LARGEST_FILE
 
 AT_ONCE = 1.0
-"""Seconds; the slowest takes a tenth of that on an idle core."""
+"""Seconds of this process, whatever else the machine does; the slowest takes a tenth of that on an idle core."""
 
 
 def refusal(path: Path) -> str:
     """The line with which a file is refused, within a second."""
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(BadRequest) as refused:
         list(load_sweep(path).trials())
-    assert time.perf_counter() - started < AT_ONCE
+    assert time.process_time() - started < AT_ONCE
     text = str(refused.value)
     assert "\n" not in text
     assert text.isprintable()
@@ -52,10 +52,10 @@ def test_only_refusals_of_keys_begin_with_the_file(tmp_path: Path) -> None:
     """Whatever stands in the file, the line says which file; what stands in another, says that one."""
     path = tmp_path / "bad.yaml"
     path.write_text("paper: li2024\nbase: {task: {alpha: 3}}\n", encoding="utf-8")
-    assert refusal(path).startswith(f"{path}: task.alpha = 3 is not allowed")
+    assert refusal(path).startswith(f"{path}: base.task.alpha = 3 is not allowed")
     child = tmp_path / "child.yaml"
     child.write_text("extends: bad.yaml\n", encoding="utf-8")
-    assert refusal(child).startswith(f"{child} (extends {path}): task.alpha = 3 is not allowed")
+    assert refusal(child).startswith(f"{child} (extends {path}): base.task.alpha = 3 is not allowed")
 
 
 @pytest.mark.parametrize(
@@ -125,11 +125,11 @@ def test_a_million_trials_are_counted_and_one_more_is_not_allowed() -> None:
         "task.alpha": {"from": 0.1, "to": 0.9, "count": 1000},
         "task.beta": {"from": 1, "to": 2, "count": 1000},
     }
-    started = time.perf_counter()
+    started = time.process_time()
     assert Sweep(paper="li2024", vary=vary, seeds=1).count == 1_000_000
     with pytest.raises(BadRequest, match="number of trials = 2,000,000"):
         Sweep(paper="li2024", vary=vary, seeds=2)
-    assert time.perf_counter() - started < AT_ONCE
+    assert time.process_time() - started < AT_ONCE
 
 
 @pytest.mark.parametrize(
@@ -228,11 +228,12 @@ def test_the_whole_sweep_is_allowed() -> None:
 @pytest.mark.parametrize(
     ("vary", "base", "end"),
     [
-        ({"task.alpha": [0.5, 2]}, {}, "less than or equal to 1 (at task.alpha = 2)"),
+        ({"task.alpha": [0.5, 2]}, {}, "vary.task.alpha = 2 is not allowed: Input should be less than or equal to 1"),
+        ({"task.alpha": [0.5, 2], "task.K": [0.1]}, {}, "equal to 1 (at task.alpha = 2, task.K = 0.1)"),
         (
             {"training.steps": [5]},
             {"task": {"alpha": 2}},
-            "task.alpha = 2 is not allowed: Input should be less than or equal to 1",
+            "base.task.alpha = 2 is not allowed: Input should be less than or equal to 1",
         ),
         ({"training.steps": [5], "task.d_X": [31]}, {}, "the model's (at training.steps = 5, task.d_X = 31)"),
     ],

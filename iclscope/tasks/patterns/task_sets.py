@@ -88,9 +88,9 @@ def check_condition_3_2(tasks: Sequence[Task], M1: int) -> None:
     for pattern in range(M1):
         if positive[pattern] != share or negative[pattern] != share:
             raise BadRequest(
-                f"training_tasks = {list(tasks)[:4]}{'…' if len(tasks) > 4 else ''} break Condition 3.2: pattern "
-                f"{pattern} has label +1 in {positive[pattern]} and −1 in {negative[pattern]} of {len(tasks)} tasks, "
-                f"allowed: every pattern each label equally often (with M1 = {M1}, e.g. 'cycle')"
+                f"training_tasks = {list(tasks)[:4]}{'…' if len(tasks) > 4 else ''} is not allowed, as Condition 3.2 "
+                f"is broken: pattern {pattern} has label +1 in {positive[pattern]} and −1 in {negative[pattern]} of "
+                f"{len(tasks)} tasks; allowed: every pattern each label equally often (with M1 = {M1}, e.g. 'cycle')"
             )
 
 
