@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import os
 import re
+import subprocess
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -16,6 +19,7 @@ from hypothesis import strategies as st
 from sweeps.bad_sweeps import BAD_SWEEPS
 
 from iclscope.errors import BadRequest
+from iclscope.sweeps.axes import axes_from
 from iclscope.sweeps.inheritance import MOST_FILES
 from iclscope.sweeps.sweep_file import Sweep, load_sweep
 from iclscope.sweeps.yaml_text import LARGEST_FILE
@@ -82,6 +86,45 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     assert "device" in refusal(Path("/dev/zero"))
     assert "'nul\\x00.yaml'" in refusal(Path("nul\0.yaml"))
     assert "xxx…" in refusal(tmp_path / ("x" * 5000))
+
+
+def test_a_file_of_a_gigabyte(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.yaml"
+    with path.open("wb") as file:
+        file.truncate(2**30)
+    assert "at most 262,144 bytes" in refusal(path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """Nobody will ever write to it; in a process of its own, which can be ended if it waits all the same."""
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "child.yaml").write_text("extends: pipe.yaml\n", encoding="utf-8")
+    script = "from iclscope.cli.main import main\nfor name in ('pipe', 'child'): print(main(['sweep', name + '.yaml']))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == ["2", "2"]
+    pipe, child = done.stderr.splitlines()
+    assert pipe.startswith("iclscope: FILE = 'pipe.yaml' is not allowed; allowed: a YAML file; this is a folder")
+    assert child.startswith("iclscope: child.yaml: extends = 'pipe.yaml' is not allowed; allowed: a file that exists")
+
+
+def test_what_lies_elsewhere_is_read_as_a_sweep_or_refused(tmp_path: Path) -> None:
+    """A folder of sweeps may have what they share beside it; what is none is refused, and under its own name."""
+    (tmp_path / "secret.txt").write_text("first line\nsecond: line\n", encoding="utf-8")
+    (tmp_path / "below").mkdir()
+    path = tmp_path / "below" / "child.yaml"
+    path.write_text("extends: ../secret.txt\n", encoding="utf-8")
+    assert "secret.txt" in refusal(path)
+    path.write_text(f"extends: {tmp_path / 'secret.txt'}\n", encoding="utf-8")
+    assert "relative to this one" in refusal(path)
+
+
+@pytest.mark.parametrize("twice", ["task.s7", "task.s7.x", "task"])
+def test_thousands_of_settings_are_told_apart_at_once(twice: str) -> None:
+    vary: dict[str, Any] = {f"task.s{number}": [1] for number in range(4000)}
+    started = time.process_time()
+    with pytest.raises(BadRequest, match="varied already"):
+        axes_from({**vary, f"{twice},model.x": [1]})
+    assert time.process_time() - started < AT_ONCE
 
 
 def test_a_file_without_rights(tmp_path: Path) -> None:

@@ -1,0 +1,102 @@
+"""Where a refused setting stands in a file, and where a misplaced one belongs."""
+
+from __future__ import annotations
+
+import pytest
+
+from iclscope.errors import BadRequest, require
+from iclscope.sweeps.known_settings import PARTS, takes_whole
+from iclscope.sweeps.misplaced import home_of
+from iclscope.sweeps.places import in_the_file, subject_of
+from iclscope.sweeps.refusals import nested_text
+from iclscope.sweeps.yaml_text import as_written, mapping_from_yaml
+
+BASE = {"task": {"shift": {"S1": 1.3}, "K": 0.1}, "evaluation": {"on": {"a.b": {"alpha": 1}}}}
+VARY = {"task.alpha": [0.1], "task.d_X, model.d_X": [30]}
+TOGETHER = [{"task.length": [5], "training.steps": [9]}]
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("task.alpha", "vary.task.alpha"),
+        ("model.d_X", "vary.model.d_X"),
+        ("task.length[1]", "together[0].task.length[1]"),
+        ("training.steps", "together[0].training.steps"),
+        ("task.shift.S1", "base.task.shift.S1"),
+        ("task.shift", "base.task.shift"),
+        ("evaluation.on.a.b.alpha", "base.evaluation.on.a.b.alpha"),
+        ("task.beta", "task.beta"),
+        ("task.Kappa", "task.Kappa"),
+        ("seeds", "seeds"),
+    ],
+)
+def test_a_refusal_says_where_the_setting_stands(name: str, place: str) -> None:
+    with pytest.raises(BadRequest) as refused, in_the_file(BASE, VARY, TOGETHER):
+        require(False, name, 1, "2")
+    assert str(refused.value) == f"{place} = 1 is not allowed; allowed: 2"
+
+
+def test_a_refusal_of_several_settings_stands_nowhere() -> None:
+    for message in ("M1 + M2 = 31 is not allowed", "(d_X, d_Y) = (1, 2) is not allowed", "task: M1 + M2 = 3"):
+        assert subject_of(message) is None
+        with pytest.raises(BadRequest) as refused, in_the_file(BASE, VARY, TOGETHER):
+            raise BadRequest(message)
+        assert str(refused.value) == message
+
+
+@pytest.mark.parametrize(
+    ("name", "home"),
+    [
+        ("alpha", "task.alpha"),
+        ("shift.S1", "task.shift.S1"),
+        ("width", "task.width"),
+        ("heads", "model.heads"),
+        ("steps", "training.steps"),
+        ("every", "evaluation.every"),
+        ("task.alhpa", "task.alhpa"),
+        ("alhpa", None),
+    ],
+)
+def test_a_setting_has_a_home(name: str, home: str | None) -> None:
+    assert home_of(name) == home
+
+
+def test_dots_are_written_as_braces() -> None:
+    assert nested_text("task") == "task: …"
+    assert nested_text("task.shift.S1") == "task: {shift: {S1: …}}"
+
+
+@pytest.mark.parametrize(
+    ("part", "kind", "name", "whole"),
+    [
+        ("task", 0, "length", True),
+        ("task", 0, "K", False),
+        ("task", 3, "K", True),
+        ("task", 0, "alpha", False),
+        ("task", 0, "training_tasks", False),
+        ("task", 0, "shift.M1", True),
+        ("task", 0, "shift.S1", False),
+        ("task", 0, "shift", False),
+        ("task", 0, "check_condition", False),
+        ("task", 0, "nothing", False),
+        ("training", 0, "steps", True),
+        ("training", 0, "learning_rate", False),
+        ("training", 0, "target_risk", False),
+        ("evaluation", 0, "on.unseen.d_X", True),
+        ("evaluation", 0, "on.unseen", False),
+    ],
+)
+def test_whole_numbers_are_known(part: str, kind: int, name: str, whole: bool) -> None:
+    assert takes_whole(PARTS[part][kind : kind + 1], name) == whole
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, True, False, 0.5, 1e-5, -3, "sgd", "true", "null", "0.5", "two words", "", "a: b", "ä", "\x9b2J", "\n",
+     [2, 20], [], {"S1": 1.3, "rows": [[1.0, 0.5]]}, {"kind": "gpt2", "name": "no"}],
+)  # fmt: skip
+def test_a_value_is_written_as_a_file_would_say_it(value: object) -> None:
+    text = as_written(value)
+    assert text.isprintable()
+    assert mapping_from_yaml(f"key: {text}") == {"key": value}
