@@ -56,8 +56,11 @@ def test_commands_of_the_readme_work(words: list[str], tmp_path: Path) -> None:
         model = icl.models.GPT2Transformer(d_X=5, positions=2 * task.points)
         model.trained_on = (task,)
         model.save_pretrained(tmp_path / words[2])
-    if words[1] == "sweep":
+    if words[1] in {"sweep", "show", "plot"}:
         shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    if words[1] in {"show", "plot"}:  # what the README runs before
+        (swept,) = [w for w in commands() if w[1] == "sweep" and "--dry-run" not in w]
+        assert run(sys.executable, "-m", "iclscope.cli.main", *swept[1:], cwd=tmp_path).returncode == 0
     found = run(sys.executable, "-m", "iclscope.cli.main", *words[1:], cwd=tmp_path)
     assert found.returncode == 0, found.stderr
     assert found.stderr == ""
