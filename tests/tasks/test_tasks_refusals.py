@@ -72,8 +72,8 @@ def test_bad_shifts(shift: dict[str, Any], named: str) -> None:
 @pytest.mark.parametrize(
     ("shift", "task", "named"),
     [
-        ({"S1": 1.0, "M1": 2}, {"alpha": 0.8}, "alpha.*two patterns"),
-        ({"S1": 1.0}, {"M1": 4, "alpha": 0.8}, "alpha.*two patterns"),
+        ({"S1": 1.0, "M1": 2}, {"alpha": 0.8}, "alpha.*2 shifted patterns"),
+        ({"S1": 1.0}, {"M1": 4, "alpha": 0.8}, "alpha.*2 shifted patterns"),
         ({"S1": 1.0}, {"M1": 3}, "shift.M1"),
         ({"S1": 1.0, "M1": 4}, {}, r"shift.M1 = 4.*2 … 3"),
         ({"S1": 1.0, "M1": 1}, {}, "shift.M1 = 1"),

@@ -76,7 +76,8 @@ class PatternClassification(Settings):
             self.shift.check_room(self.M1, self.M2, self.d_X)
         require(len(self.task_set()) > 0, "tasks", self.tasks, "'training' or 'all': no task is left unseen")
         patterns = len(self.shift.rows(self.M1)) if self.shift is not None else self.M1
-        require(patterns > 2 or self.alpha == 1, "alpha", self.alpha, "1: with two patterns there is no other one")
+        of_which = f"{patterns} patterns" if self.shift is None else f"{patterns} shifted patterns"
+        require(patterns > 2 or self.alpha == 1, "alpha", self.alpha, f"1: with {of_which} there is no other one")
         return self
 
     @property
