@@ -56,7 +56,7 @@ def refused(address: str, why: str) -> BadRequest:
     )
 
 
-def check_address(address: str, *, patience: float = 15.0) -> str:
+def check_address(address: str, *, patience: float = 20.0) -> str:
     """Join the cluster at an address, in a process of its own, and leave it.
 
     Args:
