@@ -56,7 +56,7 @@ def refused(address: str, why: str) -> BadRequest:
     )
 
 
-def check_address(address: str, *, patience: float = 15.0) -> str:
+def check_address(address: str, *, patience: float = 20.0) -> str:
     """Join the cluster at an address, in a process of its own, and leave it.
 
     Args:
@@ -77,7 +77,7 @@ def check_address(address: str, *, patience: float = 15.0) -> str:
             [sys.executable, "-c", _TRIAL, where], capture_output=True, text=True, check=False, timeout=patience
         )
     except subprocess.TimeoutExpired:
-        why = "it does not answer as a Ray cluster does that this machine is a node of"
+        why = "what answers there is no Ray cluster, or one that this machine is no node of, or that wants another token"
         raise refused(named, why) from None
     if tried.returncode:
         why = tried.stderr.rpartition("\0")[2].strip() or f"joining it ended with status {tried.returncode}"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import signal
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -32,7 +31,7 @@ _WAKE_UP = 0.2
 """Seconds; waking up now and then lets Python notice Ctrl-C."""
 
 _LOOK_AGAIN = 5.0
-"""Seconds after which the size of the cluster is asked for again."""
+"""Seconds after which the size of the cluster is asked for again; nodes come and go."""
 
 _ANSWER = 60.0
 """Seconds that a node has to start a process and say which version it has."""
@@ -90,7 +89,7 @@ class RayEngine:
         self.device = torch.device("cuda" if device == "cuda" or (device == "auto" and has_gpu) else "cpu")
         self._kind = "GPU" if self.device.type == "cuda" else "CPU"
         self.work = work
-        self._slots, self._counted_at = 1, -math.inf
+        self._slots, self._counted_at = max(1, int(resources.get(self._kind, 0))), time.monotonic()
         if resources.get(self._kind, 0) < 1:
             text = f"the cluster at {self._named} has no {self._kind} now; trials wait until it has one"
             warnings.warn(text, UserWarning, stacklevel=2)
@@ -137,6 +136,9 @@ class RayEngine:
         on_step: OnRunSteps | None,
         interrupt: InterruptRequest,
     ) -> None:
+        gpus = 1 if self._kind == "GPU" else 0
+        # Made once: the cluster keeps each for as long as this process is connected.
+        performed = self._ray.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES)(_performed)
         under_way: dict[Any, Job] = {}
         more = True
         while more or under_way:
@@ -148,7 +150,8 @@ class RayEngine:
                     break
                 if job is None:
                     break
-                under_way[self._started(job)] = job
+                task = performed.remote(self.work, job, str(self.device), iclscope.__version__)
+                under_way[task] = job
             if interrupt.made:
                 raise KeyboardInterrupt
             if not under_way:
@@ -167,15 +170,14 @@ class RayEngine:
         this process does not grow with the sweep.
         """
         if time.monotonic() > self._counted_at + _LOOK_AGAIN:
-            self._slots = max(1, int(self._ray.cluster_resources().get(self._kind, 0)))
             self._counted_at = time.monotonic()
+            # A cluster whose head is gone does not answer, and whoever waits for it does not notice Ctrl-C.
+            threading.Thread(target=self._count, daemon=True).start()
         return 2 * self._slots
 
-    def _started(self, job: Job) -> Any:
-        """A task of the cluster that performs the job."""
-        gpus = 1 if self._kind == "GPU" else 0
-        task = self._ray.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES)(_performed)
-        return task.remote(self.work, job, str(self.device), iclscope.__version__)
+    def _count(self) -> None:
+        with suppress(Exception):  # the connection may be closed meanwhile
+            self._slots = max(1, int(self._ray.cluster_resources().get(self._kind, 0)))
 
     def _finished(self, under_way: list[Any]) -> list[Any]:
         """The tasks that have finished; none, if none does within a moment."""

@@ -44,7 +44,7 @@ def test_an_address_without_a_cluster_is_refused(address: str, why: str) -> None
 def test_another_server_is_refused_in_bounded_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         started = time.monotonic()
-        with pytest.raises(BadRequest, match="it does not answer as a Ray cluster does"):
+        with pytest.raises(BadRequest, match="what answers there is no Ray cluster"):
             check_address(f"127.0.0.1:{server.getsockname()[1]}", patience=3.0)
         assert time.monotonic() - started < 10
 
