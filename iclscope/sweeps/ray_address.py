@@ -77,7 +77,9 @@ def check_address(address: str, *, patience: float = 20.0) -> str:
             [sys.executable, "-c", _TRIAL, where], capture_output=True, text=True, check=False, timeout=patience
         )
     except subprocess.TimeoutExpired:
-        why = "what answers there is no Ray cluster, or one that this machine is no node of, or that wants another token"
+        why = (
+            "what answers there is no Ray cluster, or one that this machine is no node of, or that wants another token"
+        )
         raise refused(named, why) from None
     if tried.returncode:
         why = tried.stderr.rpartition("\0")[2].strip() or f"joining it ended with status {tried.returncode}"
