@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import polars as pl
 
@@ -31,7 +31,8 @@ def die(job: Job, device: str) -> Outcome:
     os._exit(3)
 
 
-class Noted(NamedTuple):
+@dataclass(frozen=True)
+class Noted:
     """Work that notes what it begins, waits a moment, and then trains and tests.
 
     Attributes:
