@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from iclscope.errors import require
+from iclscope.errors import StorageFailed, require
 
 
 @contextmanager
@@ -25,6 +25,30 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file so that it is either the old one or the whole new one."""
     with written_whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file so that it is either the old one or the whole new one."""
+    with written_whole(path) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextmanager
+def storage_failures(doing: str) -> Iterator[None]:
+    """Let whatever the operating system refuses within the block be told in one line: a full disk, a folder that went.
+
+    Args:
+        doing: what is being done, as "writing to FOLDER".
+
+    Raises:
+        StorageFailed: saying so, and why.
+    """
+    try:
+        yield
+    except StorageFailed:
+        raise
+    except OSError as error:
+        raise StorageFailed(f"{doing} failed: {error.strerror or error}") from error
 
 
 def check_writable(folder: Path, option: str) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from iclscope.errors import BadRequest, require
-from iclscope.files import check_writable, written_whole
+from iclscope.files import check_writable, write_bytes
 from iclscope.report.own_files import ENDINGS, figure_file, is_ours
 from iclscope.report.sweep_figure import MOST_COLOURS, Shown, hue_values, sweep_figure
 from iclscope.sweeps.refusals import refusal
@@ -162,7 +162,6 @@ def _write(path: Path, content: bytes, *, default: bool) -> None:
     try:
         if default:
             path.parent.mkdir(exist_ok=True)
-        with written_whole(path) as temporary:
-            temporary.write_bytes(content)
+        write_bytes(path, content)
     except OSError as error:
         raise refusal("--out", str(path), f"a file that can be written: {error.strerror}") from error

@@ -19,12 +19,11 @@ from iclscope.cli.dry_run import counted, describe, standing_text, time_text
 from iclscope.errors import ClusterFailed, StorageFailed
 from iclscope.reproduction.environment import DEVICES
 from iclscope.sweeps.calibration import estimate
-from iclscope.sweeps.engines import ENGINES, check_engine, engine_named
+from iclscope.sweeps.engines import ENGINES, check_engine, engine_named, folder_of, store_of
 from iclscope.sweeps.jobs import Engine
 from iclscope.sweeps.overview import overview
 from iclscope.sweeps.refusals import inside
 from iclscope.sweeps.run_sweep import Standing, SweepStore, run_sweep
-from iclscope.sweeps.store_files import StoreFiles
 from iclscope.sweeps.sweep_file import Sweep, load_sweep
 from iclscope.sweeps.sweep_folder import ROWS, SweepFolder
 
@@ -59,7 +58,7 @@ def sweep_command(
     console = Console(highlight=False, markup=False, soft_wrap=True)
     with _warnings_told():
         sweep = load_sweep(file)
-        folder = SweepFolder(out if out is not None else Path("results") / "sweeps" / sweep.name, sweep.name)
+        folder = folder_of(sweep, out)
         if dry_run:
             with _waiting("Checking every trial"):
                 found = overview(sweep, where)
@@ -68,12 +67,12 @@ def sweep_command(
             describe(console, sweep, found)
             console.print(time_text(expected))
             if store is not None or folder.default_store.exists():
-                kept = SweepStore(StoreFiles(store or folder.default_store), keep_weights=keep_weights)
+                kept = store_of(folder, store, keep_weights=keep_weights)
                 if text := standing_text(kept.standing(sweep)):
                     console.print(text)
             console.print(f"Nothing was trained. Without --dry-run, results go to {folder.path}.")
             return
-        kept = SweepStore(StoreFiles(folder.default_store if store is None else store), keep_weights=keep_weights)
+        kept = store_of(folder, store, keep_weights=keep_weights)
         with _waiting("Checking every trial"):
             standing = kept.standing(sweep)
     _tell_damage(kept)

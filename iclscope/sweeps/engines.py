@@ -63,6 +63,17 @@ def engine_named(name: str, address: str | None, device: str, folder: SweepFolde
         yield engine
 
 
+def folder_of(described: Sweep, out: str | Path | None) -> SweepFolder:
+    """The folder of a sweep's results, checked; None: ``results/sweeps/NAME``."""
+    default = Path("results") / "sweeps" / described.name
+    return SweepFolder(default if out is None else Path(out), described.name)
+
+
+def store_of(folder: SweepFolder, address: str | Path | None, *, keep_weights: bool) -> SweepStore:
+    """The store of a sweep, checked; None: the one in its folder."""
+    return SweepStore(StoreFiles(folder.default_store if address is None else address), keep_weights=keep_weights)
+
+
 def sweep(
     file: str | Path | Sweep,
     *,
@@ -94,8 +105,8 @@ def sweep(
     """
     check_engine(engine, address, device)
     described = file if isinstance(file, Sweep) else load_sweep(file)
-    folder = SweepFolder(Path(out or Path("results") / "sweeps" / described.name), described.name)
-    kept = SweepStore(StoreFiles(folder.default_store if store is None else store), keep_weights=keep_weights)
+    folder = folder_of(described, out)
+    kept = store_of(folder, store, keep_weights=keep_weights)
     kept.standing(described)
     with engine_named(engine, address, device, folder) as performs:
         return run_sweep(described, folder, kept, performs)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -13,10 +13,10 @@ import polars as pl
 import torch
 from safetensors.torch import load
 
-from iclscope.errors import StorageFailed
 from iclscope.experiments.probes import trial_probe
 from iclscope.experiments.trained import untrained_models
 from iclscope.experiments.trial import Trial
+from iclscope.files import storage_failures
 from iclscope.sweeps.groups import fingerprint_of, step_cost
 from iclscope.sweeps.log import LONG, TrainingLog
 from iclscope.sweeps.measure import measured
@@ -189,7 +189,7 @@ def perform(
 def _about(device: torch.device | str, seconds: float) -> dict[str, str]:
     """What a file of weights says of its making."""
     made = Provenance.of(torch.device(device))
-    return {"iclscope": made.iclscope, "git": made.git or "", "device": made.device, "seconds": f"{seconds:.3f}"}
+    return {**{name: value or "" for name, value in made._asdict().items()}, "seconds": f"{seconds:.3f}"}
 
 
 def _with_provenance(
@@ -219,7 +219,7 @@ def _trained(
         if trials[0].training.steps >= LONG:
             log = TrainingLog(folder / f"log-{name}.jsonl", trials)
     cost = step_cost(trials[0])
-    try:
+    with nullcontext() if folder is None else storage_failures(f"writing to {folder}"):
         return train_trials(
             trials,
             device=device,
@@ -228,15 +228,11 @@ def _trained(
             on_loss=log,
             stop_asked=stop_asked,
         )
-    except OSError as error:
-        raise StorageFailed(f"writing to {folder} failed: {error.strerror or error}") from error
 
 
 def _save(state: TrainingState, folder: Path, name: str) -> None:
-    try:
+    with storage_failures(f"writing to {folder}"):
         state.save(unfinished_path(folder, name), name)
-    except OSError as error:
-        raise StorageFailed(f"writing to {folder} failed: {error.strerror or error}") from error
 
 
 def unfinished_path(folder: Path, name: str) -> Path:
@@ -246,5 +242,5 @@ def unfinished_path(folder: Path, name: str) -> Path:
 
 def forget_unfinished(folder: Path, name: str) -> None:
     """Remove the save of a training that is finished."""
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         unfinished_path(folder, name).unlink(missing_ok=True)

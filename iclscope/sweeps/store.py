@@ -14,8 +14,7 @@ from iclscope.errors import StorageFailed
 from iclscope.experiments.trained import TrainedGroup
 from iclscope.experiments.trial import Trial
 from iclscope.sweeps.store_files import StoreFiles
-from iclscope.sweeps.trial_files import group_of_files, trial_files
-from iclscope.training.state import TrainingState
+from iclscope.sweeps.trial_files import group_of_files
 
 
 class TrialStore:
@@ -71,16 +70,8 @@ class TrialStore:
         for path in self.folder.glob("unfinished-*.safetensors"):
             path.unlink(missing_ok=True)
 
-    def save(self, trials: Sequence[Trial], state: TrainingState, metadata: Mapping[str, str]) -> None:
-        """Store a finished training; the arguments are those of `trial_files`.
-
-        Raises:
-            StorageFailed: if it cannot be written.
-        """
-        self.write(dict(trial_files(trials, state, metadata)))
-
     def write(self, contents: Mapping[str, bytes]) -> None:
-        """Store files of trials by their hashes.
+        """Store files of trials (`trial_files`) by their hashes.
 
         Raises:
             StorageFailed: if they cannot be written.

@@ -14,7 +14,7 @@ from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from iclscope.errors import BadRequest, StorageFailed
-from iclscope.files import written_whole
+from iclscope.files import write_bytes
 
 # Where a file appears when it is complete, whatever its writer does meanwhile; elsewhere files are renamed into place.
 OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci"})
@@ -88,8 +88,7 @@ class StoreFiles:
             if self.local is not None:
                 path = self.local / name
                 path.parent.mkdir(parents=True, exist_ok=True)
-                with written_whole(path) as temporary:
-                    temporary.write_bytes(content)
+                write_bytes(path, content)
                 return
             protocols = self._system.protocol
             if OBJECT_STORES & set((protocols,) if isinstance(protocols, str) else protocols):

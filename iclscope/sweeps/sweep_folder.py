@@ -9,8 +9,8 @@ from pathlib import Path
 import polars as pl
 
 import iclscope
-from iclscope.errors import BadRequest, StorageFailed, require
-from iclscope.files import check_writable, write_text, written_whole
+from iclscope.errors import BadRequest, require
+from iclscope.files import check_writable, storage_failures, write_bytes, write_text
 from iclscope.sweeps.sweep_file import Sweep
 
 ROWS, NOTE = "rows.parquet", "sweep.json"
@@ -115,9 +115,6 @@ class SweepFolder:
         path = self.path / ROWS
         content = io.BytesIO()
         rows.write_parquet(content)
-        try:
-            with written_whole(path) as temporary:
-                temporary.write_bytes(content.getvalue())
-        except OSError as error:
-            raise StorageFailed(f"writing to {self.path} failed: {error.strerror or error}") from error
+        with storage_failures(f"writing to {self.path}"):
+            write_bytes(path, content.getvalue())
         return path

@@ -34,15 +34,15 @@ def sweep_table(sweep: Sweep, store: RowStore) -> pl.DataFrame:
         made with: iclscope (version), git (commit), device, seconds (of training and tests, per trial).
     """
     columns = varied_columns(sweep)
-    stored = store.rows()
-    tables = [_joined(window, stored, columns) for window in windows_of(sweep)]
-    rows = pl.concat(tables) if tables else _joined([], stored, columns)
+    keys = pl.concat(_keys(window, columns) for window in windows_of(sweep)).with_row_index("place")
+    rows = keys.join(store.rows(keys["trial"]), on=["trial", "asked"], how="inner").sort("place", "length")
     unused = [f"{metric}{end}" for metric in METRICS if rows[metric].is_null().all() for end in ("", "_se")]
-    return rows.drop(unused)
+    measured = [name for name in SCHEMA if name not in {"trial", "asked", "length", "prompts", "settings", *unused}]
+    return rows.select(*columns, "seed", "trial", "test", "prompts", "length", *measured)
 
 
-def _joined(window: Iterable[PlannedTrial], stored: pl.DataFrame, columns: ColumnTypes) -> pl.DataFrame:
-    """The stored rows of some trials, with what was varied to get them."""
+def _keys(window: Iterable[PlannedTrial], columns: ColumnTypes) -> pl.DataFrame:
+    """Which rows some trials have, and what was varied to get them."""
     pairs = [(one, test) for one in window for test in one.tests]
     varied = [{**one.varied, **test.varied} for one, test in pairs]
     data: dict[str, list[Any]] = {
@@ -54,10 +54,7 @@ def _joined(window: Iterable[PlannedTrial], stored: pl.DataFrame, columns: Colum
         "test": [test.name for _, test in pairs],
         "asked": [test.hash for _, test in pairs],
     }
-    keys = pl.DataFrame(data, schema={**columns, **_KEYS}).with_row_index("place")
-    rows = keys.join(stored, on=["trial", "asked"], how="inner").sort("place", "length")
-    measured = [name for name in SCHEMA if name not in {"trial", "asked", "length", "prompts", "settings"}]
-    return rows.select(*columns, "seed", "trial", "test", "prompts", "length", *measured)
+    return pl.DataFrame(data, schema={**columns, **_KEYS})
 
 
 def varied_columns(sweep: Sweep) -> dict[str, DataTypeClass]:

@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 import polars as pl
+from sweeps.sweep_processes import yaml_of
 
 import iclscope
 from iclscope.sweeps.jobs import Job, Outcome
@@ -15,20 +16,6 @@ from iclscope.sweeps.store_files import StoreFiles
 from iclscope.sweeps.sweep_file import Sweep, load_sweep
 from iclscope.sweeps.sweep_folder import SweepFolder
 
-SWEEP = """
-paper: li2024
-base:
-  task: {M1: 4, M2: 6, d_X: 10, d_Y: 6}
-  model: {d_X: 10, d_Y: 6, width: 12}
-  training: {steps: 20, batch_size: 32}
-vary:
-  task.length: {from: 4, to: LONGEST, count: GROUPS, integer: true}
-  task.alpha: [0.3, 0.8]
-seeds: 2
-tests:
-  unseen: {task: {tasks: unseen}, prompts: 16}
-"""
-
 SOURCES = (Path(iclscope.__file__).parents[1], Path(__file__).parents[1])
 """Where this package and these tests lie."""
 
@@ -36,7 +23,7 @@ SOURCES = (Path(iclscope.__file__).parents[1], Path(__file__).parents[1])
 def sweep_of(folder: Path, groups: int) -> Sweep:
     """A sweep of so many groups, at least two, of four trials."""
     file = folder / "sweep.yaml"
-    file.write_text(SWEEP.replace("LONGEST", str(3 + groups)).replace("GROUPS", str(groups)), encoding="utf-8")
+    file.write_text(yaml_of(lengths=groups, shares=2, seeds=2), encoding="utf-8")
     return load_sweep(file)
 
 

@@ -48,15 +48,17 @@ def test_twenty_kills_change_nothing(tmp_path: Path) -> None:
         assert again.begun == []
 
 
+def sharing(folder: Path, name: str, text: str) -> SweepProcess:
+    """A process with results of its own, and a store and a ledger that it shares with others."""
+    file = folder / f"{name}.yaml"
+    file.write_text(f"name: shared\n{text}", encoding="utf-8")
+    return SweepProcess(folder / "ledger", [str(file), "--out", str(folder / name), "--store", str(folder / "store")])
+
+
 def test_two_processes_share_the_work(tmp_path: Path) -> None:
     """No trial is trained by both, and both end with the whole table."""
-    file, ledger, store = tmp_path / "shared.yaml", tmp_path / "ledger", tmp_path / "store"
-    file.write_text(yaml_of(lengths=12, steps=2000), encoding="utf-8")
-
-    def start(name: str) -> SweepProcess:
-        return SweepProcess(ledger, [str(file), "--out", str(tmp_path / name), "--store", str(store)])
-
-    with start("a") as one, start("b") as two:
+    text = yaml_of(lengths=12, steps=2000)
+    with sharing(tmp_path, "a", text) as one, sharing(tmp_path, "b", text) as two:
         assert one.ended().status == 0
         assert two.ended().status == 0
         assert one.begun
@@ -67,13 +69,8 @@ def test_two_processes_share_the_work(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_had_reserved_is_taken_over(tmp_path: Path) -> None:
-    file, ledger, store = tmp_path / "shared.yaml", tmp_path / "ledger", tmp_path / "store"
-    file.write_text(yaml_of(lengths=6, steps=3000), encoding="utf-8")
-
-    def start(name: str) -> SweepProcess:
-        return SweepProcess(ledger, [str(file), "--out", str(tmp_path / name), "--store", str(store)])
-
-    with start("a") as one, start("b") as two:
+    text = yaml_of(lengths=6, steps=3000)
+    with sharing(tmp_path, "a", text) as one, sharing(tmp_path, "b", text) as two:
         one.wait_until_training()
         two.wait_until_training()
         one.send(signal.SIGKILL)

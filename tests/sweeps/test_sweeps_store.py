@@ -17,6 +17,7 @@ from iclscope.sweeps.groups import groups_of
 from iclscope.sweeps.jobs import train_trials
 from iclscope.sweeps.run_trials import load_groups, run_trials
 from iclscope.sweeps.store import TrialStore
+from iclscope.sweeps.trial_files import trial_files
 from iclscope.tasks.patterns import PatternClassification
 from iclscope.training.state import TrainingState
 
@@ -48,7 +49,7 @@ def trained(trials: list[Trial]) -> TrainingState:
 def test_what_is_stored_comes_back(store: TrialStore) -> None:
     trials = [make_trial(seed) for seed in range(3)]
     state = trained(trials)
-    store.save(trials, state, {"note": "a test"})
+    store.write(dict(trial_files(trials, state, {"note": "a test"})))
     group = store.load(trials)
     assert list(group.trials) == trials
     for name, tensor in group.model.state_dict().items():
@@ -64,7 +65,7 @@ def test_what_is_stored_comes_back(store: TrialStore) -> None:
 def test_trials_come_back_in_any_order_and_company(store: TrialStore) -> None:
     trials = [make_trial(seed) for seed in range(3)]
     state = trained(trials)
-    store.save(trials, state, {})
+    store.write(dict(trial_files(trials, state, {})))
     group = store.load([trials[2], trials[0]])
     assert group.model.seeds == (2, 0)
     assert torch.equal(group.model.W_O, state.weights["W_O"][[2, 0]])
@@ -73,7 +74,7 @@ def test_trials_come_back_in_any_order_and_company(store: TrialStore) -> None:
 
 def test_files_are_named_by_hash_and_say_what_they_are(store: TrialStore) -> None:
     trial = make_trial()
-    store.save([trial], trained([trial]), {"seconds": "1.5"})
+    store.write(dict(trial_files([trial], trained([trial]), {"seconds": "1.5"})))
     assert [path.name for path in store.folder.iterdir()] == [f"{trial.hash}.safetensors"]
     with safe_open(store.path(trial), framework="pt") as file:
         noted = file.metadata()
@@ -84,7 +85,7 @@ def test_files_are_named_by_hash_and_say_what_they_are(store: TrialStore) -> Non
 def test_missing_trials_are_named_once_in_order(store: TrialStore) -> None:
     a, b, c = (make_trial(seed) for seed in range(3))
     assert store.missing([c, a, c, b]) == [c, a, b]
-    store.save([a], trained([a]), {})
+    store.write(dict(trial_files([a], trained([a]), {})))
     assert store.missing([c, a, b, c]) == [c, b]
     store.discard([a, b])  # b was never there
     assert store.missing([a, b]) == [a, b]
@@ -132,7 +133,7 @@ def break_folder(path: Path) -> None:
 )
 def test_a_broken_file_counts_as_missing(store: TrialStore, damage: Any) -> None:
     good, bad = make_trial(0), make_trial(1)
-    store.save([good, bad], trained([good, bad]), {})
+    store.write(dict(trial_files([good, bad], trained([good, bad]), {})))
     damage(store.path(bad))
     assert store.missing([good, bad]) == [bad]
 
@@ -168,7 +169,7 @@ def test_runs_that_end_early_are_trimmed_on_disk_and_padded_in_memory(store: Tri
     targets = (EARLY, LATE, NEVER)
     trials = [make_trial(seed, steps=200, every=5, target_risk=target) for seed, target in enumerate(targets)]
     state = trained(trials)
-    store.save(trials, state, {})
+    store.write(dict(trial_files(trials, state, {})))
     group = store.load(trials)
     early, late, never = group.stopped_at
     assert (early, never) == (0, -1)
