@@ -1,0 +1,79 @@
+"""Reading tokens behind tokens that were read already: the cache of keys and values, with rows of different lengths."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
+
+
+class ReadSoFar:
+    """Rows of tokens that a model has read.
+
+    Shorter rows are padded on the left of what is read at a time, so that the last token of all stands in one column;
+    the mask hides the padding, and each token knows its place without it.
+
+    Attributes:
+        rows: how many rows there are.
+    """
+
+    def __init__(self, model: PreTrainedModel, rows: int) -> None:
+        """Nothing is read yet."""
+        self._model = model
+        self._cache: Any = DynamicCache()
+        self._mask: Bool[Tensor, "row place"] = torch.zeros(rows, 0, dtype=torch.bool, device=model.device)
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self._mask)
+
+    def copied(self, indices: Sequence[int]) -> ReadSoFar:
+        """Some rows, each as often as it is named; these stay as they are."""
+        chosen = ReadSoFar(self._model, 0)
+        at = torch.tensor(indices, device=self._mask.device)
+        chosen._mask = self._mask[at]
+        if self._mask.shape[1] > 0:
+            chosen._cache = copy.deepcopy(self._cache)
+            chosen._cache.batch_select_indices(at)
+        return chosen
+
+    @torch.inference_mode()
+    def read(self, tokens: Sequence[Sequence[int]], *, keep: int = 1) -> Float[Tensor, "row kept vocabulary"]:
+        """Read more tokens behind each row.
+
+        Args:
+            tokens: at least one per row.
+            keep: of how many last columns the logits are wanted.
+
+        Returns:
+            Log-probabilities of the next token behind each of the last columns, in float32.
+        """
+        ids, mask = _padded_left(tokens, self._model.device)
+        whole = torch.cat([self._mask, mask], dim=1)
+        places = (whole.cumsum(dim=1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+        arguments = {"position_ids": places, "logits_to_keep": keep}
+        known = inspect.signature(self._model.forward).parameters
+        arguments = {name: value for name, value in arguments.items() if name in known}
+        answer = self._model(
+            input_ids=ids, attention_mask=whole.long(), past_key_values=self._cache, use_cache=True, **arguments
+        )
+        self._mask = whole
+        self._cache = answer.past_key_values
+        return torch.log_softmax(answer.logits[:, -keep:].float(), dim=-1)
+
+
+def _padded_left(
+    tokens: Sequence[Sequence[int]], device: torch.device
+) -> tuple[Int64[Tensor, "row place"], Bool[Tensor, "row place"]]:
+    """Tokens as a matrix whose last column is the last of each row, and where they stand in it."""
+    width = max(len(row) for row in tokens)
+    ids = torch.tensor([[0] * (width - len(row)) + list(row) for row in tokens], device=device)
+    mask = torch.tensor([[False] * (width - len(row)) + [True] * len(row) for row in tokens], device=device)
+    return ids, mask

@@ -1,0 +1,152 @@
+"""How accurate in-context learning is, against the number of demonstrations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import polars as pl
+from pydantic import Field, field_validator
+
+from iclscope.errors import require
+from iclscope.evaluation.crossed import crossed_rate
+from iclscope.language_models.answers import answers, crossed
+from iclscope.language_models.draws import generator, shuffled_labels
+from iclscope.language_models.prepared import Prepared
+from iclscope.language_models.run_folder import RunFolder
+from iclscope.language_models.scoring import Told
+from iclscope.language_models.selectors import SELECTORS, choose
+from iclscope.settings import Settings
+
+AS_GIVEN, SHUFFLED = "as given", "shuffled labels"
+
+
+class EvaluateSettings(Settings):
+    """What is evaluated.
+
+    Attributes:
+        shots: numbers of demonstrations.
+        selectors: how demonstrations are chosen.
+    """
+
+    shots: tuple[int, ...] = Field((0, 2, 4, 8, 16), min_length=1)
+    selectors: tuple[str, ...] = Field(("balanced",), min_length=1)
+
+    @field_validator("shots")
+    @classmethod
+    def _increasing(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        require(all(shots >= 0 for shots in value), "--shots", list(value), "whole numbers from 0 on")
+        return tuple(sorted(set(value)))
+
+    @field_validator("selectors")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            require(name in SELECTORS, "--selector", name, ", ".join(SELECTORS))
+        return tuple(dict.fromkeys(value))
+
+
+class Unit(NamedTuple):
+    """What is measured at a time, and kept when it is finished."""
+
+    arm: str
+    selector: str
+    shots: int
+    draw: int
+
+    @property
+    def name(self) -> str:
+        """Of its file."""
+        return f"{self.arm}-{self.selector}-{self.shots}-shots-draw-{self.draw}".replace(" ", "-")
+
+
+def units(settings: EvaluateSettings, draws: int) -> list[Unit]:
+    """All that is to be measured; the control, shuffled labels, at the most shots.
+
+    Without demonstrations there is nothing to draw or to choose: one unit, of draw 0, of the first selector.
+    """
+    found = []
+    for shots in settings.shots:
+        if shots == 0:
+            found.append(Unit(AS_GIVEN, settings.selectors[0], 0, 0))
+            continue
+        for name in settings.selectors:
+            found += [Unit(AS_GIVEN, name, shots, draw) for draw in range(draws)]
+    most = settings.shots[-1]
+    if most > 0:
+        found += [Unit(SHUFFLED, settings.selectors[0], most, draw) for draw in range(draws)]
+    return found
+
+
+def evaluate_rows(
+    prepared: Prepared,
+    settings: EvaluateSettings,
+    folder: RunFolder | None = None,
+    *,
+    told: Told | None = None,
+    began: Callable[[Unit], None] | None = None,
+) -> pl.DataFrame:
+    """Ask all queries at each number of shots, for each draw of demonstrations.
+
+    Args:
+        prepared: model and texts.
+        settings: what to evaluate.
+        folder: where finished parts are kept; None: nowhere.
+        told: is told how many prompts have been read.
+        began: is told which unit begins.
+
+    Returns:
+        The columns of `answers`, and ``arm``, ``selector``, ``shots``, ``draw``.
+
+    Raises:
+        BadRequest: if the pool is too small or a prompt too long; the longest prompts come first.
+    """
+    found: dict[Unit, pl.DataFrame] = {}
+    for unit in sorted(units(settings, prepared.settings.draws), key=lambda unit: -unit.shots):
+        if began is not None:
+            began(unit)
+
+        def measured(unit: Unit = unit) -> pl.DataFrame:
+            return _measured(prepared, unit, told)
+
+        part = folder.part(unit.name, measured) if folder is not None else measured()
+        tagged = [pl.lit(value).alias(name) for name, value in zip(Unit._fields, unit, strict=True)]
+        found[unit] = part.select(*tagged, pl.all())
+    return pl.concat([found[unit] for unit in units(settings, prepared.settings.draws)])
+
+
+def draw_seed(seed: int, draw: int) -> int:
+    """The seed of one draw of demonstrations."""
+    return int(generator(seed, "draw", draw).integers(2**31))
+
+
+def _measured(prepared: Prepared, unit: Unit, told: Told | None) -> pl.DataFrame:
+    seed = draw_seed(prepared.settings.seed, unit.draw)
+    choice = choose(unit.selector, prepared.language_model, prepared.asked, unit.shots, seed)
+    pool = shuffled_labels(prepared.asked.pool, seed) if unit.arm == SHUFFLED else None
+    return answers(prepared.language_model, prepared.asked, choice, prepared.format, pool=pool, told=told)
+
+
+def accuracy_table(rows: pl.DataFrame, by: Sequence[str] = ("arm", "selector", "shots")) -> pl.DataFrame:
+    """Accuracies with 95 % intervals over draws and queries.
+
+    Args:
+        rows: of `evaluate_rows`, or any with ``draw``, ``query``, ``correct`` and ``calibrated_correct``.
+        by: columns that tell the points apart.
+
+    Returns:
+        Columns ``by``, then ``accuracy``, ``low``, ``high``, ``calibrated``, ``calibrated_low``, ``calibrated_high``,
+        ``draws``, ``queries``.
+    """
+    found = []
+    for key, part in rows.group_by(list(by), maintain_order=True):
+        plain, fair = (crossed_rate(crossed(part, name)) for name in ("correct", "calibrated_correct"))
+        found.append(
+            {
+                **dict(zip(by, key, strict=True)),
+                **{"accuracy": plain.value, "low": plain.low, "high": plain.high},
+                **{"calibrated": fair.value, "calibrated_low": fair.low, "calibrated_high": fair.high},
+                **{"draws": plain.seeds, "queries": part["query"].n_unique()},
+            }
+        )
+    return pl.DataFrame(found)

@@ -1,0 +1,158 @@
+"""A causal language model with its tokenizer, from a hub name, a folder or a GGUF file; without running foreign code."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from iclscope.errors import BadRequest, require
+from iclscope.settings import Settings
+
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+DEVICES = ("auto", "cpu", "cuda")
+_GPU = "cuda"
+
+
+class ModelSource(Settings):
+    """Which language model, and how to load it.
+
+    Attributes:
+        name: a name on the Hugging Face hub, a folder with a checkpoint in safetensors, or a GGUF file.
+        revision: branch, tag or commit on the hub; None: its main one.
+        dtype: of the weights; auto: bfloat16 on a GPU, float32 on a CPU.
+        device: auto: a GPU if there is one.
+        trust_remote_code: whether to run Python code that comes with the model.
+    """
+
+    name: str
+    revision: str | None = None
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    trust_remote_code: bool = False
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A causal language model, ready to score.
+
+    Attributes:
+        model: transformers' own; its weights are never changed in place.
+        tokenizer: of the model.
+        source: where it came from.
+        name: for titles and folders.
+        context_length: the most tokens that it reads; None if it says nothing.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    source: ModelSource
+    name: str
+    context_length: int | None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.model.device
+
+    @property
+    def kind(self) -> str:
+        """The architecture, as transformers calls it: ``llama``, ``gpt2``, …"""
+        return str(self.model.config.model_type)
+
+
+def load_language_model(source: ModelSource | str) -> LanguageModel:
+    """Load a model for scoring, in evaluation mode.
+
+    Args:
+        source: which model; a name alone stands for its defaults.
+
+    Raises:
+        BadRequest: if there is no such model, it cannot be reached, needs code of its own that is not trusted, has no
+            safetensors, or is no causal language model.
+    """
+    source = ModelSource(name=source) if isinstance(source, str) else source
+    require(source.name.strip() != "", "MODEL", source.name, "a hub name, a folder or a GGUF file")
+    has_gpu = torch.cuda.is_available()
+    require(source.device != _GPU or has_gpu, "--device", source.device, "auto or cpu; there is no GPU here")
+    device = (_GPU if has_gpu else "cpu") if source.device == "auto" else source.device
+    dtype = ("bfloat16" if device == _GPU else "float32") if source.dtype == "auto" else source.dtype
+    where, arguments = _where(source)
+    with _quiet(), _one_line(source):
+        shared = {"revision": source.revision, "trust_remote_code": source.trust_remote_code, **arguments}
+        shared = {name: value for name, value in shared.items() if value is not None}
+        tokenizer = AutoTokenizer.from_pretrained(where, **shared)
+        kinds = {"use_safetensors": True} if not arguments else {}
+        model = AutoModelForCausalLM.from_pretrained(where, dtype=getattr(torch, dtype), **shared, **kinds)
+    model = model.to(device).eval().requires_grad_(False)
+    return LanguageModel(model, tokenizer, source, Path(source.name).stem or source.name, _context_length(model.config))
+
+
+def _where(source: ModelSource) -> tuple[str, dict[str, Any]]:
+    """What transformers is asked for: a name or folder, and the GGUF file in it if it is one."""
+    path = Path(source.name)
+    if path.suffix == ".gguf":
+        require(path.is_file(), "MODEL", source.name, "a GGUF file that exists")
+        known = all(importlib.util.find_spec(package) for package in ("gguf", "accelerate"))
+        require(known, "MODEL", source.name, "a GGUF file, once pip install 'iclscope[llm]' was run")
+        return str(path.parent), {"gguf_file": path.name}
+    if path.is_dir():
+        has_config = (path / "config.json").is_file()
+        require(has_config, "MODEL", source.name, "a folder with a checkpoint; this one has no config.json")
+    elif path.is_file():
+        require(False, "MODEL", source.name, "a hub name, a folder with a checkpoint, or a file that ends in .gguf")
+    return source.name, {}
+
+
+def _context_length(config: Any) -> int | None:
+    for name in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"):
+        found = getattr(config.get_text_config(), name, None)
+        if isinstance(found, int) and found > 0:
+            return found
+    return None
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """No bars and no advice of transformers while a model is loaded; what was set before is set again."""
+    had_bars = transformers_logging.is_progress_bar_enabled()
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if had_bars:
+            transformers_logging.enable_progress_bar()
+
+
+@contextlib.contextmanager
+def _one_line(source: ModelSource) -> Iterator[None]:
+    """What transformers refuses, in one line of ours."""
+    try:
+        yield
+    except BadRequest:
+        raise
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        text = " ".join(str(error).split())
+        if "trust_remote_code" in text:
+            allowed = "a model without Python code of its own, or --trust-remote-code if you trust who wrote it"
+        elif "safetensors" in text:
+            allowed = "a checkpoint in safetensors; pickled weights are never loaded"
+        elif "gated" in text.lower():
+            allowed = "a model that you may read; this one is gated: ask for access on its page and log in with `hf auth login`"
+        elif Path(source.name).exists():
+            allowed = f"a causal language model that transformers can load: {text[:200]}"
+        else:
+            allowed = (
+                "a folder, a GGUF file, or a model of the Hugging Face hub that can be reached or was fetched before"
+            )
+        raise BadRequest(f"MODEL = {source.name!r} is not allowed; allowed: {allowed}") from error

@@ -1,0 +1,113 @@
+"""What every measurement on a language model needs: the model, the texts, and how a prompt is written."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, NamedTuple
+
+import torch
+from pydantic import Field
+
+from iclscope.language_models.draws import Asked, draw_queries
+from iclscope.language_models.labelled_text import LabelledTexts, TextTask, load_task
+from iclscope.language_models.loading import LanguageModel, ModelSource, load_language_model
+from iclscope.language_models.prompts import PromptFormat
+from iclscope.settings import Settings
+
+
+class TextMeasurement(Settings):
+    """What is asked of which model: the settings that all measurements share.
+
+    Attributes:
+        model: which language model.
+        data: ``words``, a file or a folder, as `load_task` takes it.
+        test: a file of queries; None: the folder's own, or set aside from ``data``.
+        text: the column of texts.
+        label: the column of labels.
+        words: label in the data → word that the model should answer with.
+        format: how an example is written.
+        queries: how many queries, at most.
+        draws: how many draws of demonstrations.
+        seed: of queries and draws.
+    """
+
+    model: ModelSource
+    data: str = "words"
+    test: str | None = None
+    text: str = "text"
+    label: str = "label"
+    words: dict[str, str] = {}
+    format: PromptFormat = PromptFormat()
+    queries: int = Field(200, ge=1)
+    draws: int = Field(3, ge=1)
+    seed: int = Field(0, ge=0)
+
+    def task(self) -> TextTask:
+        """Read the texts."""
+        return load_task(self.data, test=self.test, text=self.text, label=self.label, words=self.words)
+
+
+class Prepared(NamedTuple):
+    """A loaded model, drawn queries, and how a prompt is written.
+
+    Attributes:
+        settings: what was asked for.
+        language_model: the model.
+        asked: pool, queries and classes.
+    """
+
+    settings: TextMeasurement
+    language_model: LanguageModel
+    asked: Asked
+
+    @property
+    def format(self) -> PromptFormat:
+        """How an example is written."""
+        return self.settings.format
+
+    @property
+    def title(self) -> str:
+        """Model and data, for headings and folders."""
+        return f"{self.language_model.name} on {self.asked.name}"
+
+    def noted(self) -> dict[str, Any]:
+        """All that decides the rows, ready for JSON: settings, and fingerprints of weights and texts.
+
+        Where things lie is left out: a copy of the same model gives the same rows.
+        """
+        return {
+            "model": {"name": self.language_model.name, "weights": _fingerprint(self.language_model)},
+            "dtype": str(self.language_model.model.dtype).removeprefix("torch."),
+            "data": {"name": self.asked.name, "texts": _hash_of(self.asked)},
+            **self.settings.model_dump(mode="json", include={"format", "queries", "draws", "seed"}),
+        }
+
+
+def prepare(settings: TextMeasurement) -> Prepared:
+    """Read the texts, then load the model.
+
+    Raises:
+        BadRequest: if either cannot be done.
+    """
+    asked = draw_queries(settings.task(), settings.queries, settings.seed)
+    return Prepared(settings, load_language_model(settings.model), asked)
+
+
+def _fingerprint(language_model: LanguageModel) -> str:
+    """A hash of the architecture and of some numbers of every tensor."""
+    found = hashlib.sha256(language_model.model.config.to_json_string(use_diff=True).encode())
+    for name, weights in sorted(language_model.model.state_dict().items()):
+        some = weights.reshape(-1)[:: max(1, weights.numel() // 64)]
+        found.update(f"{name}{tuple(weights.shape)}".encode() + some.to(torch.float32).cpu().numpy().tobytes())
+    return found.hexdigest()[:16]
+
+
+def _hash_of(asked: Asked) -> str:
+    found = hashlib.sha256()
+    for texts in (asked.pool, asked.queries):
+        found.update(_bytes_of(texts))
+    return found.hexdigest()[:16]
+
+
+def _bytes_of(texts: LabelledTexts) -> bytes:
+    return "\0".join((*texts.texts, "", *texts.labels, "")).encode()

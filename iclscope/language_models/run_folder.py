@@ -1,0 +1,139 @@
+"""The folder of a measurement on a language model: what is finished stays, and is not measured again."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+import iclscope
+from iclscope.errors import BadRequest, require
+from iclscope.files import check_writable, storage_failures, write_bytes, write_text
+
+MARK = "iclscope llm"
+FORMAT = 1
+NOTE, PARTS = "run.json", "parts"
+
+
+class RunFolder:
+    """Where a measurement keeps its rows and its report.
+
+    It holds ``run.json`` (what was asked for), ``parts/`` (the rows of each finished part, a Parquet file each), and, at
+    the end, ``rows.parquet``, ``claims.json``, ``report.html`` and the figures.
+
+    Attributes:
+        path: the folder.
+    """
+
+    def __init__(self, path: Path, settings: Mapping[str, Any], *, force: bool = False) -> None:
+        """Check the folder; nothing is written yet.
+
+        Args:
+            path: made when first written to.
+            settings: all that changes the rows, ready for JSON; the folder goes on only with the same.
+            force: drop parts of other settings instead of refusing them.
+
+        Raises:
+            BadRequest: if the folder holds other files or other settings, or cannot be written to.
+        """
+        self.path = path
+        self._settings = json.loads(json.dumps(settings))
+        check_writable(path, "--out")
+        self._is_new = self._is_new_or_refuse(force)
+
+    def _is_new_or_refuse(self, force: bool) -> bool:
+        if not self.path.exists() or not any(self.path.iterdir()):
+            return True
+        allowed = "a new or empty folder, or one with results of the same command"
+        note = self.path / NOTE
+        require(note.is_file(), "--out", str(self.path), f"{allowed}; it holds other files and is left as it is")
+        try:
+            noted = json.loads(note.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            noted = None
+        ours = isinstance(noted, dict) and noted.get("made by") == MARK
+        require(ours, "--out", str(self.path), f"{allowed}; its {NOTE} is not of iclscope llm")
+        assert isinstance(noted, dict)
+        old = noted.get("format") == FORMAT
+        require(old or force, "--out", str(self.path), f"a folder of layout {FORMAT}; --force makes it anew")
+        if old and noted.get("settings") == self._settings:
+            return False
+        if not force:
+            changed = _first_difference(noted.get("settings"), self._settings)
+            raise BadRequest(
+                f"--out = {str(self.path)!r} is not allowed; allowed: {allowed}; it has another {changed}; "
+                "choose another folder, or --force to make it anew"
+            )
+        return True
+
+    def begin(self, more: Mapping[str, Any] | None = None) -> None:
+        """Note what is measured here; parts of other settings go.
+
+        Args:
+            more: what else to note: versions, device, seconds.
+        """
+        with storage_failures(f"writing to {self.path}"):
+            (self.path / PARTS).mkdir(parents=True, exist_ok=True)
+            if self._is_new:
+                for part in (self.path / PARTS).glob("*.parquet"):
+                    part.unlink()
+                self._is_new = False
+            note = {"made by": MARK, "format": FORMAT, "iclscope": iclscope.__version__, "settings": self._settings}
+            write_text(self.path / NOTE, json.dumps({**note, **(more or {})}, indent=2, ensure_ascii=False) + "\n")
+
+    def finished(self, name: str) -> pl.DataFrame | None:
+        """The rows of a part, or None if it is not finished or its file is damaged."""
+        try:
+            return None if self._is_new else pl.read_parquet(self._file(name))
+        except (OSError, pl.exceptions.PolarsError):
+            return None
+
+    def part(self, name: str, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
+        """The rows of a part, measured unless they are there."""
+        found = self.finished(name)
+        if found is None:
+            found = make()
+            self.write(f"{PARTS}/{self._file(name).name}", _parquet(found))
+        return found
+
+    def write_rows(self, rows: pl.DataFrame, name: str = "rows") -> None:
+        """Write a table of results."""
+        self.write(f"{name}.parquet", _parquet(rows))
+
+    def write(self, name: str, content: bytes | str) -> None:
+        """Write a file of the folder, whole or not at all."""
+        with storage_failures(f"writing to {self.path}"):
+            (self.path / name).parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(self.path / name, content.encode() if isinstance(content, str) else content)
+
+    def _file(self, name: str) -> Path:
+        short = re.sub(r"[^\w.+-]", "_", name)
+        if short != name:  # two names must not become one
+            short = f"{short}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+        return self.path / PARTS / f"{short}.parquet"
+
+
+def _parquet(rows: pl.DataFrame) -> bytes:
+    content = io.BytesIO()
+    rows.write_parquet(content)
+    return content.getvalue()
+
+
+def _first_difference(old: Any, new: Mapping[str, Any]) -> str:
+    """The first setting that differs, in words."""
+    for name in new:
+        before = old.get(name) if isinstance(old, dict) else None
+        if before != new[name]:
+            return f"{name} (there: {_short(before)}; asked for: {_short(new[name])})"
+    return "version of its settings"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "…"

@@ -1,0 +1,168 @@
+"""How likely a model finds each answer to each prompt: shared beginnings are read once, the rest in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+
+from iclscope.errors import BadRequest
+from iclscope.language_models.cached import ReadSoFar
+from iclscope.language_models.loading import LanguageModel
+from iclscope.language_models.prompts import PromptGroup
+from iclscope.language_models.tokens import EncodedGroup, encode_group
+
+# Tokens that one call reads: enough to keep the cores busy, few enough for their caches (measured, docs/performance.md).
+_TOKENS_ON_CPU, _TOKENS_ON_GPU = 2048, 32768
+# Bytes that keys and values of one batch may take.
+_CACHE_ON_CPU, _CACHE_ON_GPU = 1 << 29, 1 << 32
+
+Told = Callable[[int], None]
+
+
+class _Row(NamedTuple):
+    """One prompt: its group, its place in the group, the tokens behind the shared ones."""
+
+    group: int
+    place: int
+    tokens: tuple[int, ...]
+
+
+def label_scores(
+    language_model: LanguageModel,
+    groups: Sequence[PromptGroup],
+    answers: Sequence[str],
+    *,
+    told: Told | None = None,
+) -> list[Float64[np.ndarray, "query label"]]:
+    """Log-likelihood of each answer behind each prompt.
+
+    Args:
+        language_model: what is asked.
+        groups: prompts that begin alike stand in one group; what they share is read once.
+        answers: continuations, of one or several tokens.
+        told: is told after each batch how many prompts it had.
+
+    Returns:
+        For each group, Σ log p(token | all before it) over an answer's tokens; natural logarithms.
+
+    Raises:
+        BadRequest: if an answer has no tokens, a prompt is too long, or the model keeps a state that is no cache of keys
+            and values.
+    """
+    if getattr(language_model.model, "_is_stateful", False):
+        raise BadRequest(
+            f"MODEL = {language_model.name!r} is not allowed; allowed: a model of attention layers only; {language_model.kind} "
+            "has recurrent ones"
+        )
+    encoded = [encode_group(language_model, group, answers) for group in groups]
+    found = [np.full((len(group.prompts), len(answers)), np.nan) for group in encoded]
+    limits = _limits(language_model, encoded)
+    for bundle in _bundles(encoded, limits):
+        shared = [encoded[number].prompts[0][: encoded[number].shared] for number in bundle]
+        read = ReadSoFar(language_model.model, len(bundle))
+        if shared[0]:
+            read.read(shared)
+        for rows in _batches(encoded, bundle, limits):
+            part = read.copied([bundle.index(row.group) for row in rows])
+            for row, scores in zip(rows, _scores_of(part, encoded, rows), strict=True):
+                found[row.group][row.place] = scores
+            if told is not None:
+                told(len(rows))
+    return found
+
+
+def _scores_of(
+    read: ReadSoFar, encoded: Sequence[EncodedGroup], rows: Sequence[_Row]
+) -> Float64[np.ndarray, "row label"]:
+    """Read what is left of the rows, then the answers that are longer than a token."""
+    first = read.read([row.tokens for row in rows])[:, 0]
+    answers = [encoded[row.group].answers[row.place] for row in rows]
+    starts = torch.tensor([[answer[0] for answer in each] for each in answers], device=first.device)
+    scores = first.gather(1, starts).double().cpu().numpy()
+    longer = [(r, a) for r, each in enumerate(answers) for a, answer in enumerate(each) if len(answer) > 1]
+    for start in range(0, len(longer), len(rows)):  # as many at a time as fitted before
+        part = longer[start : start + len(rows)]
+        ends = [answers[r][a] for r, a in part]
+        most = max(len(end) for end in ends) - 1
+        behind = read.copied([r for r, _ in part]).read([end[:-1] for end in ends], keep=most)
+        for number, ((r, a), end) in enumerate(zip(part, ends, strict=True)):
+            places = range(most - len(end) + 1, most)
+            scores[r, a] += sum(float(behind[number, at, token]) for at, token in zip(places, end[1:], strict=True))
+    return scores
+
+
+class _Limits(NamedTuple):
+    """How much goes into one batch: tokens to read, tokens to keep, and whether all rows must be equally long."""
+
+    read: int
+    kept: int
+    equal: bool
+
+
+def _limits(language_model: LanguageModel, encoded: Sequence[EncodedGroup]) -> _Limits:
+    config: Any = language_model.model.config.get_text_config()
+    on_cpu = language_model.device.type == "cpu"
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    per_token = 2 * config.num_hidden_layers * heads * size * language_model.model.dtype.itemsize
+    window = getattr(config, "sliding_window", None)
+    longest = max((group.longest for group in encoded), default=0)
+    return _Limits(
+        _TOKENS_ON_CPU if on_cpu else _TOKENS_ON_GPU,
+        (_CACHE_ON_CPU if on_cpu else _CACHE_ON_GPU) // per_token,
+        # Padding counts in a window of attention: a prompt that is longer than it must have none.
+        isinstance(window, int) and longest > window,
+    )
+
+
+def _bundles(encoded: Sequence[EncodedGroup], limits: _Limits) -> Iterator[list[int]]:
+    """Groups whose shared tokens are read together: as many as fit with all their rows; a large group stands alone."""
+    bundle: list[int] = []
+    kept = read = 0
+    order = sorted(range(len(encoded)), key=lambda number: (encoded[number].shared, encoded[number].longest))
+    for number in order:
+        group = encoded[number]
+        apart = bundle and (
+            kept + _kept(group) > limits.kept
+            or read + max(group.shared, 1) > limits.read
+            or (encoded[bundle[0]].shared == 0) != (group.shared == 0)
+            or (limits.equal and encoded[bundle[0]].shared != group.shared)
+        )
+        if apart:
+            yield bundle
+            bundle, kept, read = [], 0, 0
+        bundle.append(number)
+        kept += _kept(group)
+        read += max(group.shared, 1)
+    if bundle:
+        yield bundle
+
+
+def _kept(group: EncodedGroup) -> int:
+    return group.longest * len(group.prompts)
+
+
+def _batches(encoded: Sequence[EncodedGroup], bundle: Sequence[int], limits: _Limits) -> Iterator[list[_Row]]:
+    """The rows of a bundle, like lengths together."""
+    rows = [
+        _Row(number, place, prompt[encoded[number].shared :])
+        for number in bundle
+        for place, prompt in enumerate(encoded[number].prompts)
+    ]
+    rows.sort(key=lambda row: len(row.tokens))
+    shared = max(encoded[number].shared for number in bundle)
+    batch: list[_Row] = []
+    for row in rows:
+        width = len(row.tokens)
+        count = len(batch) + 1
+        too_many = count * width > limits.read or count * (shared + width) > limits.kept
+        if batch and (too_many or (limits.equal and len(batch[0].tokens) != width)):
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
