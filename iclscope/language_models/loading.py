@@ -85,7 +85,7 @@ def load_language_model(source: ModelSource | str) -> LanguageModel:
     device = (_GPU if has_gpu else "cpu") if source.device == "auto" else source.device
     dtype = ("bfloat16" if device == _GPU else "float32") if source.dtype == "auto" else source.dtype
     where, arguments = _where(source)
-    with _quiet(), _one_line(source):
+    with quiet_transformers(), _one_line(source):
         shared = {"revision": source.revision, "trust_remote_code": source.trust_remote_code, **arguments}
         shared = {name: value for name, value in shared.items() if value is not None}
         tokenizer = AutoTokenizer.from_pretrained(where, **shared)
@@ -120,8 +120,8 @@ def _context_length(config: Any) -> int | None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """No bars and no advice of transformers while a model is loaded; what was set before is set again."""
+def quiet_transformers() -> Iterator[None]:
+    """No bars and no advice of transformers in the block; what was set before is set again."""
     had_bars = transformers_logging.is_progress_bar_enabled()
     verbosity = transformers_logging.get_verbosity()
     transformers_logging.disable_progress_bar()

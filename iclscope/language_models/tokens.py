@@ -40,19 +40,19 @@ def encode_group(language_model: LanguageModel, group: PromptGroup, answers: Seq
         BadRequest: if an answer has no tokens, or a prompt with its answer is longer than the model reads.
     """
     texts = [group.prefix + query for query in group.queries]
-    prompts = _encode(language_model, texts)
-    whole = _encode(language_model, [text + answer for text in texts for answer in answers])
+    prompts = encode_texts(language_model, texts)
+    whole = encode_texts(language_model, [text + answer for text in texts for answer in answers])
     behind = []
     for number, prompt in enumerate(prompts):
         ends = [one[len(prompt) :] for one in whole[number * len(answers) : (number + 1) * len(answers)]]
         for end, answer in zip(ends, answers, strict=True):
             require(len(end) > 0, "label", answer.strip(), "a label that the tokenizer makes at least one token of")
-        _check_length(language_model, texts[number], len(prompt) + max(len(end) for end in ends) - 1)
+        check_length(language_model, texts[number], len(prompt) + max(len(end) for end in ends) - 1)
         behind.append(tuple(ends))
     return EncodedGroup(tuple(prompts), tuple(behind), _shared(prompts))
 
 
-def _encode(language_model: LanguageModel, texts: Sequence[str]) -> list[tuple[int, ...]]:
+def encode_texts(language_model: LanguageModel, texts: Sequence[str]) -> list[tuple[int, ...]]:
     """The tokens of texts; begun as the tokenizer begins a text, and not ended."""
     tokenizer = language_model.tokenizer
     found = [tuple(ids) for ids in tokenizer(list(texts))["input_ids"]]
@@ -67,7 +67,12 @@ def _encode(language_model: LanguageModel, texts: Sequence[str]) -> list[tuple[i
     return found
 
 
-def _check_length(language_model: LanguageModel, text: str, length: int) -> None:
+def check_length(language_model: LanguageModel, text: str, length: int) -> None:
+    """Refuse a prompt of more tokens than the model reads.
+
+    Raises:
+        BadRequest: naming its end and its length.
+    """
     allowed = language_model.context_length
     if allowed is not None and length > allowed:
         end = " ".join(text[-60:].split())
