@@ -1,0 +1,244 @@
+"""What is lost when MLP neurons are removed: accuracy of in-context learning, and perplexity, against the rate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+import torch
+from jaxtyping import Bool, Float
+from pydantic import Field, field_validator
+from torch import Tensor
+
+from iclscope.errors import require
+from iclscope.language_models.answers import answers
+from iclscope.language_models.draws import generator
+from iclscope.language_models.evaluate import draw_seed
+from iclscope.language_models.mlp_layout import mlp_layout
+from iclscope.language_models.neuron_scores import SCORES, Norm, ScoreName, activity, magnitudes
+from iclscope.language_models.perplexity import text_surprise
+from iclscope.language_models.prepared import Prepared
+from iclscope.language_models.pruned import without_neurons
+from iclscope.language_models.pruning_texts import PruningTexts, pruning_texts
+from iclscope.language_models.run_folder import RunFolder
+from iclscope.language_models.scoring import Told
+from iclscope.language_models.selectors import choose
+from iclscope.pruning import Method, kept_neurons
+from iclscope.settings import Settings
+
+WHOLE = "none"
+"""The score's name of the model as it is."""
+
+_METHODS: dict[str, Method] = {
+    "magnitude": "smallest",
+    "activation": "smallest",
+    "random": "random",
+    "largest": "largest",
+}
+
+
+class PruneSettings(Settings):
+    """What is removed, and what is measured then.
+
+    Attributes:
+        rates: shares of the neurons of each layer that are removed; none at all is measured always.
+        scores: by what neurons are chosen.
+        shots: demonstrations per prompt, balanced over the labels.
+        norm: which norm of a neuron's weights ``magnitude`` and ``largest`` go by.
+        prompts: how many prompts of demonstrations ``activation`` is measured on.
+        texts: how many others perplexity is measured on.
+        timings: how often each latency is measured; 0: not at all.
+    """
+
+    rates: tuple[float, ...] = Field((0.05, 0.1, 0.2, 0.3, 0.4), min_length=1)
+    scores: tuple[ScoreName, ...] = Field(SCORES, min_length=1)
+    shots: int = 8
+    norm: Norm = "auto"
+    prompts: int = 32
+    texts: int = 16
+    timings: int = 5
+
+    @field_validator("rates")
+    @classmethod
+    def _shares(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        for rate in value:
+            require(0 < rate < 1, "--rates", rate, "shares above 0 and below 1: at 1 no neuron is left")
+        return tuple(sorted(set(value)))
+
+    @field_validator("scores", mode="before")
+    @classmethod
+    def _known(cls, value: Sequence[str]) -> tuple[str, ...]:
+        for name in value:
+            require(name in SCORES, "--score", name, ", ".join(SCORES))
+        return tuple(dict.fromkeys(value))
+
+    @field_validator("shots", "prompts", "texts", "timings")
+    @classmethod
+    def _enough(cls, value: int, info: object) -> int:
+        name = getattr(info, "field_name", "shots")
+        least = 0 if name == "timings" else 1
+        require(value >= least, f"--{name}", value, f"a whole number from {least} on")
+        return value
+
+
+class Unit(NamedTuple):
+    """What is measured at a time, and kept when it is finished."""
+
+    score: str
+    rate: float
+    draw: int
+
+    @property
+    def name(self) -> str:
+        """Of its files."""
+        return f"{self.score}-{self.rate:g}-draw-{self.draw}"
+
+
+class PruneRows(NamedTuple):
+    """What was measured.
+
+    Attributes:
+        answers: a row per score, rate, draw and query: ``score``, ``rate``, ``draw`` and the columns of `answers`.
+        texts: a row per score, rate, draw and text: ``text``, ``tokens`` (how many were predicted), ``surprise`` (the
+            sum of −log p over them). Only ``random`` removes other neurons in each draw; of others draw 0 is measured.
+    """
+
+    answers: pl.DataFrame
+    texts: pl.DataFrame
+
+
+def units(settings: PruneSettings, draws: int) -> list[Unit]:
+    """All that is asked: the whole model first."""
+    whole = [Unit(WHOLE, 0.0, draw) for draw in range(draws)]
+    pairs = [(score, rate) for score in settings.scores for rate in settings.rates]
+    return whole + [Unit(score, rate, draw) for score, rate in pairs for draw in range(draws)]
+
+
+def reads_texts(unit: Unit) -> bool:
+    """Whether perplexity is measured in a unit: not where an earlier draw removes the same neurons."""
+    return unit.draw == 0 or unit.score == "random"
+
+
+def removed_neurons(rate: float, width: int) -> int:
+    """How many neurons of each layer a rate removes.
+
+    Raises:
+        BadRequest: if none is removed, or none left.
+    """
+    count = round(rate * width)
+    allowed = f"shares that remove at least 1 of the {width} neurons of a layer and leave at least 1"
+    require(1 <= count < width, "--rates", rate, allowed)
+    return count
+
+
+class Neurons:
+    """Which neurons of a model stay, by score and rate. Of one score, what goes at one rate is gone at larger ones."""
+
+    def __init__(self, prepared: Prepared, settings: PruneSettings, folder: RunFolder | None = None) -> None:
+        """Nothing is scored yet.
+
+        Args:
+            prepared: model and texts.
+            settings: scores and rates.
+            folder: where the activity of neurons is kept; None: nowhere.
+
+        Raises:
+            BadRequest: if the model's MLPs are of no known layout, a rate leaves nothing, or a prompt is too long.
+        """
+        layout = mlp_layout(prepared.language_model)
+        self._shape = (len(layout.mlps), layout.width)
+        for rate in settings.rates:
+            removed_neurons(rate, layout.width)
+        self._prepared, self._settings, self._folder = prepared, settings, folder
+        self._scores: dict[str, Float[Tensor, "layer neuron"]] = {}
+        self.texts: PruningTexts = pruning_texts(
+            prepared.language_model,
+            prepared.asked,
+            prepared.format,
+            shots=settings.shots,
+            scored=settings.prompts,
+            held_out=settings.texts,
+            seed=int(generator(prepared.settings.seed, "pruning texts").integers(2**31)),
+        )
+
+    def kept(self, unit: Unit) -> Bool[Tensor, "layer neuron"]:
+        """The neurons that stay in a unit; all of them in the whole model."""
+        if unit.score == WHOLE:
+            return torch.ones(self._shape, dtype=torch.bool)
+        method = _METHODS[unit.score]
+        seeds = None
+        if method == "random":
+            numbers = generator(self._prepared.settings.seed, "random neurons", unit.draw)
+            seeds = [int(seed) for seed in numbers.integers(2**31, size=self._shape[0])]
+        return kept_neurons(self.scores(unit.score), unit.rate, method, seeds=seeds)
+
+    def scores(self, score: str) -> Float[Tensor, "layer neuron"]:
+        """What neurons are ranked by; of ``random``, nothing."""
+        name = "magnitude" if score == "largest" else score
+        if name not in self._scores:
+            self._scores[name] = self._scored(name)
+        return self._scores[name]
+
+    def _scored(self, name: str) -> Float[Tensor, "layer neuron"]:
+        if name == "random":
+            return torch.zeros(self._shape)
+        if name == "magnitude":
+            return magnitudes(self._prepared.language_model, self._settings.norm)
+
+        def measured() -> pl.DataFrame:
+            found = activity(self._prepared.language_model, self.texts.scored)
+            return pl.DataFrame({"activity": found.flatten().numpy()})
+
+        rows = self._folder.part("activity", measured) if self._folder is not None else measured()
+        return torch.from_numpy(rows["activity"].to_numpy().copy()).view(self._shape)
+
+
+def prune_rows(
+    prepared: Prepared,
+    settings: PruneSettings,
+    folder: RunFolder | None = None,
+    *,
+    neurons: Neurons | None = None,
+    told: Told | None = None,
+) -> PruneRows:
+    """Ask all queries and read all texts without the neurons of each score and rate.
+
+    Neurons are masked: they give zero, as if they were cut; the model's weights stay as they are.
+
+    Args:
+        prepared: model and texts.
+        settings: what to remove.
+        folder: where finished parts are kept; None: nowhere.
+        neurons: of the same settings; None: scored anew.
+        told: is told how many prompts and texts have been read.
+
+    Raises:
+        BadRequest: if the model's MLPs are of no known layout, a rate leaves nothing, the pool is too small or a prompt
+            too long.
+    """
+    which = Neurons(prepared, settings, folder) if neurons is None else neurons
+    found_answers, found_texts = [], []
+    for unit in units(settings, prepared.settings.draws):
+
+        def asked(unit: Unit = unit) -> pl.DataFrame:
+            seed = draw_seed(prepared.settings.seed, unit.draw)
+            choice = choose("balanced", prepared.language_model, prepared.asked, settings.shots, seed)
+            with without_neurons(prepared.language_model, which.kept(unit)):
+                return answers(prepared.language_model, prepared.asked, choice, prepared.format, told=told)
+
+        def read(unit: Unit = unit) -> pl.DataFrame:
+            tokens = which.texts.held_out
+            with without_neurons(prepared.language_model, which.kept(unit)):
+                surprise = text_surprise(prepared.language_model, tokens, told=told)
+            counts = [len(row) - 1 for row in tokens]
+            return pl.DataFrame({"text": np.arange(len(tokens)), "tokens": counts, "surprise": surprise})
+
+        tagged = [pl.lit(value).alias(name) for name, value in zip(Unit._fields, unit, strict=True)]
+        part = folder.part(unit.name, asked) if folder is not None else asked()
+        found_answers.append(part.select(*tagged, pl.all()))
+        if reads_texts(unit):
+            part = folder.part(f"texts-{unit.name}", read) if folder is not None else read()
+            found_texts.append(part.select(*tagged, pl.all()))
+    return PruneRows(pl.concat(found_answers), pl.concat(found_texts))
