@@ -14,6 +14,7 @@ from rich.console import Console
 from iclscope import __version__
 from iclscope.cli.evaluate import evaluate_command
 from iclscope.cli.list import list_command
+from iclscope.cli.llm import llm_app
 from iclscope.cli.plot import plot_command
 from iclscope.cli.predict import predict_app
 from iclscope.cli.reproduce import reproduce_command
@@ -36,6 +37,7 @@ app.add_typer(predict_app, name="predict")
 app.command("sweep")(sweep_command)
 app.command("show")(show_command)
 app.command("plot")(plot_command)
+app.add_typer(llm_app, name="llm")
 app.command("list")(list_command)
 
 

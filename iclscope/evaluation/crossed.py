@@ -43,14 +43,17 @@ def crossed_mean(values: Float64[np.ndarray, "draw query"], *, least: float = 0.
     return Interval(mean, mean - half, mean + half, draws)
 
 
-def crossed_rate(values: Float64[np.ndarray, "draw query"]) -> Interval:
+def crossed_rate(values: Float64[np.ndarray, "draw query"], *, lowest: float = 0.0) -> Interval:
     """Mean of zeros and ones, or of differences of such, uncertain by draw and by query.
 
     What was not seen among the queries may still happen: the interval reaches at least 1 − 0.025^(1/queries) to both
-    sides, the Clopper–Pearson bound of an event that none of them showed. Ends stay within what such a mean can be.
+    sides, the Clopper–Pearson bound of an event that none of them showed.
+
+    Args:
+        values: one per draw and query.
+        lowest: what such a mean can be at least; it is at most 1.
     """
     found = crossed_mean(values, least=1 - ((1 - LEVEL) / 2) ** (1 / values.shape[1]))
-    lowest = -1.0 if values.min() < 0 else 0.0
     return found._replace(low=max(lowest, found.low), high=min(1.0, found.high))
 
 
@@ -58,6 +61,4 @@ def crossed_rate_difference(
     first: Float64[np.ndarray, "draw query"], second: Float64[np.ndarray, "draw query"]
 ) -> Interval:
     """Difference of two rates over the same draws and queries, first less second."""
-    found = crossed_rate((first - second))
-    half = 1 - ((1 - LEVEL) / 2) ** (1 / first.shape[1])
-    return found._replace(low=max(-1.0, min(found.low, found.value - half)))
+    return crossed_rate(first - second, lowest=-1.0)

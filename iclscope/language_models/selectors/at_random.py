@@ -6,6 +6,9 @@ from itertools import chain, zip_longest
 
 from iclscope.language_models.draws import Asked, generator
 
+AT_RANDOM = ("random", "balanced")
+"""The selectors of this file."""
+
 
 def random(asked: Asked, shots: int, seed: int) -> tuple[int, ...]:
     """Uniform without replacement; of one seed, fewer shots are the first of more."""

@@ -1,0 +1,83 @@
+"""Whole measurements: rows, claims, figures and a page, in a folder that an interrupted run goes on from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import polars as pl
+
+from iclscope.experiments.claims import JudgedClaim
+from iclscope.language_models.evaluate import EvaluateSettings, Unit, evaluate_rows, units
+from iclscope.language_models.evaluate_report import accuracy_text, evaluate_figure
+from iclscope.language_models.prepared import Prepared
+from iclscope.language_models.prompts import CONTENT_FREE
+from iclscope.language_models.report import write_report
+from iclscope.language_models.run_folder import RunFolder
+from iclscope.language_models.selectors.at_random import AT_RANDOM
+
+Progress = Callable[[int, int], None]
+"""Is told how many prompts have been read, of how many."""
+
+
+class Done(NamedTuple):
+    """A finished measurement.
+
+    Attributes:
+        rows: a row per query and setting.
+        claims: what was judged.
+    """
+
+    rows: pl.DataFrame
+    claims: Sequence[JudgedClaim]
+
+
+class Counter:
+    """Counts prompts for whoever watches."""
+
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        """Nothing is read yet; ``total`` prompts are to be."""
+        self._read, self._total, self._progress = 0, total, progress
+
+    def add(self, count: int) -> None:
+        """So many more were read."""
+        self._read += count
+        if self._progress is not None:
+            self._progress(min(self._read, self._total), self._total)
+
+
+def evaluation(
+    prepared: Prepared, settings: EvaluateSettings, folder: RunFolder, *, progress: Progress | None = None
+) -> Done:
+    """Evaluate a model, and write ``rows.parquet``, ``claims.json``, ``report.html`` and the figure.
+
+    Args:
+        prepared: model and texts.
+        settings: what to evaluate.
+        folder: where to; what is finished there is not measured again.
+        progress: is told how far it is.
+    """
+    began = time.monotonic()
+    folder.begin()
+    todo = [unit for unit in units(settings, prepared.settings.draws) if folder.finished(unit.name) is None]
+    counter = Counter(sum(prompts_of(prepared, unit) for unit in todo), progress)
+    rows = evaluate_rows(prepared, settings, folder, told=counter.add)
+    folder.write_rows(rows)
+    figure = evaluate_figure(prepared, rows)
+    claims = write_report(
+        folder,
+        prepared,
+        command="evaluate",
+        lead=f"Accuracy of in-context learning against the number of demonstrations: {figure.finding}",
+        figures=[figure],
+        tables=[accuracy_text(rows)],
+        seconds=time.monotonic() - began,
+    )
+    return Done(rows, claims)
+
+
+def prompts_of(prepared: Prepared, unit: Unit) -> int:
+    """How many prompts a unit reads, those without content among them."""
+    count = len(prepared.asked.queries.texts)
+    return count + len(CONTENT_FREE) if unit.selector in AT_RANDOM else count * (1 + len(CONTENT_FREE))

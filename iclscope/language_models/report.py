@@ -1,0 +1,124 @@
+"""What a measurement on a language model leaves in its folder: rows, claims, figures, and a page about them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from matplotlib.figure import Figure
+
+from iclscope.evaluation.intervals import Interval
+from iclscope.experiments.claims import JudgedClaim
+from iclscope.language_models.prepared import Prepared
+from iclscope.language_models.run_folder import RunFolder
+from iclscope.report.measurement_page import MeasurementReport, TextTable, render_measurement
+from iclscope.report.page import FigureSection
+from iclscope.report.style import save_figure
+from iclscope.reproduction.environment import environment
+
+PAPER = "li2024"
+REPORT, CLAIMS = "report.html", "claims.json"
+
+
+@dataclass(frozen=True)
+class DrawnFigure:
+    """A figure that is to stand in a report.
+
+    Attributes:
+        name: short name, and that of its files.
+        title: heading.
+        caption: what it shows and how to read it.
+        finding: one sentence computed from the rows.
+        figure: what was drawn.
+        claims: the claims judged on its rows.
+        notes: what a reader must know.
+    """
+
+    name: str
+    title: str
+    caption: str
+    finding: str
+    figure: Figure
+    claims: Sequence[JudgedClaim] = ()
+    notes: Sequence[str] = ()
+
+
+def write_report(
+    folder: RunFolder,
+    prepared: Prepared,
+    *,
+    command: str,
+    lead: str,
+    figures: Sequence[DrawnFigure],
+    seconds: float,
+    tables: Sequence[TextTable] = (),
+    notes: Sequence[str] = (),
+    settings: Mapping[str, str] | None = None,
+) -> Sequence[JudgedClaim]:
+    """Write figures (PNG, PDF), ``claims.json`` and ``report.html``.
+
+    Args:
+        folder: where to.
+        prepared: model and texts.
+        command: ``evaluate``, ``select``, ``prune`` or ``attention``.
+        lead: what was found, in a sentence or two.
+        figures: in the order of the page.
+        seconds: how long measuring took.
+        tables: below the figures.
+        notes: above all.
+        settings: what else to name under "Where this ran", in front of what all measurements name.
+
+    Returns:
+        The claims of all figures.
+    """
+    sections = [
+        FigureSection(
+            name=one.name,
+            title=one.title,
+            caption=one.caption,
+            finding=one.finding,
+            settings={},
+            svg=save_figure(one.figure, folder.path, one.name, label=one.title),
+            claims=one.claims,
+            seconds=seconds,
+            notes=one.notes,
+        )
+        for one in figures
+    ]
+    claims = [claim for one in figures for claim in one.claims]
+    page = MeasurementReport(
+        over=f"iclscope llm {command}",
+        title=prepared.title,
+        lead=lead,
+        figures=sections,
+        tables=tables,
+        notes=notes,
+        environment={**(settings or {}), **_named(prepared)},
+    )
+    folder.write(CLAIMS, json.dumps([claim.to_json() for claim in claims], indent=2, ensure_ascii=False) + "\n")
+    folder.write(REPORT, render_measurement(page))
+    return claims
+
+
+def _named(prepared: Prepared) -> dict[str, str]:
+    """Settings that all measurements share, versions and device."""
+    settings = prepared.settings
+    return {
+        "model": f"{prepared.language_model.source.name} ({prepared.language_model.kind})",
+        "weights in": str(prepared.language_model.model.dtype).removeprefix("torch."),
+        "queries": f"{len(prepared.asked.queries.texts)} of {prepared.asked.name}",
+        "pool": f"{len(prepared.asked.pool.texts)} texts",
+        "labels": ", ".join(prepared.asked.classes),
+        "format": repr(settings.format.query + settings.format.label)[1:-1],
+        "draws of demonstrations": str(settings.draws),
+        "seed": str(settings.seed),
+        **environment(prepared.language_model.device),
+        "transformers": version("transformers"),
+    }
+
+
+def percent(interval: Interval) -> str:
+    """A rate with its interval, in per cent: ``82.5 [76.1, 88.9]``."""
+    return f"{100 * interval.value:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
