@@ -74,6 +74,10 @@ def pruned_model(language_model: LanguageModel, kept: Bool[Tensor, "layer neuron
         for name in {layout.family.size, "intermediate_size"} & set(vars(mlp.holder)):
             setattr(mlp.holder, name, width)
     setattr(model.config.get_text_config(), layout.family.size, width)
+    # Weights of a GGUF file were unpacked when it was loaded, but transformers would not save what it takes for packed.
+    quantizer = getattr(model, "hf_quantizer", None)
+    if quantizer is not None:
+        quantizer.remove_quantization_config(model)
     return replace(language_model, model=model, name=f"{language_model.name}-pruned")
 
 
