@@ -1,0 +1,86 @@
+"""``iclscope llm prune`` as a user runs it, on a tiny Llama."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from language_models.tiny_models import make_tiny
+
+from iclscope.cli.main import main
+from iclscope.language_models.loading import load_language_model
+from iclscope.language_models.mlp_layout import mlp_layout
+
+QUICK = ["--queries", "4", "--draws", "1", "--shots", "2", "--prompts", "2", "--texts", "2", "--timings", "1"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(make_tiny(tmp_path_factory.mktemp("cli") / "tiny-llama", "llama"))
+
+
+def test_it_measures_tells_and_saves(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, small = tmp_path / "out", tmp_path / "small"
+    asked = ["llm", "prune", model, "words", "--rates", "0.25,0.5", *QUICK, "--out", str(out)]
+    status = main([*asked, "--save", str(small), "--save-rate", "0.25", "--save-score", "activation"])
+    told = capsys.readouterr().out
+    assert status == 0
+    assert pl.read_parquet(out / "rows.parquet").height == 4 * (1 + 4 * 2)
+    assert (out / "report.html").is_file()
+    assert "activation" in told
+    assert "new token" in told
+    assert "Saved:" in told
+    assert mlp_layout(load_language_model(str(small))).width == 36
+
+
+def test_nothing_recommended_is_nothing_saved(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A model of random weights answers by chance."""
+    out, small = tmp_path / "out", tmp_path / "small"
+    asked = ["llm", "prune", model, "words", "--rates", "0.5", "--score", "magnitude", *QUICK, "--out", str(out)]
+    assert main([*asked, "--save", str(small)]) == 1
+    assert "Nothing was saved" in capsys.readouterr().out
+    assert not small.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--rates", "0.1,1"], "--rates = 1.0 is not allowed"),
+        (["--rates", "0.001"], "--rates = 0.001 is not allowed"),
+        (["--rates", "some"], "--rates = 'some' is not allowed"),
+        (["--score", "size"], "--score = 'size' is not allowed; allowed: magnitude, activation, random, largest"),
+        (["--norm", "l2"], "--norm = 'l2' is not allowed; allowed: auto, incoming, outgoing, product"),
+        (["--shots", "0"], "--shots = 0 is not allowed"),
+        (["--save-rate", "0.1"], "--save-rate = '0.1' is not allowed; allowed: only with --save"),
+        (
+            ["--save", "DIR", "--save-rate", "0.15"],
+            "--save-rate = 0.15 is not allowed; allowed: recommended, or one of",
+        ),
+        (["--save", "DIR", "--score", "random", "--save-score", "magnitude"], "--save-score = 'magnitude'"),
+        (["--save", "FULL"], "a new or an empty folder"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_one_line(
+    options: list[str], message: str, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "mine.txt").write_text("mine")
+    places = {"DIR": str(tmp_path / "new"), "FULL": str(full)}
+    given = [places.get(word, word) for word in options]
+    assert main(["llm", "prune", model, "words", *QUICK, "--out", str(tmp_path / "out"), *given]) == 2
+    told = capsys.readouterr()
+    assert message in told.err
+    assert len(told.err.strip().splitlines()) == 1
+    assert told.out == ""
+    assert not (tmp_path / "out").exists()
+    assert [path.name for path in full.iterdir()] == ["mine.txt"]
+
+
+def test_an_unknown_layout_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bloom = make_tiny(tmp_path / "bloom", "bloom", hidden_size=32, n_layer=2, n_head=4)
+    assert main(["llm", "prune", str(bloom), "words", *QUICK, "--out", str(tmp_path / "out")]) == 2
+    told = capsys.readouterr().err
+    assert "this one is of type 'bloom'" in told
+    assert "gpt_neox" in told

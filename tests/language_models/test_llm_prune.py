@@ -1,0 +1,246 @@
+"""Pruning as a whole on tiny models; losses, claims and the recommendation on rows whose answer is known."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from iclscope.errors import BadRequest
+from iclscope.evaluation.intervals import Interval
+from iclscope.language_models import prune_measurement
+from iclscope.language_models.answers import answers
+from iclscope.language_models.evaluate import draw_seed
+from iclscope.language_models.loading import LanguageModel, ModelSource, load_language_model
+from iclscope.language_models.mlp_layout import mlp_layout
+from iclscope.language_models.prepared import Prepared, TextMeasurement, prepare
+from iclscope.language_models.prune import WHOLE, Neurons, PruneRows, PruneSettings, Unit, prune_rows, units
+from iclscope.language_models.prune_claims import prune_claims
+from iclscope.language_models.prune_figure import points_text
+from iclscope.language_models.prune_losses import largest_free_rate, prune_points, recommend
+from iclscope.language_models.prune_measurement import Save, check_save, pruning
+from iclscope.language_models.pruned import pruned_model
+from iclscope.language_models.pruning_texts import pruning_texts
+from iclscope.language_models.run_folder import RunFolder
+from iclscope.language_models.selectors import choose
+
+SETTINGS = PruneSettings(rates=(0.2, 0.5), shots=2, prompts=4, texts=3, timings=1)
+
+
+@pytest.fixture
+def prepared(tiny_folder: Path) -> Prepared:
+    return prepare(TextMeasurement(model=ModelSource(name=str(tiny_folder)), queries=6, draws=2))
+
+
+def test_all_units_are_asked_under_their_masks(prepared: Prepared) -> None:
+    """The rows of one unit against a smaller model, cut, not masked."""
+    rows = prune_rows(prepared, SETTINGS)
+    assert rows.answers.height == len(units(SETTINGS, 2)) * 6 == (2 + 4 * 2 * 2) * 6
+    counts = dict(rows.texts.group_by("score").agg(pl.col("draw").n_unique()).rows())
+    assert counts == {WHOLE: 1, "magnitude": 1, "activation": 1, "random": 2, "largest": 1}
+    unit = Unit("activation", 0.5, 1)
+    small = prepared._replace(
+        language_model=pruned_model(prepared.language_model, Neurons(prepared, SETTINGS).kept(unit))
+    )
+    choice = choose("balanced", small.language_model, small.asked, 2, draw_seed(0, 1))
+    expected = answers(small.language_model, small.asked, choice, small.format)
+    found = rows.answers.filter(pl.col("score") == "activation", pl.col("rate") == 0.5, pl.col("draw") == 1)
+    assert found["answer"].to_list() == expected["answer"].to_list()
+    np.testing.assert_allclose(found["log_probability"], expected["log_probability"], rtol=1e-3, atol=1e-4)
+
+
+def test_neurons_that_stay_are_nested_and_the_same_share_in_each_layer(prepared: Prepared) -> None:
+    neurons = Neurons(prepared, SETTINGS)
+    width = mlp_layout(prepared.language_model).width
+    for score in SETTINGS.scores:
+        few, many = (neurons.kept(Unit(score, rate, 0)) for rate in SETTINGS.rates)
+        assert (~few).sum(dim=1).tolist() == [round(0.2 * width)] * 2
+        assert (~many).sum(dim=1).tolist() == [round(0.5 * width)] * 2
+        assert not (many & ~few).any()
+    smallest, largest = (neurons.kept(Unit(score, 0.5, 0)) for score in ("magnitude", "largest"))
+    assert torch.equal(smallest, ~largest)
+    draws = [neurons.kept(Unit("random", 0.5, draw)) for draw in (0, 1)]
+    assert not torch.equal(*draws)
+    assert not torch.equal(draws[0][0], draws[0][1])
+
+
+def test_texts_of_scoring_and_of_perplexity_share_no_example(prepared: Prepared) -> None:
+    arguments = {"shots": 3, "scored": 4, "held_out": 2, "seed": 1}
+    texts = pruning_texts(prepared.language_model, prepared.asked, prepared.format, **arguments)
+    assert (len(texts.scored), len(texts.held_out)) == (4, 2)
+    tokenizer = prepared.language_model.tokenizer
+    shown = [
+        [line for prompt in part for line in tokenizer.decode(prompt).split("\n") if line.startswith("Text: ")]
+        for part in texts
+    ]
+    assert [len(part) for part in shown] == [12, 6]
+    examples = [*shown[0], *shown[1]]
+    assert len(set(examples)) == len(examples)
+    queries = {prepared.format.asked(text).split("\n")[0] for text in prepared.asked.queries.texts}
+    assert not queries & set(examples)
+
+
+def test_a_small_pool_gives_fewer_texts(prepared: Prepared) -> None:
+    small = prepared.asked._replace(pool=prepared.asked.pool.at(range(0, 190, 19)))
+    arguments = {"shots": 4, "scored": 32, "held_out": 16, "seed": 1}
+    texts = pruning_texts(prepared.language_model, small, prepared.format, **arguments)
+    assert (len(texts.scored), len(texts.held_out)) == (1, 1)
+    single = prepared.asked._replace(pool=prepared.asked.pool.at([0]))
+    with pytest.raises(BadRequest, match="at least two texts"):
+        pruning_texts(prepared.language_model, single, prepared.format, **arguments)
+
+
+def test_a_rate_that_leaves_or_removes_nothing_is_refused(prepared: Prepared) -> None:
+    for rate in (1.0, 0.0, -0.1, math.nan):
+        with pytest.raises(BadRequest, match="--rates"):
+            PruneSettings(rates=(rate,))
+    for rate in (0.999, 0.001):
+        with pytest.raises(BadRequest, match=r"--rates = 0\.\d+ is not allowed; .*leave at least 1"):
+            prune_rows(prepared, PruneSettings(rates=(rate,)))
+
+
+@pytest.mark.parametrize(("name", "value"), [("shots", 0), ("texts", 0), ("scores", ("size",)), ("timings", -1)])
+def test_settings_are_refused_in_one_line(name: str, value: object) -> None:
+    with pytest.raises(BadRequest, match=f"--{name.removesuffix('s') if name == 'scores' else name} = "):
+        PruneSettings(**{name: value})
+
+
+def test_the_measurement_goes_on_where_it_stopped(
+    prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "out"
+    told: list[tuple[int, int]] = []
+    first = pruning(prepared, SETTINGS, RunFolder(folder, {}), progress=lambda *now: told.append(now))
+    assert told[-1] == (18 * 9 + 3 * (1 + 3 * 2 + 2 * 2), 18 * 9 + 3 * 11)
+    names = {path.name for path in folder.iterdir()}
+    assert {"rows.parquet", "texts.parquet", "costs.parquet", "claims.json", "report.html", "pruning.png"} <= names
+    claims = json.loads((folder / "claims.json").read_text())
+    ids = ["prune-magnitude", "prune-magnitude-text", "prune-activation", "prune-activation-text"]
+    assert [claim["id"] for claim in claims] == ids
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("measured again")
+
+    for name in ("answers", "text_surprise", "activity"):
+        monkeypatch.setattr(f"iclscope.language_models.prune.{name}", never)
+    monkeypatch.setattr(prune_measurement, "cost_rows", never)
+    save = Save(tmp_path / "small", 0.5, "activation")
+    again = pruning(prepared, SETTINGS, RunFolder(folder, {}), save=save)
+    assert again.rows.answers.equals(first.rows.answers)
+    assert again.saved is not None
+    small = load_language_model(str(tmp_path / "small"))
+    assert mlp_layout(small).width == mlp_layout(prepared.language_model).width // 2
+    assert json.loads((tmp_path / "small" / "pruning.json").read_text())["score"] == "activation"
+    report = (folder / "report.html").read_text()
+    assert "What is saved" in report
+    assert "50 % of the neurons removed by activation" in report
+
+
+def test_what_cannot_be_saved_is_refused(tmp_path: Path) -> None:
+    for save, option in (
+        (Save(tmp_path / "a", 0.3), "--save-rate"),
+        (Save(tmp_path / "a", 0.5, "size"), "--save-score"),
+        (Save(tmp_path / "a"), "--save "),
+    ):
+        with pytest.raises(BadRequest, match=option):
+            check_save(save, SETTINGS, tmp_path / "a" / "out")
+    check_save(Save(tmp_path / "out" / "small"), SETTINGS, tmp_path / "out")
+
+
+def _rows(losses: dict[tuple[str, float], float], *, accuracy: float = 0.9, queries: int = 400) -> PruneRows:
+    """Three draws in which a share of the whole model's right answers turn wrong, and perplexity grows by e^loss."""
+    found, texts = [], []
+    for (score, rate), loss in {(WHOLE, 0.0): 0.0, **losses}.items():
+        right = np.arange(queries) < round(queries * (accuracy - loss))
+        for draw in range(3):
+            part = {"query": np.arange(queries), "correct": right, "calibrated_correct": right}
+            found.append(_tagged(pl.DataFrame(part), score, rate, draw))
+        tokens = np.asarray([10, 20, 30, 40])
+        read = {"text": np.arange(4), "tokens": tokens, "surprise": tokens * (1 + loss)}
+        texts.append(_tagged(pl.DataFrame(read), score, rate, 0))
+    return PruneRows(pl.concat(found), pl.concat(texts))
+
+
+def _tagged(rows: pl.DataFrame, score: str, rate: float, draw: int) -> pl.DataFrame:
+    return rows.select(pl.lit(score).alias("score"), pl.lit(rate).alias("rate"), pl.lit(draw).alias("draw"), pl.all())
+
+
+def test_losses_are_paired_and_perplexities_relative() -> None:
+    points = prune_points(_rows({("magnitude", 0.1): 0.25}))
+    assert [point.score for point in points] == [WHOLE, "magnitude"]
+    assert points[0].loss.value == 0
+    assert points[1].loss.value == pytest.approx(0.25)
+    assert points[1].surprise_ratio.value == pytest.approx(0.25)
+    assert points[1].surprise.value == pytest.approx(1.25)
+    table = points_text(points)
+    assert table.rows[0][:5] == ("none", "0", *table.rows[0][2:4], "–")
+    assert table.rows[1][5].startswith("3.49 [")
+
+
+def test_a_rate_is_free_only_if_all_smaller_ones_are() -> None:
+    losses = {("activation", 0.1): 0.0, ("activation", 0.2): 0.0, ("activation", 0.3): 0.2, ("activation", 0.4): 0.0}
+    assert largest_free_rate(prune_points(_rows(losses)), "activation") == 0.2
+    assert largest_free_rate(prune_points(_rows({("activation", 0.1): 0.3})), "activation") == 0
+
+
+def test_a_small_loss_that_is_certain_is_a_loss() -> None:
+    """Two points are within the interval of the whole model's accuracy, but the same queries turn wrong always."""
+    rows = _rows({("activation", 0.1): 0.02})
+    points = prune_points(rows)
+    assert points[1].calibrated.value > points[0].calibrated.low
+    assert points[1].loss.low > 0
+    assert largest_free_rate(points, "activation") == 0
+
+
+def test_controls_are_never_recommended() -> None:
+    losses = {("magnitude", 0.1): 0.3, ("activation", 0.1): 0.0, ("random", 0.1): 0.0, ("random", 0.2): 0.0}
+    found = recommend(prune_points(_rows(losses)), chance=0.5)
+    assert (found.score, found.rate) == ("activation", 0.1)
+    assert found.rates == {"magnitude": 0.0, "activation": 0.1, "random": 0.2}
+    assert found.reason.startswith("10 % of the neurons, chosen by activation")
+    assert found.warnings == ()
+    none = recommend(prune_points(_rows({("magnitude", 0.1): 0.3, ("random", 0.1): 0.0})), chance=0.5)
+    assert (none.score, none.rate) == (None, 0)
+    assert "no score but the controls" in none.reason
+
+
+def test_few_queries_and_draws_are_warned_of() -> None:
+    rows = _rows({("activation", 0.1): 0.0}, queries=20)
+    one = PruneRows(rows.answers.filter(pl.col("draw") == 0), rows.texts)
+    found = recommend(prune_points(one), chance=0.5)
+    assert found.rate == 0.1
+    assert len(found.warnings) == 2
+    assert "is not excluded" in found.warnings[0]
+    assert "1 draw(s)" in found.warnings[1]
+
+
+def test_nothing_is_recommended_where_there_is_nothing_to_lose() -> None:
+    found = recommend(prune_points(_rows({("activation", 0.1): 0.0}, accuracy=0.52)), chance=0.5)
+    assert (found.score, found.rate, dict(found.rates)) == (None, 0, {})
+    assert "better than chance (50 %)" in found.reason
+
+
+def test_claims_hold_fail_and_need_their_control() -> None:
+    losses = {("magnitude", 0.2): 0.4, ("largest", 0.2): 0.45, ("activation", 0.2): 0.0, ("random", 0.2): 0.41}
+    claims = {claim.claim.id: claim for claim in prune_claims(_rows(losses, queries=2000))}
+    assert claims["prune-magnitude"].verdict == claims["prune-magnitude"].control_verdict == "fails"
+    assert claims["prune-activation"].verdict == "holds"
+    assert claims["prune-activation"].control_verdict == "fails"
+    assert claims["prune-activation-text"].verdict == "holds"
+    assert claims["prune-activation-text"].estimate == pytest.approx(Interval(0, 0, 0, 1), abs=1e-9)
+    assert prune_claims(_rows({("magnitude", 0.2): 0.4, ("random", 0.2): 0.41})) == []
+    assert prune_claims(_rows({(score, 0.1): 0.0 for score in ("magnitude", "largest")})) == []
+
+
+def test_an_unknown_layout_is_refused_before_anything_is_asked(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(LanguageModel, "kind", property(lambda _: "bloom"))
+    with pytest.raises(BadRequest, match="of type 'bloom'"):
+        pruning(prepared, SETTINGS, RunFolder(tmp_path / "out", {}))
+    assert not (tmp_path / "out").exists()
