@@ -5,12 +5,24 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
+
+
+class LastAttention(NamedTuple):
+    """Where the last token of each row looks.
+
+    Attributes:
+        layers: attention of each head to each place, per layer; None if the model tells nothing.
+        mask: where tokens stand; the others are padding.
+    """
+
+    layers: tuple[Float[Tensor, "row head place"], ...] | None
+    mask: Bool[Tensor, "row place"]
 
 
 class ReadSoFar:
@@ -55,6 +67,18 @@ class ReadSoFar:
         Returns:
             Log-probabilities of the next token behind each of the last columns, in float32.
         """
+        answer = self._read(tokens, keep)
+        return torch.log_softmax(answer.logits[:, -keep:].float(), dim=-1)
+
+    @torch.inference_mode()
+    def attend(self, tokens: Sequence[int]) -> LastAttention:
+        """Read one more token behind each row, and tell where it looks; the model's attention must be the eager one."""
+        layers = self._read([[token] for token in tokens], 1, output_attentions=True).attentions
+        if not layers or any(layer is None for layer in layers):
+            return LastAttention(None, self._mask)
+        return LastAttention(tuple(layer[:, :, -1] for layer in layers), self._mask)
+
+    def _read(self, tokens: Sequence[Sequence[int]], keep: int, **more: Any) -> Any:
         ids, mask = _padded_left(tokens, self._model.device)
         whole = torch.cat([self._mask, mask], dim=1)
         places = (whole.cumsum(dim=1) - 1).clamp(min=0)[:, -ids.shape[1] :]
@@ -62,11 +86,11 @@ class ReadSoFar:
         known = inspect.signature(self._model.forward).parameters
         arguments = {name: value for name, value in arguments.items() if name in known}
         answer = self._model(
-            input_ids=ids, attention_mask=whole.long(), past_key_values=self._cache, use_cache=True, **arguments
+            input_ids=ids, attention_mask=whole.long(), past_key_values=self._cache, use_cache=True, **arguments, **more
         )
         self._mask = whole
         self._cache = answer.past_key_values
-        return torch.log_softmax(answer.logits[:, -keep:].float(), dim=-1)
+        return answer
 
 
 def _padded_left(

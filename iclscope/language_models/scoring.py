@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from iclscope.language_models.loading import LanguageModel
 from iclscope.language_models.prompts import PromptGroup
 from iclscope.language_models.tokens import EncodedGroup, encode_group
 
-# Tokens that one call reads: enough to keep the cores busy, few enough for their caches (measured, docs/performance.md).
+# Tokens that one call reads: enough to keep the cores busy, few enough for their caches.
 _TOKENS_ON_CPU, _TOKENS_ON_GPU = 2048, 32768
 # Bytes that keys and values of one batch may take.
 _CACHE_ON_CPU, _CACHE_ON_GPU = 1 << 29, 1 << 32
@@ -23,7 +24,7 @@ _CACHE_ON_CPU, _CACHE_ON_GPU = 1 << 29, 1 << 32
 Told = Callable[[int], None]
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
     """One prompt: its group, its place in the group, the tokens behind the shared ones."""
 
     group: int
@@ -50,23 +51,19 @@ def label_scores(
         For each group, Σ log p(token | all before it) over an answer's tokens; natural logarithms.
 
     Raises:
-        BadRequest: if an answer has no tokens, a prompt is too long, or the model keeps a state that is no cache of keys
-            and values.
+        BadRequest: if an answer has no tokens, a prompt is too long, or the model is no transformer of attention layers
+            only.
     """
-    if getattr(language_model.model, "_is_stateful", False):
-        raise BadRequest(
-            f"MODEL = {language_model.name!r} is not allowed; allowed: a model of attention layers only; {language_model.kind} "
-            "has recurrent ones"
-        )
+    check_attention_only(language_model)
     encoded = [encode_group(language_model, group, answers) for group in groups]
     found = [np.full((len(group.prompts), len(answers)), np.nan) for group in encoded]
-    limits = _limits(language_model, encoded)
+    limits = batch_limits(language_model, encoded)
     for bundle in _bundles(encoded, limits):
         shared = [encoded[number].prompts[0][: encoded[number].shared] for number in bundle]
         read = ReadSoFar(language_model.model, len(bundle))
         if shared[0]:
             read.read(shared)
-        for rows in _batches(encoded, bundle, limits):
+        for rows in row_batches(encoded, bundle, limits):
             part = read.copied([bundle.index(row.group) for row in rows])
             for row, scores in zip(rows, _scores_of(part, encoded, rows), strict=True):
                 found[row.group][row.place] = scores
@@ -75,8 +72,21 @@ def label_scores(
     return found
 
 
+def check_attention_only(language_model: LanguageModel) -> None:
+    """Refuse a model that keeps a state that is no cache of keys and values.
+
+    Raises:
+        BadRequest: naming its architecture.
+    """
+    if getattr(language_model.model, "_is_stateful", False):
+        raise BadRequest(
+            f"MODEL = {language_model.name!r} is not allowed; allowed: a model of attention layers only; "
+            f"{language_model.kind} has recurrent ones"
+        )
+
+
 def _scores_of(
-    read: ReadSoFar, encoded: Sequence[EncodedGroup], rows: Sequence[_Row]
+    read: ReadSoFar, encoded: Sequence[EncodedGroup], rows: Sequence[Row]
 ) -> Float64[np.ndarray, "row label"]:
     """Read what is left of the rows, then the answers that are longer than a token."""
     first = read.read([row.tokens for row in rows])[:, 0]
@@ -84,18 +94,21 @@ def _scores_of(
     starts = torch.tensor([[answer[0] for answer in each] for each in answers], device=first.device)
     scores = first.gather(1, starts).double().cpu().numpy()
     longer = [(r, a) for r, each in enumerate(answers) for a, answer in enumerate(each) if len(answer) > 1]
-    for start in range(0, len(longer), len(rows)):  # as many at a time as fitted before
-        part = longer[start : start + len(rows)]
-        ends = [answers[r][a] for r, a in part]
-        most = max(len(end) for end in ends) - 1
-        behind = read.copied([r for r, _ in part]).read([end[:-1] for end in ends], keep=most)
-        for number, ((r, a), end) in enumerate(zip(part, ends, strict=True)):
-            places = range(most - len(end) + 1, most)
-            scores[r, a] += sum(float(behind[number, at, token]) for at, token in zip(places, end[1:], strict=True))
+    longer.sort(key=lambda at: len(answers[at[0]][at[1]]))
+    # Like lengths together: nothing is padded, so a window of attention sees what it should.
+    for length, found in groupby(longer, key=lambda at: len(answers[at[0]][at[1]])):
+        alike = list(found)
+        for start in range(0, len(alike), len(rows)):  # as many at a time as fitted before
+            part = alike[start : start + len(rows)]
+            ends = [answers[r][a] for r, a in part]
+            behind = read.copied([r for r, _ in part]).read([end[:-1] for end in ends], keep=length - 1)
+            following = torch.tensor([end[1:] for end in ends], device=behind.device)
+            added = behind.gather(2, following.unsqueeze(2)).double().sum(dim=(1, 2)).cpu().numpy()
+            np.add.at(scores, tuple(zip(*part, strict=True)), added)
     return scores
 
 
-class _Limits(NamedTuple):
+class Limits(NamedTuple):
     """How much goes into one batch: tokens to read, tokens to keep, and whether all rows must be equally long."""
 
     read: int
@@ -103,7 +116,8 @@ class _Limits(NamedTuple):
     equal: bool
 
 
-def _limits(language_model: LanguageModel, encoded: Sequence[EncodedGroup]) -> _Limits:
+def batch_limits(language_model: LanguageModel, encoded: Sequence[EncodedGroup]) -> Limits:
+    """What one batch may take on the model's device."""
     config: Any = language_model.model.config.get_text_config()
     on_cpu = language_model.device.type == "cpu"
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
@@ -111,7 +125,7 @@ def _limits(language_model: LanguageModel, encoded: Sequence[EncodedGroup]) -> _
     per_token = 2 * config.num_hidden_layers * heads * size * language_model.model.dtype.itemsize
     window = getattr(config, "sliding_window", None)
     longest = max((group.longest for group in encoded), default=0)
-    return _Limits(
+    return Limits(
         _TOKENS_ON_CPU if on_cpu else _TOKENS_ON_GPU,
         (_CACHE_ON_CPU if on_cpu else _CACHE_ON_GPU) // per_token,
         # Padding counts in a window of attention: a prompt that is longer than it must have none.
@@ -119,7 +133,7 @@ def _limits(language_model: LanguageModel, encoded: Sequence[EncodedGroup]) -> _
     )
 
 
-def _bundles(encoded: Sequence[EncodedGroup], limits: _Limits) -> Iterator[list[int]]:
+def _bundles(encoded: Sequence[EncodedGroup], limits: Limits) -> Iterator[list[int]]:
     """Groups whose shared tokens are read together: as many as fit with all their rows; a large group stands alone."""
     bundle: list[int] = []
     kept = read = 0
@@ -146,16 +160,16 @@ def _kept(group: EncodedGroup) -> int:
     return group.longest * len(group.prompts)
 
 
-def _batches(encoded: Sequence[EncodedGroup], bundle: Sequence[int], limits: _Limits) -> Iterator[list[_Row]]:
+def row_batches(encoded: Sequence[EncodedGroup], bundle: Sequence[int], limits: Limits) -> Iterator[list[Row]]:
     """The rows of a bundle, like lengths together."""
     rows = [
-        _Row(number, place, prompt[encoded[number].shared :])
+        Row(number, place, prompt[encoded[number].shared :])
         for number in bundle
         for place, prompt in enumerate(encoded[number].prompts)
     ]
     rows.sort(key=lambda row: len(row.tokens))
     shared = max(encoded[number].shared for number in bundle)
-    batch: list[_Row] = []
+    batch: list[Row] = []
     for row in rows:
         width = len(row.tokens)
         count = len(batch) + 1

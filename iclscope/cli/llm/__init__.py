@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from iclscope.cli.llm.attention import attention_command
 from iclscope.cli.llm.evaluate import evaluate_command
 from iclscope.cli.llm.prune import prune_command
 
@@ -15,3 +16,4 @@ llm_app = typer.Typer(
 )
 llm_app.command("evaluate")(evaluate_command)
 llm_app.command("prune")(prune_command)
+llm_app.command("attention")(attention_command)

@@ -1,0 +1,67 @@
+"""``iclscope llm attention``: where the heads of a language model look among the demonstrations."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from iclscope.cli.llm import options
+from iclscope.errors import require
+from iclscope.language_models.attention_figure import heads_text
+from iclscope.language_models.attention_measurement import attention_measurement
+from iclscope.language_models.attention_rows import AttentionSettings
+from iclscope.language_models.prepared import prepare
+from iclscope.report import print_claims
+
+
+def attention_command(
+    model: options.Model,
+    data: options.Data,
+    shots: Annotated[int, typer.Option(metavar="N", help="Demonstrations per prompt, balanced over labels.")] = 8,
+    test: options.Test = None,
+    text: options.TextColumnName = "text",
+    label: options.LabelColumnName = "label",
+    label_word: options.LabelWords = None,
+    form: options.Format = options.DEFAULT_FORMAT,
+    queries: options.Queries = 200,
+    draws: options.Draws = 3,
+    seed: options.Seed = 0,
+    dtype: options.Dtype = "auto",
+    device: options.Device = "auto",
+    revision: options.Revision = None,
+    trust_remote_code: options.Trust = False,
+    out: options.Out = None,
+    force: options.Force = False,
+) -> None:
+    """Measure, per layer and head, how much more a query attends to demonstrations of its label than to the others.
+
+    Finished parts are kept: an interrupted command, run again, reads only what is missing.
+    """
+    require(shots >= 2, "--shots", shots, "a whole number from 2 on, at least one demonstration of each label")
+    settings = AttentionSettings(shots=shots)
+    measurement = options.text_measurement(
+        model,
+        data,
+        test=test,
+        text=text,
+        label=label,
+        words=label_word,
+        form=form,
+        queries=queries,
+        draws=draws,
+        seed=seed,
+        dtype=dtype,
+        device=device,
+        revision=revision,
+        trust=trust_remote_code,
+    )
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    prepared = prepare(measurement)
+    folder = options.run_folder("attention", prepared, settings.model_dump(mode="json"), out, force)
+    with options.prompts_bar(console) as told:
+        done = attention_measurement(prepared, settings, folder, progress=told)
+    options.print_table(console, heads_text(done.heads))
+    print_claims(done.claims, console)
+    console.print(f"Report: {folder.path / 'report.html'}")
