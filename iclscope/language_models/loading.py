@@ -1,16 +1,17 @@
-"""A causal language model with its tokenizer, from a hub name, a folder or a GGUF file; without running foreign code."""
+"""A causal language model with its tokenizer, from a hub name, a folder or a GGUF file."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from iclscope.errors import BadRequest, require
@@ -64,7 +65,7 @@ class LanguageModel:
 
     @property
     def kind(self) -> str:
-        """The architecture, as transformers calls it: ``llama``, ``gpt2``, …"""
+        """The architecture, as transformers calls it, such as ``llama`` or ``gpt2``."""
         return str(self.model.config.model_type)
 
 
@@ -92,7 +93,9 @@ def load_language_model(source: ModelSource | str) -> LanguageModel:
         kinds = {"use_safetensors": True} if not arguments else {}
         model = AutoModelForCausalLM.from_pretrained(where, dtype=getattr(torch, dtype), **shared, **kinds)
     model = model.to(device).eval().requires_grad_(False)
-    return LanguageModel(model, tokenizer, source, Path(source.name).stem or source.name, _context_length(model.config))
+    path = Path(source.name)
+    name = path.stem if path.suffix == ".gguf" else path.resolve().name if path.is_dir() else path.name
+    return LanguageModel(model, tokenizer, source, name, _context_length(model.config))
 
 
 def _where(source: ModelSource) -> tuple[str, dict[str, Any]]:
@@ -121,13 +124,17 @@ def _context_length(config: Any) -> int | None:
 
 @contextlib.contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """No bars and no advice of transformers in the block; what was set before is set again."""
+    """No bars and no advice of transformers in the block; what was set before is set again.
+
+    The bar of GGUF files is not transformers' own and cannot be switched off: it is written to nowhere.
+    """
     had_bars = transformers_logging.is_progress_bar_enabled()
     verbosity = transformers_logging.get_verbosity()
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
     try:
-        yield
+        with contextlib.redirect_stderr(io.StringIO()):
+            yield
     finally:
         transformers_logging.set_verbosity(verbosity)
         if had_bars:
@@ -148,7 +155,7 @@ def _one_line(source: ModelSource) -> Iterator[None]:
         elif "safetensors" in text:
             allowed = "a checkpoint in safetensors; pickled weights are never loaded"
         elif "gated" in text.lower():
-            allowed = "a model that you may read; this one is gated: ask for access on its page and log in with `hf auth login`"
+            allowed = "a model that you may read; this one is gated: ask for access on its page, then hf auth login"
         elif Path(source.name).exists():
             allowed = f"a causal language model that transformers can load: {text[:200]}"
         else:

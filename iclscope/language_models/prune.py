@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -56,8 +57,8 @@ class PruneSettings(Settings):
     scores: tuple[ScoreName, ...] = Field(SCORES, min_length=1)
     shots: int = 8
     norm: Norm = "auto"
-    prompts: int = 32
-    texts: int = 16
+    prompts: int = 16
+    texts: int = 8
     timings: int = 5
 
     @field_validator("rates")
@@ -90,10 +91,14 @@ class Unit(NamedTuple):
     rate: float
     draw: int
 
-    @property
-    def name(self) -> str:
-        """Of its files."""
-        return f"{self.score}-{self.rate:g}-draw-{self.draw}"
+
+ASKED, READ = "answers", "texts"
+"""What is measured in a unit: answers to queries, and perplexity."""
+
+
+def part_name(kind: str, unit: Unit) -> str:
+    """The name under which rows are kept."""
+    return f"{kind}-{unit.score}-{unit.rate:g}-draw-{unit.draw}"
 
 
 class PruneRows(NamedTuple):
@@ -219,26 +224,32 @@ def prune_rows(
             too long.
     """
     which = Neurons(prepared, settings, folder) if neurons is None else neurons
-    found_answers, found_texts = [], []
-    for unit in units(settings, prepared.settings.draws):
 
-        def asked(unit: Unit = unit) -> pl.DataFrame:
-            seed = draw_seed(prepared.settings.seed, unit.draw)
-            choice = choose("balanced", prepared.language_model, prepared.asked, settings.shots, seed)
-            with without_neurons(prepared.language_model, which.kept(unit)):
-                return answers(prepared.language_model, prepared.asked, choice, prepared.format, told=told)
+    def asked(unit: Unit) -> pl.DataFrame:
+        seed = draw_seed(prepared.settings.seed, unit.draw)
+        choice = choose("balanced", prepared.language_model, prepared.asked, settings.shots, seed)
+        with without_neurons(prepared.language_model, which.kept(unit)):
+            return answers(prepared.language_model, prepared.asked, choice, prepared.format, told=told)
 
-        def read(unit: Unit = unit) -> pl.DataFrame:
-            tokens = which.texts.held_out
-            with without_neurons(prepared.language_model, which.kept(unit)):
-                surprise = text_surprise(prepared.language_model, tokens, told=told)
-            counts = [len(row) - 1 for row in tokens]
-            return pl.DataFrame({"text": np.arange(len(tokens)), "tokens": counts, "surprise": surprise})
+    def read(unit: Unit) -> pl.DataFrame:
+        tokens = which.texts.held_out
+        with without_neurons(prepared.language_model, which.kept(unit)):
+            surprise = text_surprise(prepared.language_model, tokens, told=told)
+        counts = [len(row) - 1 for row in tokens]
+        return pl.DataFrame({"text": np.arange(len(tokens)), "tokens": counts, "surprise": surprise})
 
+    def part(kind: str, unit: Unit) -> pl.DataFrame:
+        make = partial(asked if kind == ASKED else read, unit)
+        found = make() if folder is None else folder.part(part_name(kind, unit), make)
         tagged = [pl.lit(value).alias(name) for name, value in zip(Unit._fields, unit, strict=True)]
-        part = folder.part(unit.name, asked) if folder is not None else asked()
-        found_answers.append(part.select(*tagged, pl.all()))
-        if reads_texts(unit):
-            part = folder.part(f"texts-{unit.name}", read) if folder is not None else read()
-            found_texts.append(part.select(*tagged, pl.all()))
-    return PruneRows(pl.concat(found_answers), pl.concat(found_texts))
+        return found.select(*tagged, pl.all())
+
+    every = units(settings, prepared.settings.draws)
+    found: dict[tuple[str, Unit], pl.DataFrame] = {}
+    # A draw of all scores and rates before the next draw: what an interrupted run leaves can be compared.
+    for unit in sorted(every, key=lambda unit: unit.draw):
+        found[ASKED, unit] = part(ASKED, unit)
+    for unit in filter(reads_texts, every):
+        found[READ, unit] = part(READ, unit)
+    rows = [pl.concat([found[kind, unit] for unit in every if (kind, unit) in found]) for kind in (ASKED, READ)]
+    return PruneRows(*rows)

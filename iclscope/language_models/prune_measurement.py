@@ -18,7 +18,18 @@ from iclscope.language_models.mlp_layout import mlp_layout
 from iclscope.language_models.neuron_scores import resolved_norm
 from iclscope.language_models.prepared import Prepared
 from iclscope.language_models.prompts import CONTENT_FREE
-from iclscope.language_models.prune import Neurons, PruneRows, PruneSettings, Unit, prune_rows, reads_texts, units
+from iclscope.language_models.prune import (
+    ASKED,
+    READ,
+    Neurons,
+    PruneRows,
+    PruneSettings,
+    Unit,
+    part_name,
+    prune_rows,
+    reads_texts,
+    units,
+)
 from iclscope.language_models.prune import removed_neurons as count_removed
 from iclscope.language_models.prune_claims import RATE, prune_claims
 from iclscope.language_models.prune_figure import costs_text, points_text, prune_figure
@@ -159,9 +170,9 @@ def pruning(
 def _prompts_to_read(prepared: Prepared, settings: PruneSettings, folder: RunFolder, texts: int) -> int:
     todo = 0
     for unit in units(settings, prepared.settings.draws):
-        if folder.finished(unit.name) is None:
+        if folder.finished(part_name(ASKED, unit)) is None:
             todo += len(prepared.asked.queries.texts) + len(CONTENT_FREE)
-        if reads_texts(unit) and folder.finished(f"texts-{unit.name}") is None:
+        if reads_texts(unit) and folder.finished(part_name(READ, unit)) is None:
             todo += texts
     return todo
 

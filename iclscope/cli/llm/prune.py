@@ -31,8 +31,8 @@ def prune_command(
     norm: Annotated[
         str, typer.Option(metavar="|".join(NORMS), help="Of which weights; auto: outgoing if gated, else incoming.")
     ] = "auto",
-    prompts: Annotated[int, typer.Option(metavar="N", help="Prompts that activation is measured on.")] = 32,
-    texts: Annotated[int, typer.Option(metavar="N", help="Other prompts that perplexity is measured on.")] = 16,
+    prompts: Annotated[int, typer.Option(metavar="N", help="Prompts that activation is measured on.")] = 16,
+    texts: Annotated[int, typer.Option(metavar="N", help="Other prompts that perplexity is measured on.")] = 8,
     timings: Annotated[int, typer.Option(metavar="N", help="How often latency is measured; 0: not at all.")] = 5,
     save: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write a smaller checkpoint into this new or empty folder.")
