@@ -85,38 +85,49 @@ def load_task(
     path = Path(data)
     require(path.exists(), "DATA", str(data), _ALLOWED)
     found = _files_of(path)
+    require(bool(found.pool), "DATA", str(path), _ALLOWED)
     queries = None
     if test is not None:
         require(Path(test).exists(), "--test", str(test), "a file or folder of queries that exists")
-        queries = _read_all(list(_files_of(Path(test)).values())[0], "--test", text, label, words or {})
-    elif "queries" in found:
-        queries = _read_all(found["queries"], "DATA", text, label, words or {})
-    task = TextTask(path.stem or "data", _read_all(found["pool"], "DATA", text, label, words or {}), queries)
-    _check(task, str(data), words or {})
+        asked = _files_of(Path(test), "--test")
+        require(bool(asked.queries or asked.pool), "--test", str(test), _ALLOWED)
+        queries = _read_all(asked.queries or asked.pool, "--test", text, label, words or {})
+    elif found.queries:
+        queries = _read_all(found.queries, "DATA", text, label, words or {})
+    task = TextTask(path.stem or "data", _read_all(found.pool, "DATA", text, label, words or {}), queries)
+    _check(task, str(data), None if test is None else str(test), words or {})
     return task
 
 
-def _check(task: TextTask, data: str, words: Mapping[str, str]) -> None:
+def _check(task: TextTask, data: str, test: str | None, words: Mapping[str, str]) -> None:
     classes = task.pool.classes
     require(len(classes) >= 2, "DATA", data, f"a pool of at least two classes; it has {', '.join(classes) or 'none'}")
     unused = sorted(set(words.values()) - {*classes, *(task.queries.classes if task.queries else ())})
     require(not unused, "--label-word", unused[0] if unused else "", "a word for a label that the data has")
     if task.queries is not None:
         unknown = sorted(set(task.queries.classes) - set(classes))
-        require(not unknown, "DATA", data, f"queries whose labels the pool has; it lacks {', '.join(unknown)}")
+        option, given = ("DATA", data) if test is None else ("--test", test)
+        other = "; --test names other queries" if test is None else ""
+        require(not unknown, option, given, f"queries whose labels the pool has; it lacks {', '.join(unknown)}{other}")
 
 
-def _files_of(path: Path) -> dict[str, list[Path]]:
-    """The files of the pool, and those of the queries if there are any."""
+class _Files(NamedTuple):
+    """The files of the pool, and those of the queries; either may be none."""
+
+    pool: list[Path]
+    queries: list[Path]
+
+
+def _files_of(path: Path, option: str = "DATA") -> _Files:
     if path.is_file():
-        require(path.suffix in _ENDINGS, "DATA", str(path), _ALLOWED)
-        return {"pool": [path]}
+        require(path.suffix in _ENDINGS, option, str(path), _ALLOWED)
+        return _Files([path], [])
     pool, queries = (_split(path, names) for names in (_POOL, _QUERIES))
     if not pool:
         pool = _arrow_files(path) or sorted(p for p in path.iterdir() if p.suffix in _ENDINGS and p not in queries)
-        require(not queries or bool(pool), "DATA", str(path), _ALLOWED)
-        require(len(pool) == 1 or all(p.suffix == ".arrow" for p in pool), "DATA", str(path), _ALLOWED)
-    return {"pool": pool, **({"queries": queries} if queries else {})}
+        one = len(pool) <= 1 or all(p.suffix == ".arrow" for p in pool)
+        require(one, option, str(path), f"{_ALLOWED}; it holds {', '.join(p.name for p in pool[:3])}")
+    return _Files(pool, queries)
 
 
 def _split(folder: Path, names: Sequence[str]) -> list[Path]:
@@ -180,11 +191,14 @@ def _table(path: Path) -> pl.DataFrame:
 
 
 def _class_names(path: Path, label: str) -> list[str] | None:
-    """The names of numbered labels, which `datasets` writes beside its files."""
+    """The names of numbered labels, which `datasets` writes into its Parquet files and beside its Arrow files."""
     try:
-        info = json.loads((path.parent / "dataset_info.json").read_text(encoding="utf-8"))
+        if path.suffix == ".parquet":
+            info = json.loads(pl.read_parquet_metadata(path)["huggingface"])["info"]
+        else:
+            info = json.loads((path.parent / "dataset_info.json").read_text(encoding="utf-8"))
         names: list[str] | None = info["features"][label].get("names")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, pl.exceptions.PolarsError):
         return None
     return names
 
