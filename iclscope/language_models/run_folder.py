@@ -24,8 +24,8 @@ NOTE, PARTS = "run.json", "parts"
 class RunFolder:
     """Where a measurement keeps its rows and its report.
 
-    It holds ``run.json`` (what was asked for), ``parts/`` (the rows of each finished part, a Parquet file each), and, at
-    the end, ``rows.parquet``, ``claims.json``, ``report.html`` and the figures.
+    It holds ``run.json`` (what was asked for), ``parts/`` (the rows of each finished part, a Parquet file each), and,
+    at the end, ``rows.parquet``, ``claims.json``, ``report.html`` and the figures.
 
     Attributes:
         path: the folder.
@@ -37,7 +37,7 @@ class RunFolder:
         Args:
             path: made when first written to.
             settings: all that changes the rows, ready for JSON; the folder goes on only with the same.
-            force: drop parts of other settings instead of refusing them.
+            force: make all parts anew, also where they are of other settings.
 
         Raises:
             BadRequest: if the folder holds other files or other settings, or cannot be written to.
@@ -62,18 +62,18 @@ class RunFolder:
         assert isinstance(noted, dict)
         old = noted.get("format") == FORMAT
         require(old or force, "--out", str(self.path), f"a folder of layout {FORMAT}; --force makes it anew")
-        if old and noted.get("settings") == self._settings:
-            return False
-        if not force:
+        if force:
+            return True
+        if noted.get("settings") != self._settings:
             changed = _first_difference(noted.get("settings"), self._settings)
             raise BadRequest(
                 f"--out = {str(self.path)!r} is not allowed; allowed: {allowed}; it has another {changed}; "
                 "choose another folder, or --force to make it anew"
             )
-        return True
+        return False
 
     def begin(self, more: Mapping[str, Any] | None = None) -> None:
-        """Note what is measured here; parts of other settings go.
+        """Note what is measured here; parts that are to be made anew go.
 
         Args:
             more: what else to note: versions, device, seconds.
