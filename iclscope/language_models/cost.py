@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Sequence
 from statistics import median
@@ -48,7 +49,9 @@ def cost_rows(
     Returns:
         Columns ``removed``, ``parameters``, ``weight_bytes``, ``prompt_seconds``, ``token_seconds`` (medians; the
         latter per new token, with the cache), ``working_bytes`` (most that computing took beside the weights; GPU
-        only), and ``whole_…``: the same of the whole model in the same turns.
+        only), and ``whole_…``: the same of the whole model in the same turns. ``prompt_faster`` and ``token_faster``
+        are medians, over turns, of how many times faster it was than the whole model in that turn; ``…_low`` and
+        ``…_high`` the least and the most.
     """
     found = []
     for count in removed:
@@ -66,6 +69,10 @@ def cost_rows(
             row[f"{prefix}prompt_seconds"] = median(one.prompt for one in times)
             row[f"{prefix}token_seconds"] = median(one.token for one in times)
             row[f"{prefix}working_bytes"] = max((one.working for one in times if one.working is not None), default=None)
+        for name in ("prompt", "token"):
+            faster = [getattr(a, name) / getattr(b, name) for a, b in zip(whole, small, strict=True)]
+            row |= {f"{name}_faster": median(faster), f"{name}_faster_low": min(faster)}
+            row[f"{name}_faster_high"] = max(faster)
         found.append(row)
     types = {"working_bytes": pl.Int64, "whole_working_bytes": pl.Int64}
     return pl.DataFrame(found, schema_overrides=types)
@@ -86,8 +93,9 @@ def _timed(language_model: LanguageModel, prompt: Sequence[int]) -> _Times:
     if on_gpu:
         torch.cuda.reset_peak_memory_stats(model.device)
         before = torch.cuda.memory_allocated(model.device)
+    last = {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}
     moments = [_now(model.device)]
-    answer = model(input_ids=ids, use_cache=True)
+    answer = model(input_ids=ids, use_cache=True, **last)
     moments.append(_now(model.device))
     for _ in range(NEW_TOKENS):
         likeliest = answer.logits[:, -1:].argmax(dim=-1)

@@ -109,7 +109,8 @@ def costs_text(costs: pl.DataFrame) -> TextTable:
         title="What is saved",
         caption="Weights as they stand in a checkpoint of the same type, and medians of latency: reading a prompt, and "
         "each new token behind it. Behind a latency: how many times faster than the whole model, which took turns with "
-        "it in the same process.",
+        "it in the same process, and the least and the most in any turn; where 1 is between them, no time was seen to "
+        "be saved.",
         head=(
             "removed",
             "parameters",
@@ -128,9 +129,11 @@ def _cost_cells(removed: str, row: dict[str, float], prefix: str) -> tuple[str, 
         f"{row[prefix + 'parameters'] / 1e6:.1f} M",
         f"{row[prefix + 'weight_bytes'] / 1e6:.1f} MB",
     ]
-    for name in ("prompt_seconds", "token_seconds"):
-        faster = "" if prefix else f" ({row['whole_' + name] / row[name]:.2f}×)"
-        cells.append(f"{1000 * row[prefix + name]:.1f} ms{faster}")
+    for name in ("prompt", "token"):
+        cells.append(f"{1000 * row[f'{prefix}{name}_seconds']:.1f} ms")
+        if not prefix:
+            ends = (row[f"{name}_faster_{end}"] for end in ("low", "high"))
+            cells[-1] += f" ({row[f'{name}_faster']:.2f}×, {'–'.join(f'{end:.2f}' for end in ends)})"
     if row["working_bytes"] is not None:
         cells.append(f"{row[prefix + 'working_bytes'] / 1e6:.1f} MB")
     return tuple(cells)

@@ -119,6 +119,8 @@ def test_costs_count_what_is_cut(tiny: LanguageModel) -> None:
     ).all()
     assert (rows["prompt_seconds"] > 0).all()
     assert (rows["token_seconds"] > 0).all()
+    assert (rows["token_faster_low"] <= rows["token_faster"]).all()
+    assert (rows["prompt_faster"] <= rows["prompt_faster_high"]).all()
     assert rows["working_bytes"].null_count() == 2
     assert mlp_layout(without_first(tiny, 4)).width == layout.width - 4
 
