@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import polars as pl
@@ -15,7 +16,7 @@ from iclscope.language_models.draws import generator, shuffled_labels
 from iclscope.language_models.prepared import Prepared
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.scoring import Told
-from iclscope.language_models.selectors import SELECTORS, choose
+from iclscope.language_models.selectors import SELECTORS, SeenTexts, choose
 from iclscope.settings import Settings
 
 AS_GIVEN, SHUFFLED = "as given", "shuffled labels"
@@ -101,18 +102,40 @@ def evaluate_rows(
     Raises:
         BadRequest: if the pool is too small or a prompt too long; the longest prompts come first.
     """
+    seen = SeenTexts(prepared.language_model, prepared.asked, prepared.format, seed=prepared.settings.seed)
+
+    def measure(unit: Unit) -> pl.DataFrame:
+        return _measured(prepared, unit, seen, told)
+
+    return rows_of_units(units(settings, prepared.settings.draws), measure, folder, began=began)
+
+
+def rows_of_units(
+    asked_for: Sequence[Unit],
+    measure: Callable[[Unit], pl.DataFrame],
+    folder: RunFolder | None = None,
+    *,
+    began: Callable[[Unit], None] | None = None,
+) -> pl.DataFrame:
+    """Measure units, the longest prompts first: what is too long is refused before much is read.
+
+    Args:
+        asked_for: what to measure.
+        measure: unit → its rows.
+        folder: where finished parts are kept; None: nowhere.
+        began: is told which unit begins.
+
+    Returns:
+        All rows in the order of the units, behind the columns of `Unit`.
+    """
     found: dict[Unit, pl.DataFrame] = {}
-    for unit in sorted(units(settings, prepared.settings.draws), key=lambda unit: -unit.shots):
+    for unit in sorted(asked_for, key=lambda unit: -unit.shots):
         if began is not None:
             began(unit)
-
-        def measured(unit: Unit = unit) -> pl.DataFrame:
-            return _measured(prepared, unit, told)
-
-        part = folder.part(unit.name, measured) if folder is not None else measured()
+        part = folder.part(unit.name, partial(measure, unit)) if folder is not None else measure(unit)
         tagged = [pl.lit(value).alias(name) for name, value in zip(Unit._fields, unit, strict=True)]
         found[unit] = part.select(*tagged, pl.all())
-    return pl.concat([found[unit] for unit in units(settings, prepared.settings.draws)])
+    return pl.concat([found[unit] for unit in asked_for])
 
 
 def draw_seed(seed: int, draw: int) -> int:
@@ -120,9 +143,9 @@ def draw_seed(seed: int, draw: int) -> int:
     return int(generator(seed, "draw", draw).integers(2**31))
 
 
-def _measured(prepared: Prepared, unit: Unit, told: Told | None) -> pl.DataFrame:
+def _measured(prepared: Prepared, unit: Unit, seen: SeenTexts, told: Told | None) -> pl.DataFrame:
     seed = draw_seed(prepared.settings.seed, unit.draw)
-    choice = choose(unit.selector, prepared.language_model, prepared.asked, unit.shots, seed)
+    choice = choose(unit.selector, prepared.language_model, prepared.asked, unit.shots, seed, seen=seen)
     pool = shuffled_labels(prepared.asked.pool, seed) if unit.arm == SHUFFLED else None
     return answers(prepared.language_model, prepared.asked, choice, prepared.format, pool=pool, told=told)
 

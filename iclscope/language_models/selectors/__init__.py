@@ -1,5 +1,6 @@
 """Which demonstrations a prompt shows."""
 
-from iclscope.language_models.selectors.choice import SELECTORS, Choice, SelectorName, choose
+from iclscope.language_models.selectors.choice import SCORES, SELECTORS, Choice, SelectorName, choose
+from iclscope.language_models.selectors.seen import SeenTexts, SelectorOptions
 
-__all__ = ["SELECTORS", "Choice", "SelectorName", "choose"]
+__all__ = ["SCORES", "SELECTORS", "Choice", "SeenTexts", "SelectorName", "SelectorOptions", "choose"]

@@ -5,13 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, NamedTuple, get_args
 
+import numpy as np
+
 from iclscope.errors import require
 from iclscope.language_models.draws import Asked
 from iclscope.language_models.loading import LanguageModel
 from iclscope.language_models.selectors.at_random import balanced, random
+from iclscope.language_models.selectors.by_likeness import Ranked, by_words, diverse, nearest
+from iclscope.language_models.selectors.by_pattern import by_pattern
+from iclscope.language_models.selectors.seen import SeenTexts
 
-SelectorName = Literal["random", "balanced"]
+SelectorName = Literal["random", "balanced", "similarity", "bm25", "diverse", "pattern"]
 SELECTORS: tuple[SelectorName, ...] = get_args(SelectorName)
+
+SCORES: dict[str, str] = {
+    "similarity": "cosine with the query",
+    "bm25": "BM25",
+    "diverse": "marginal relevance",
+    "pattern": "cosine of the query with the pattern",
+}
+"""What the scores of a choice are; selectors that are not named have none."""
 
 
 class Choice(NamedTuple):
@@ -20,17 +33,30 @@ class Choice(NamedTuple):
     Attributes:
         demonstrations: places in the pool, in the order of the prompt; one tuple per query.
         shared: whether all queries have the same.
+        scores: why each was taken (`SCORES`); empty where chance decided alone.
     """
 
     demonstrations: tuple[tuple[int, ...], ...]
     shared: bool
+    scores: tuple[tuple[float, ...], ...] = ()
 
 
 _SHARED: dict[str, Callable[[Asked, int, int], tuple[int, ...]]] = {"random": random, "balanced": balanced}
 
 
-def choose(name: str, language_model: LanguageModel, asked: Asked, shots: int, seed: int) -> Choice:
+def choose(
+    name: str,
+    language_model: LanguageModel,
+    asked: Asked,
+    shots: int,
+    seed: int,
+    *,
+    seen: SeenTexts | None = None,
+    far: bool = False,
+) -> Choice:
     """Choose demonstrations for each query.
+
+    Selectors that look at the query choose among the half of the candidates that the draw has (`SeenTexts.drawn`).
 
     Args:
         name: one of `SELECTORS`.
@@ -38,6 +64,8 @@ def choose(name: str, language_model: LanguageModel, asked: Asked, shots: int, s
         asked: the pool and the queries.
         shots: how many demonstrations; 0 gives none.
         seed: of the draw.
+        seen: what was read of these texts before; None: nothing, with default options.
+        far: of ``pattern``: take the farthest patterns instead, as a control.
 
     Raises:
         BadRequest: if there is no such selector or the pool has too few texts.
@@ -45,4 +73,23 @@ def choose(name: str, language_model: LanguageModel, asked: Asked, shots: int, s
     require(name in SELECTORS, "--selector", name, ", ".join(SELECTORS))
     allowed = f"at most {len(asked.pool.texts)}, the size of the pool"
     require(0 <= shots <= len(asked.pool.texts), "--shots", shots, allowed)
-    return Choice((_SHARED[name](asked, shots, seed),) * len(asked.queries.texts), True)
+    if name in _SHARED:
+        return Choice((_SHARED[name](asked, shots, seed),) * len(asked.queries.texts), True)
+    if shots == 0:
+        return Choice(((),) * len(asked.queries.texts), True)
+    seen = seen if seen is not None else SeenTexts(language_model, asked)
+    drawn = seen.drawn(shots, seed)
+    found = _ranked(name, seen, drawn, shots, seed, far)
+    places = seen.candidates[drawn][found.places]
+    scores = tuple(tuple(row) for row in found.scores.tolist())
+    return Choice(tuple(tuple(row) for row in places.tolist()), False, scores)
+
+
+def _ranked(name: str, seen: SeenTexts, drawn: np.ndarray, shots: int, seed: int, far: bool) -> Ranked:
+    if name == "pattern":
+        patterns, labels = seen.pool_patterns[drawn], seen.pool.at(drawn.tolist()).labels
+        return by_pattern(patterns, labels, seen.closeness[1], shots, seed, far=far)
+    if name == "bm25":
+        return by_words(seen.pool.at(drawn.tolist()).texts, seen.asked.queries.texts, shots)
+    pool, queries = seen.directions
+    return {"similarity": nearest, "diverse": diverse}[name](pool[drawn], queries, shots)

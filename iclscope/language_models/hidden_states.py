@@ -1,0 +1,80 @@
+"""What a model makes of a text: hidden states of a middle layer."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+
+from iclscope.language_models.loading import LanguageModel
+from iclscope.language_models.padded import padded_batches
+from iclscope.language_models.scoring import check_attention_only
+from iclscope.language_models.tokens import encode_texts
+
+
+class TextStates(NamedTuple):
+    """Hidden states of texts.
+
+    Attributes:
+        mean: over a text's tokens; what the text is about.
+        last: of its last token; what the model has ready where it would go on.
+    """
+
+    mean: Float32[np.ndarray, "text channel"]
+    last: Float32[np.ndarray, "text channel"]
+
+    def at(self, places: Sequence[int]) -> TextStates:
+        """Those at some places."""
+        rows = np.asarray(places, dtype=np.int64)
+        return TextStates(self.mean[rows], self.last[rows])
+
+
+def middle_layer(language_model: LanguageModel) -> int:
+    """The layer whose output is taken: half of all, counted from 1.
+
+    The first layers stand for words and the last for the next word; what a text is about is easiest to read between
+    (Skean et al., "Layer by layer: uncovering hidden representations in language models", 2025).
+    """
+    config: Any = language_model.model.config.get_text_config()
+    return max(1, int(config.num_hidden_layers) // 2)
+
+
+@torch.inference_mode()
+def text_states(language_model: LanguageModel, texts: Sequence[str], *, layer: int | None = None) -> TextStates:
+    """Read texts in batches of like lengths, each by itself.
+
+    The first token is left out of the mean if there are others: many models park attention on it, with a state that is
+    far larger than all others and says nothing of the text (Sun et al., "Massive activations in large language models",
+    2024). A text that is longer than the model reads loses its beginning.
+
+    Args:
+        language_model: whose hidden states.
+        texts: as the model is to read them.
+        layer: behind which layer, counted from 1; 0 is the embedding; None: `middle_layer`.
+
+    Raises:
+        BadRequest: if the model has recurrent layers.
+    """
+    check_attention_only(language_model)
+    at = middle_layer(language_model) if layer is None else layer
+    tokens = [ids[-(language_model.context_length or len(ids)) :] for ids in encode_texts(language_model, texts)]
+    base = language_model.model.base_model  # without the head over the vocabulary, which nobody asks for here
+    takes = inspect.signature(base.forward).parameters
+    channels = language_model.model.config.get_text_config().hidden_size
+    mean, last = (np.zeros((len(texts), channels), dtype=np.float32) for _ in range(2))
+    for batch in padded_batches(tokens, language_model.device):
+        arguments = {"use_cache": False} if "use_cache" in takes else {}
+        read = base(input_ids=batch.ids, attention_mask=batch.mask.long(), output_hidden_states=True, **arguments)
+        states = read.hidden_states[at].float()
+        counted = batch.mask.clone()
+        lengths = batch.mask.sum(dim=1)
+        counted[lengths > 1, 0] = False
+        weights = (counted / counted.sum(dim=1, keepdim=True)).to(states.dtype)
+        rows = list(batch.rows)
+        mean[rows] = torch.einsum("rp,rpc->rc", weights, states).cpu().numpy()
+        last[rows] = states[torch.arange(len(rows), device=states.device), lengths - 1].cpu().numpy()
+    return TextStates(mean, last)

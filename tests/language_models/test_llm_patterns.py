@@ -1,0 +1,135 @@
+"""Patterns that were planted are found, and the estimated α' is the planted one."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from iclscope.errors import BadRequest
+from iclscope.language_models.alpha import error_by_alpha, error_slope, saved_shots, shots_needed
+from iclscope.language_models.patterns import find_patterns, pattern_share
+
+KINDS, CHANNELS = 4, 32
+
+
+def planted(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """States of kinds of text, with a label that shifts them more than the kind does."""
+    fixed = np.random.default_rng(99)
+    kinds_at = 3 * fixed.normal(size=(KINDS, CHANNELS))
+    shift = 10 * fixed.normal(size=CHANNELS)
+    numbers = np.random.default_rng(seed)
+    kind, label = numbers.integers(0, KINDS, size=count), numbers.integers(0, 2, size=count)
+    noise = 0.3 * numbers.normal(size=(count, CHANNELS))
+    states = kinds_at[kind] + label[:, None] * shift + noise + 50
+    return states.astype(np.float32), kind, [f"label {i}" for i in label]
+
+
+def test_planted_patterns_are_found_whatever_the_label() -> None:
+    states, kind, labels = planted(400, 0)
+    patterns = find_patterns(states, labels, KINDS, 0)
+    found = patterns.of(states)
+    names = {number: int(np.bincount(kind[found == number]).argmax()) for number in range(KINDS)}
+    assert sorted(names.values()) == list(range(KINDS))
+    others, other_kind, _ = planted(200, 1)  # queries: nothing of their labels is given
+    assert np.mean([names[i] for i in patterns.of(others)] == other_kind) == 1
+
+
+def test_clusters_of_states_as_they_are_would_be_labels() -> None:
+    """The reason why what tells labels apart is taken out."""
+    states, _, labels = planted(400, 0)
+    with_one_label = find_patterns(states, ["all"] * 400, 2, 0).of(states)
+    without = find_patterns(states, labels, 2, 0).of(states)
+    is_first = np.asarray(labels) == "label 0"
+
+    def agreement(found: np.ndarray) -> float:
+        return abs(2 * float(np.mean((found == 0) == is_first)) - 1)
+
+    assert agreement(with_one_label) > 0.95
+    assert agreement(without) < 0.15
+
+
+def test_the_estimated_share_is_the_planted_one() -> None:
+    states, kind, labels = planted(400, 0)
+    queries, query_kind, _ = planted(50, 2)
+    patterns = find_patterns(states, labels, KINDS, 0)
+    numbers = np.random.default_rng(3)
+    shown = numbers.integers(0, 400, size=(50, 8))
+    share = pattern_share(shown.tolist(), patterns.of(states), patterns.of(queries))
+    np.testing.assert_allclose(share, (kind[shown] == query_kind[:, None]).mean(axis=1))
+    assert np.isnan(pattern_share([()] * 50, patterns.of(states), patterns.of(queries))).all()
+
+
+def test_patterns_are_functions_of_the_seed() -> None:
+    states, _, labels = planted(100, 0)
+    first, second = (find_patterns(states, labels, 3, 5) for _ in range(2))
+    np.testing.assert_array_equal(first.centres, second.centres)
+    with pytest.raises(BadRequest, match="--patterns = 101 is not allowed; allowed: 1 to 100"):
+        find_patterns(states, labels, 101, 0)
+
+
+def rows_with_slope(slope: float, seed: int = 0) -> pl.DataFrame:
+    numbers = np.random.default_rng(seed)
+    query, shots, draw, arm = (a.ravel() for a in np.meshgrid(range(200), (2, 4), range(3), range(2), indexing="ij"))
+    alpha = np.where(arm == 1, 1.0, numbers.choice([0.0, 0.25, 0.5], size=len(query)))
+    hard = np.random.default_rng(1).uniform(0.3, 0.7, size=200)[query]
+    wrong = numbers.uniform(size=len(query)) < hard + slope * (alpha - 0.5)
+    return pl.DataFrame({"query": query, "shots": shots, "draw": draw, "alpha": alpha, "calibrated_correct": ~wrong})
+
+
+def test_the_slope_of_the_error_is_the_planted_one() -> None:
+    rows = rows_with_slope(-0.3)
+    found = error_slope(rows)
+    assert found.low < -0.3 < found.high
+    assert found.high - found.low < 0.2
+    # Least squares with a constant per query and number of shots, written out.
+    groups = rows["query"].to_numpy() * 2 + (rows["shots"].to_numpy() == 4)
+    design = np.column_stack([rows["alpha"].to_numpy(), np.eye(400)[groups]])
+    plain = np.linalg.lstsq(design, 1 - rows["calibrated_correct"].to_numpy().astype(float), rcond=None)[0][0]
+    assert found.value == pytest.approx(plain)
+    none = error_slope(rows_with_slope(0))
+    assert none.low < 0 < none.high
+
+
+def test_intervals_of_the_slope_cover_it_as_often_as_they_say() -> None:
+    covered = [found.low <= -0.2 <= found.high for found in (error_slope(rows_with_slope(-0.2, i)) for i in range(100))]
+    assert sum(covered) >= 88
+
+
+def test_an_alpha_that_never_changes_has_no_slope() -> None:
+    rows = rows_with_slope(0).with_columns(alpha=pl.lit(0.5))
+    assert np.isnan(error_slope(rows).value)
+
+
+def test_errors_are_binned_by_alpha() -> None:
+    rows = rows_with_slope(-0.3)
+    table = error_by_alpha(rows)
+    for row in table.iter_rows(named=True):
+        part = rows.filter((pl.col("shots") == row["shots"]) & (pl.col("alpha") - row["alpha"]).abs().lt(0.01))
+        assert part.height == row["prompts"]
+        assert row["error"] == pytest.approx(1 - part["calibrated_correct"].mean())
+        assert row["low"] < row["error"] < row["high"]
+    assert table["shots"].unique().sort().to_list() == [2, 4]
+    assert table.height == 8
+
+
+def test_needed_shots_are_read_off_the_curve() -> None:
+    curves = np.asarray([[0.5, 0.6, 0.8], [0.7, 0.8, 0.9], [0.5, 0.5, 0.55], [0.5, 0.7, 0.6]])
+    found = shots_needed([2, 4, 8], curves, np.asarray([0.7, 0.7, 0.7, 0.65]))
+    np.testing.assert_allclose(found, [4 * 2**0.5, 2, np.inf, 2 * 2**0.75])
+
+
+def test_saved_shots_are_the_planted_ones_or_not_reached() -> None:
+    numbers = np.random.default_rng(0)
+
+    def correct(rates: list[float]) -> np.ndarray:
+        return (numbers.uniform(size=(len(rates), 3, 4000)) < np.asarray(rates)[:, None, None]).astype(float)
+
+    slow, fast = correct([0.5, 0.6, 0.7, 0.8]), correct([0.6, 0.7, 0.8, 0.9])
+    found = saved_shots([2, 4, 8, 16], slow, fast)
+    assert found.low < 1 < found.high
+    assert found.value == pytest.approx(1, abs=0.25)
+    never = saved_shots([2, 4, 8, 16], fast, slow)
+    assert never.value == -np.inf
+    assert never.high == -np.inf
+    assert saved_shots([2, 4], slow[:2], slow[:2]).value == 0
