@@ -7,6 +7,7 @@ import typer
 from iclscope.cli.llm.attention import attention_command
 from iclscope.cli.llm.evaluate import evaluate_command
 from iclscope.cli.llm.prune import prune_command
+from iclscope.cli.llm.select import select_command
 
 llm_app = typer.Typer(
     name="llm",
@@ -15,5 +16,6 @@ llm_app = typer.Typer(
     rich_markup_mode=None,
 )
 llm_app.command("evaluate")(evaluate_command)
+llm_app.command("select")(select_command)
 llm_app.command("prune")(prune_command)
 llm_app.command("attention")(attention_command)

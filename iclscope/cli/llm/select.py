@@ -1,0 +1,96 @@
+"""``iclscope llm select``: which way of choosing demonstrations helps a language model most."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from iclscope.cli.llm import options
+from iclscope.errors import require
+from iclscope.language_models.prepared import prepare
+from iclscope.language_models.select import SelectSettings
+from iclscope.language_models.select_measurement import selection
+from iclscope.language_models.selectors import SELECTORS, SelectorOptions
+from iclscope.report import print_claims
+
+
+def select_command(
+    model: options.Model,
+    data: options.Data,
+    selector: Annotated[
+        str, typer.Option(metavar=",".join(SELECTORS), help="How demonstrations are chosen; pattern is the theory's.")
+    ] = ",".join(SELECTORS),
+    shots: Annotated[str, typer.Option(metavar="N,N,…", help="Numbers of demonstrations.")] = "2,4,8,16",
+    patterns: Annotated[
+        int, typer.Option(metavar="N", help="Patterns that the pool's hidden states are split into.")
+    ] = 8,
+    candidates: Annotated[int, typer.Option(metavar="N", help="Texts of the pool to choose from, at most.")] = 2000,
+    embeddings: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="A sentence-transformers model for likeness; default: MODEL's hidden states."
+        ),
+    ] = None,
+    explain: Annotated[
+        int, typer.Option(metavar="N", help="Tell for so many queries which demonstrations were taken and why.")
+    ] = 0,
+    test: options.Test = None,
+    text: options.TextColumnName = "text",
+    label: options.LabelColumnName = "label",
+    label_word: options.LabelWords = None,
+    form: options.Format = options.DEFAULT_FORMAT,
+    queries: options.Queries = 200,
+    draws: options.Draws = 3,
+    seed: options.Seed = 0,
+    dtype: options.Dtype = "auto",
+    device: options.Device = "auto",
+    revision: options.Revision = None,
+    trust_remote_code: options.Trust = False,
+    out: options.Out = None,
+    force: options.Force = False,
+) -> None:
+    """Compare selectors of demonstrations at equal shots, and tell whether sharing the query's pattern helps.
+
+    Finished parts are kept: an interrupted command, run again, asks only what is missing.
+    """
+    for option, value, least in (
+        ("--patterns", patterns, 1),
+        ("--candidates", candidates, 2),
+        ("--explain", explain, 0),
+    ):
+        require(value >= least, option, value, f"a whole number from {least} on")
+    settings = SelectSettings(
+        shots=options.whole_numbers("--shots", shots, least=1),
+        selectors=options.names("--selector", selector, SELECTORS),
+        options=SelectorOptions(patterns=patterns, candidates=candidates, embeddings=embeddings),
+    )
+    measurement = options.text_measurement(
+        model,
+        data,
+        test=test,
+        text=text,
+        label=label,
+        words=label_word,
+        form=form,
+        queries=queries,
+        draws=draws,
+        seed=seed,
+        dtype=dtype,
+        device=device,
+        revision=revision,
+        trust=trust_remote_code,
+    )
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    prepared = prepare(measurement)
+    folder = options.run_folder("select", prepared, settings.model_dump(mode="json"), out, force)
+    with options.prompts_bar(console) as told:
+        done = selection(prepared, settings, folder, explain=explain, progress=told)
+    for table in (*done.tables, *done.explained):
+        console.print(table.title)
+        console.print(table.caption)
+        options.print_table(console, table)
+        console.print()
+    print_claims(done.claims, console)
+    console.print(f"Report: {folder.path / 'report.html'}")

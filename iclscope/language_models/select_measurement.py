@@ -1,0 +1,91 @@
+"""The whole measurement of `iclscope llm select`: rows, claims, figure, tables, and a page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import polars as pl
+
+from iclscope.experiments.claims import JudgedClaim
+from iclscope.language_models.hidden_states import middle_layer
+from iclscope.language_models.measurements import Counter, Progress, prompts_of
+from iclscope.language_models.prepared import Prepared
+from iclscope.language_models.report import write_report
+from iclscope.language_models.run_folder import RunFolder
+from iclscope.language_models.select import SelectSettings, narrowed, see, select_rows, units
+from iclscope.language_models.select_explanation import explanations
+from iclscope.language_models.select_figure import select_figure, select_text, shots_text
+from iclscope.report.measurement_page import TextTable
+
+_EXPLAINED = 2
+
+
+class SelectDone(NamedTuple):
+    """A finished measurement.
+
+    Attributes:
+        rows: of `select_rows`.
+        claims: what was judged.
+        tables: accuracies, and shots needed.
+        explained: which demonstrations the first queries were given, a table each.
+    """
+
+    rows: pl.DataFrame
+    claims: Sequence[JudgedClaim]
+    tables: Sequence[TextTable]
+    explained: Sequence[TextTable]
+
+
+def selection(
+    prepared: Prepared,
+    settings: SelectSettings,
+    folder: RunFolder,
+    *,
+    explain: int = 0,
+    progress: Progress | None = None,
+) -> SelectDone:
+    """Compare selectors, and write ``rows.parquet``, ``claims.json``, ``report.html`` and the figure.
+
+    Args:
+        prepared: model and texts.
+        settings: what to compare.
+        folder: where to; what is finished there is not measured again.
+        explain: of how many queries the demonstrations are told; the page shows two at least.
+        progress: is told how far it is.
+
+    Raises:
+        BadRequest: if there are too few candidates, or a prompt is too long.
+    """
+    began = time.monotonic()
+    prepared = narrowed(prepared, settings)
+    seen = see(prepared, settings)
+    folder.begin()
+    todo = [unit for unit in units(settings, prepared.settings.draws) if folder.finished(unit.name) is None]
+    counter = Counter(sum(prompts_of(prepared, unit) for unit in todo), progress)
+    rows = select_rows(prepared, settings, seen, folder, told=counter.add)
+    folder.write_rows(rows)
+    explained = explanations(seen, settings, prepared.settings.seed, max(explain, _EXPLAINED))
+    figure, tables = select_figure(rows), [select_text(rows), shots_text(rows)]
+    options = settings.options
+    layer = middle_layer(prepared.language_model)
+    claims = write_report(
+        folder,
+        prepared,
+        command="select",
+        lead=f"Which demonstrations help: {figure.finding}",
+        figures=[figure],
+        tables=[*tables, *explained],
+        seconds=time.monotonic() - began,
+        notes=[
+            "Selectors that look at the query choose among a random half of the pool, another in each draw; intervals "
+            "tell how much the pool matters."
+        ],
+        settings={
+            "patterns": f"{options.patterns}, by k-means of the last token's hidden state behind layer {layer}",
+            "likeness by": options.embeddings
+            or f"the model's own hidden states: mean over tokens behind layer {layer}",
+        },
+    )
+    return SelectDone(rows, claims, tables, explained[:explain])

@@ -1,0 +1,55 @@
+"""``iclscope llm select`` as a user runs it, on a tiny Llama."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from language_models.tiny_models import make_tiny
+
+from iclscope.cli.main import main
+
+QUICK = ["--queries", "4", "--draws", "1", "--shots", "1,2", "--candidates", "40", "--patterns", "2"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(make_tiny(tmp_path_factory.mktemp("cli") / "tiny-llama", "llama"))
+
+
+def test_it_compares_tells_and_explains(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    asked = ["llm", "select", model, "words", "--selector", "balanced,bm25,pattern", *QUICK, "--out", str(out)]
+    assert main([*asked, "--explain", "1"]) == 0
+    told = capsys.readouterr().out
+    assert pl.read_parquet(out / "rows.parquet").height == 4 * (2 * 3 + 2 + 1)
+    assert (out / "report.html").is_file()
+    assert "Shots for the same accuracy" in told
+    assert "Demonstrations of query 1" in told
+    assert "Demonstrations of query 2" not in told
+    assert "select-alpha" in told
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--selector", "best"], "--selector = 'best' is not allowed; allowed: random, balanced, similarity, bm25"),
+        (["--shots", "0,2"], "--shots = '0,2' is not allowed; allowed: whole numbers from 1 on"),
+        (["--shots", "50"], "--shots = 50 is not allowed; allowed: at most 40, the number of candidates"),
+        (["--patterns", "0"], "--patterns = 0 is not allowed"),
+        (["--patterns", "41"], "--patterns = 41 is not allowed; allowed: at most 40"),
+        (["--candidates", "1"], "--candidates = 1 is not allowed"),
+        (["--explain", "-1"], "--explain = -1 is not allowed"),
+        (["--embeddings", "DIR"], "is not allowed; allowed: a sentence-transformers model"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_one_line(
+    options: list[str], message: str, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [str(tmp_path) if word == "DIR" else word for word in options]
+    assert main(["llm", "select", model, "words", *QUICK, "--out", str(tmp_path / "out"), *given]) == 2
+    told = capsys.readouterr()
+    assert message in told.err
+    assert len(told.err.strip().splitlines()) == 1
+    assert told.out == ""
