@@ -9,7 +9,13 @@ import polars as pl
 from iclscope.evaluation.crossed import crossed_mean
 from iclscope.evaluation.intervals import Interval
 from iclscope.experiments.claims import Claim, Control, JudgedClaim, Region
-from iclscope.language_models.attention_rows import OWN_LABEL, RANDOM_QUERY, SAME_LABEL
+from iclscope.language_models.attention_rows import (
+    NEAREST,
+    NEAREST_OTHER,
+    OWN_LABEL,
+    RANDOM_QUERY,
+    SAME_LABEL,
+)
 from iclscope.language_models.concentration import WHOLE, WORDS, concentrations
 from iclscope.language_models.evaluate import SHUFFLED
 from iclscope.language_models.report import PAPER
@@ -94,6 +100,18 @@ def attention_claims(rows: pl.DataFrame) -> list[JudgedClaim]:
             estimate=best_heads(WHOLE),
             control=_RANDOM_QUERY,
             arm=OWN_LABEL,
+        ),
+        Claim(
+            id="attention-nearest-pattern",
+            statement="Some heads look at the half of the demonstrations that are nearest to the query in pattern, "
+            "whatever their labels, more than at the others.",
+            source=_SOURCE,
+            quantity=quantity.format("the nearest half of the demonstrations"),
+            expected=expected,
+            reason=reason,
+            estimate=best_heads(WHOLE),
+            control=Control("the half that is nearest to another query", NEAREST_OTHER),
+            arm=NEAREST,
         ),
     ]
     return [claim.judged(PAPER, FIGURE, rows) for claim in claims]

@@ -13,8 +13,8 @@ from matplotlib.ticker import MaxNLocator
 
 from iclscope.experiments.claims import JudgedClaim
 from iclscope.language_models.attention_claims import FIGURE
-from iclscope.language_models.attention_rows import SAME_LABEL
-from iclscope.language_models.concentration import PARTS, WHOLE, WORDS
+from iclscope.language_models.attention_rows import NEAREST, SAME_LABEL
+from iclscope.language_models.concentration import WHOLE, WORDS
 from iclscope.language_models.report import DrawnFigure
 from iclscope.report.formats import format_number
 from iclscope.report.measurement_page import TextTable
@@ -22,6 +22,9 @@ from iclscope.report.style import new_figure
 
 SHOWN_HEADS = 10
 # ColorBrewer's purple and orange are told apart by colour-blind readers; cividis was made for them.
+KINDS = {"whole": (SAME_LABEL, WHOLE), "label words": (SAME_LABEL, WORDS), "nearest": (NEAREST, WHOLE)}
+"""What is shown: the arm, and which tokens count."""
+
 _TWO_SIDED, _ONE_SIDED = "PuOr_r", "cividis"
 
 
@@ -32,34 +35,39 @@ def attention_figure(table: pl.DataFrame, claims: Sequence[JudgedClaim]) -> Draw
         table: of `heads_table`.
         claims: judged on the same rows.
     """
-    shown = table.filter(pl.col("arm") == SAME_LABEL)
-    whole, words = (_map(shown, part, "concentration") for part in (WHOLE, WORDS))
-    layers = whole.shape[0]
-    figure = new_figure(9.4, min(9.0, 2.2 + 0.13 * layers))
-    left, middle, right = figure.subplots(1, 3, sharey=True)
-    largest = max(float(np.abs(whole).max()), float(np.abs(words).max()), 1e-3)
-    sides = Normalize(-largest, largest)
-    _draw(left, whole, "concentration:\nwhole demonstrations", _TWO_SIDED, sides)
-    _draw(middle, words, "concentration:\nlabel words", _TWO_SIDED, sides)
-    _draw(right, _map(shown, WHOLE, "mass"), "attention to\nall demonstrations", _ONE_SIDED, Normalize(0, 1))
-    left.set_ylabel("layer")
+    maps = {name: _map(_of(table, name), "concentration") for name in KINDS}
+    layers = next(iter(maps.values())).shape[0]
+    figure = new_figure(11.0, min(9.0, 2.2 + 0.13 * layers))
+    axes = figure.subplots(1, len(maps) + 1, sharey=True)
+    largest = max(1e-3, *(float(np.abs(values).max()) for values in maps.values()))
+    titles = ("same label", "same label,\nlabel words only", "nearest pattern")
+    for one, values, title in zip(axes[:-1], maps.values(), titles, strict=True):
+        _draw(one, values, title, _TWO_SIDED, Normalize(-largest, largest))
+    _draw(axes[-1], _map(_of(table, "whole"), "mass"), "attention to\nall demonstrations", _ONE_SIDED, Normalize(0, 1))
+    axes[0].set_ylabel("layer")
     return DrawnFigure(
         name=FIGURE,
         title="Where a query looks",
-        caption="Left and middle: attention from the last token of a prompt, where the label is predicted, to "
-        "demonstrations of the query's label over that to all demonstrations, less their share; 0 is no preference. "
-        "Left counts all tokens of a demonstration, middle only those that write its label. Every label counts "
-        "equally, so that a liking for one label or one place is no concentration. Right: attention to all "
-        "demonstrations; the rest goes to the query itself and to what begins the prompt. Layers and heads are counted "
-        "from 0.",
-        finding=finding(shown),
+        caption="Attention from the last token of a prompt, where the label is predicted, to some demonstrations over "
+        "that to all, less their share; 0 is no preference. First map: to demonstrations of the query's label, all "
+        "their tokens. Second: only to the tokens that write the label. Third: to the half of the demonstrations "
+        "nearest to the query in the model's hidden states without what tells labels apart, less what a query's "
+        "attention gives to the nearest of other queries. Every label counts equally, so that a liking for one label "
+        "or one place is no concentration. Last: attention to all demonstrations; the rest goes to the query itself "
+        "and to what begins the prompt. Layers and heads are counted from 0.",
+        finding=finding(table),
         figure=figure,
         claims=claims,
     )
 
 
-def _map(table: pl.DataFrame, part: str, column: str) -> Float64[np.ndarray, "layer head"]:
-    of_part = table.filter(pl.col("part") == part).sort("layer", "head")
+def _of(table: pl.DataFrame, kind: str) -> pl.DataFrame:
+    arm, part = KINDS[kind]
+    return table.filter((pl.col("arm") == arm) & (pl.col("part") == part)).sort("rank")
+
+
+def _map(of_part: pl.DataFrame, column: str) -> Float64[np.ndarray, "layer head"]:
+    of_part = of_part.sort("layer", "head")
     return of_part[column].to_numpy().reshape(of_part["layer"].n_unique(), -1)
 
 
@@ -80,10 +88,10 @@ def _draw(axes: Axes, values: Float64[np.ndarray, "layer head"], title: str, col
 def finding(table: pl.DataFrame) -> str:
     """The most concentrated head of each kind, in one sentence; intervals do not know that it was chosen."""
     told = []
-    for part in PARTS:
-        row = table.filter((pl.col("part") == part) & (pl.col("rank") == 1)).row(0, named=True)
-        told.append(f"{_number(row['concentration'])} on {part} (layer {row['layer']}, head {row['head']})")
-    return f"the most concentrated heads stand above the share by {' and '.join(told)}."
+    for name, what in (("whole", "demonstrations of its label"), ("nearest", "those nearest in pattern")):
+        row = _of(table, name).row(0, named=True)
+        told.append(f"{_number(row['concentration'])} on {what} (layer {row['layer']}, head {row['head']})")
+    return f"the most concentrated heads stand above the share by {' and by '.join(told)}."
 
 
 def heads_text(table: pl.DataFrame) -> TextTable:
@@ -93,17 +101,17 @@ def heads_text(table: pl.DataFrame) -> TextTable:
         table: of `heads_table`.
     """
     rows = []
-    for part in PARTS:
-        of_part = table.filter((pl.col("arm") == SAME_LABEL) & (pl.col("part") == part)).sort("rank")
-        for row in of_part.head(SHOWN_HEADS).iter_rows(named=True):
+    for kind, (arm, _) in KINDS.items():
+        tokens = "label words" if kind == "label words" else "all"
+        for row in _of(table, kind).head(SHOWN_HEADS).iter_rows(named=True):
             interval = f"{_number(row['concentration'])} [{_number(row['low'])}, {_number(row['high'])}]"
-            rows.append((part, str(row["layer"]), str(row["head"]), interval, f"{row['mass']:.2f}"))
+            rows.append((arm, tokens, str(row["layer"]), str(row["head"]), interval, f"{row['mass']:.2f}"))
     return TextTable(
         title="The most concentrated heads",
-        caption="Attention to demonstrations of the query's label over that to all, less their share, with 95 % "
+        caption="Attention to demonstrations of a kind over that to all, less their share, with 95 % "
         "intervals over draws and queries; these do not know that the heads are the largest of many, the claims do. "
         "Mass: attention to all demonstrations, or to all their labels. Layers and heads are counted from 0.",
-        head=("tokens", "layer", "head", "concentration", "mass"),
+        head=("demonstrations", "tokens", "layer", "head", "concentration", "mass"),
         rows=rows,
     )
 

@@ -16,6 +16,7 @@ from iclscope.language_models.attention import demonstration_attention
 from iclscope.language_models.draws import Asked, generator
 from iclscope.language_models.evaluate import SHUFFLED, draw_seed
 from iclscope.language_models.labelled_text import LabelledTexts
+from iclscope.language_models.nearest_demonstrations import NearestDemonstrations
 from iclscope.language_models.prepared import Prepared
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.scoring import Told
@@ -23,10 +24,12 @@ from iclscope.language_models.selectors import choose
 from iclscope.settings import Settings
 
 SAME_LABEL, RANDOM_QUERY, OWN_LABEL = "same label", "random query labels", "shuffled labels, by text"
+NEAREST, NEAREST_OTHER = "nearest pattern", "nearest pattern of another query"
 """Arms: demonstrations that show the query's label; that show a label dealt to the query at random; and, where labels
-were dealt to the demonstrations at random (`SHUFFLED` goes by those), whose text had the query's label before."""
+were dealt to the demonstrations at random (`SHUFFLED` goes by those), whose text had the query's label before.
+`NEAREST`: the half of the demonstrations nearest to the query in pattern, and, as a control, to another query."""
 
-ARMS = (SAME_LABEL, RANDOM_QUERY, SHUFFLED, OWN_LABEL)
+ARMS = (SAME_LABEL, RANDOM_QUERY, NEAREST, NEAREST_OTHER, SHUFFLED, OWN_LABEL)
 
 LEAST_QUERIES = 4
 """A label with fewer queries is left out: each half of the queries needs two of it, for a mean and its spread."""
@@ -48,16 +51,36 @@ class Queries(NamedTuple):
     Attributes:
         places: of the queries among those drawn.
         labels: of each.
-        dealt: the same labels dealt anew at random within each half.
+        others: for each query the place, in these tuples, of another one of its half at random, each once.
         half: 0 or 1: heads are chosen on the first half and measured on the second; labels are spread over both.
         left_out: labels with too few queries.
     """
 
     places: tuple[int, ...]
     labels: tuple[str, ...]
-    dealt: tuple[str, ...]
+    others: tuple[int, ...]
     half: tuple[int, ...]
     left_out: tuple[str, ...]
+
+    @property
+    def dealt(self) -> tuple[str, ...]:
+        """The same labels dealt anew at random within each half."""
+        return tuple(self.labels[other] for other in self.others)
+
+
+class Group(NamedTuple):
+    """Which demonstrations count as the same for each query.
+
+    Attributes:
+        labels: what decides it, one per query; means count each equally.
+        same: whether a demonstration counts.
+        paired: whether the share is what the query's attention gives to those that count for the queries of its half,
+            on average; else it is their number over that of all.
+    """
+
+    labels: tuple[str, ...]
+    same: Bool[np.ndarray, "query demonstration"]
+    paired: bool = False
 
 
 class Unit(NamedTuple):
@@ -95,13 +118,13 @@ def measured_queries(asked: Asked, seed: int) -> Queries:
     for kind in labels:
         half.append(seen[kind] % 2)
         seen[kind] += 1
-    dealt = list(labels)
+    others = list(range(len(labels)))
     for part in range(2):
         inside = [i for i, number in enumerate(half) if number == part]
         order = generator(seed, "query labels", part).permutation(len(inside))
         for place, other in zip(inside, order, strict=True):
-            dealt[place] = labels[inside[int(other)]]
-    return Queries(places, labels, tuple(dealt), tuple(half), left_out)
+            others[place] = inside[int(other)]
+    return Queries(places, labels, tuple(others), tuple(half), left_out)
 
 
 def check_shots(asked: Asked, shots: int) -> None:
@@ -127,20 +150,22 @@ def attention_rows(
 
     Returns:
         A row per ``arm``, ``draw``, ``query`` (its place), ``layer`` and ``head``, with ``label`` (which decides which
-        demonstrations count as the same), ``half`` of the query, ``share`` (of demonstrations that do), and attention:
-        ``same`` (to those), ``total`` (to all demonstrations), ``same_words`` and ``total_words`` (to what writes their
-        labels).
+        demonstrations count as the same), ``half`` of the query, and attention:
+        ``same`` (to those that count), ``total`` (to all demonstrations), ``share`` (the part of the total that those
+        would have if heads did not look at the query, as `Group` says), and with ``_words`` the same of what writes
+        their labels.
 
     Raises:
         BadRequest: if there are too few demonstrations or queries, or a prompt is too long.
     """
     check_shots(prepared.asked, settings.shots)
     queries = measured_queries(prepared.asked, prepared.settings.seed)
+    nearest = NearestDemonstrations(prepared, prepared.asked.queries.at(queries.places))
     found = []
     for unit in units(prepared.settings.draws):
 
         def measured(unit: Unit = unit) -> pl.DataFrame:
-            return _measured(prepared, settings, queries, unit, told)
+            return _measured(prepared, settings, queries, nearest, unit, told)
 
         part = folder.part(unit.name, measured) if folder is not None else measured()
         found.append(part.with_columns(draw=pl.lit(unit.draw, dtype=pl.Int32)))
@@ -148,7 +173,12 @@ def attention_rows(
 
 
 def _measured(
-    prepared: Prepared, settings: AttentionSettings, queries: Queries, unit: Unit, told: Told | None
+    prepared: Prepared,
+    settings: AttentionSettings,
+    queries: Queries,
+    nearest: NearestDemonstrations,
+    unit: Unit,
+    told: Told | None,
 ) -> pl.DataFrame:
     asked = prepared.asked
     seed = draw_seed(prepared.settings.seed, unit.draw)
@@ -159,11 +189,29 @@ def _measured(
     attention = demonstration_attention(
         prepared.language_model, prepared.format, shown, texts, asked.classes, told=told
     )
+    by_shown = {one: label_group(one, shown.labels) for one in (queries.labels, queries.dealt)}
     if unit.shuffled:
-        arms = {SHUFFLED: (queries.labels, shown.labels), OWN_LABEL: (queries.labels, given.labels)}
+        groups = {SHUFFLED: by_shown[queries.labels], OWN_LABEL: label_group(queries.labels, given.labels)}
     else:
-        arms = {SAME_LABEL: (queries.labels, shown.labels), RANDOM_QUERY: (queries.dealt, shown.labels)}
-    return grouped_rows(attention, queries, arms)
+        near = nearest.nearest_half(shown)
+        everyone = ("",) * len(queries.places)
+        groups = {
+            SAME_LABEL: by_shown[queries.labels],
+            RANDOM_QUERY: by_shown[queries.dealt],
+            NEAREST: Group(everyone, near, paired=True),
+            NEAREST_OTHER: Group(everyone, near[list(queries.others)], paired=True),
+        }
+    return grouped_rows(attention, queries, groups)
+
+
+def label_group(asked_for: tuple[str, ...], shown: Sequence[str]) -> Group:
+    """Demonstrations of the query's label.
+
+    Args:
+        asked_for: label of each query.
+        shown: label of each demonstration.
+    """
+    return Group(asked_for, np.asarray(asked_for)[:, None] == np.asarray(shown)[None, :])
 
 
 def dealt_labels(shown: LabelledTexts, seed: int) -> LabelledTexts:
@@ -173,38 +221,42 @@ def dealt_labels(shown: LabelledTexts, seed: int) -> LabelledTexts:
 
 
 def grouped_rows(
-    attention: Float32[np.ndarray, "part query layer head demonstration"],
-    queries: Queries,
-    arms: Mapping[str, tuple[Sequence[str], Sequence[str]]],
+    attention: Float32[np.ndarray, "part query layer head demonstration"], queries: Queries, groups: Mapping[str, Group]
 ) -> pl.DataFrame:
-    """Sum attention over the demonstrations of a query's label.
+    """Sum attention over the demonstrations that count as the same.
 
     Args:
         attention: of `demonstration_attention`.
         queries: what was asked.
-        arms: name → label of each query, label of each demonstration.
+        groups: by arm.
 
     Returns:
         The rows of `attention_rows` without ``draw``.
     """
     _, count, layers, heads, _ = attention.shape
     at = np.indices((count, layers, heads)).reshape(3, -1)
-    total = attention.sum(axis=-1).reshape(2, -1)
+    total = attention.sum(axis=-1)
     found = []
-    for arm, (asked_for, shown) in arms.items():
-        same: Bool[np.ndarray, "query demonstration"] = np.asarray(asked_for)[:, None] == np.asarray(shown)[None, :]
-        mass = np.einsum("pqlhd,qd->pqlh", attention, same.astype(np.float32)).reshape(2, -1)
+    for arm, group in groups.items():
+        same = group.same.astype(np.float32)
+        mass = np.einsum("pqlhd,qd->pqlh", attention, same)
+        share = np.broadcast_to(same.mean(axis=1)[None, :, None, None], mass.shape)
+        if group.paired:
+            half = np.asarray(queries.half)
+            usual = np.stack([same[half == number].mean(axis=0) for number in half])
+            share = np.einsum("pqlhd,qd->pqlh", attention, usual) / np.where(total > 0, total, 1)
+        numbers = {"same": mass, "total": total, "share": share}
         found.append(
             pl.DataFrame(
                 {
                     "arm": pl.repeat(arm, at.shape[1], eager=True),
                     "query": np.asarray(queries.places, dtype=np.int32)[at[0]],
-                    "label": np.asarray(asked_for)[at[0]].tolist(),
+                    "label": np.asarray(group.labels)[at[0]].tolist(),
                     "half": np.asarray(queries.half, dtype=np.int8)[at[0]],
                     "layer": at[1].astype(np.int32),
                     "head": at[2].astype(np.int32),
-                    "share": same.mean(axis=1).astype(np.float32)[at[0]],
-                    **{"same": mass[0], "total": total[0], "same_words": mass[1], "total_words": total[1]},
+                    **{name: values[0].reshape(-1) for name, values in numbers.items()},
+                    **{f"{name}_words": values[1].reshape(-1) for name, values in numbers.items()},
                 }
             )
         )

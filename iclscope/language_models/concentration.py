@@ -14,7 +14,7 @@ from iclscope.evaluation.crossed import crossed_mean
 WHOLE, WORDS = "whole demonstrations", "label words"
 """Which tokens of a demonstration count: all, or those that write its label."""
 
-PARTS = {WHOLE: ("same", "total"), WORDS: ("same_words", "total_words")}
+PARTS = {WHOLE: ("same", "total", "share"), WORDS: ("same_words", "total_words", "share_words")}
 
 LEAST_MASS = 0.05
 """Heads that give less of their attention to all demonstrations are ranked behind the others: how they split so little
@@ -26,7 +26,7 @@ class Concentrations(NamedTuple):
 
     Attributes:
         heads: layer and head of each.
-        values: attention to demonstrations of the query's label over that to all, less their share.
+        values: attention to demonstrations that count as the same over that to all, less their share.
         mass: attention to all demonstrations.
         labels: of the queries.
         half: of the queries, 0 or 1.
@@ -66,12 +66,9 @@ def concentrations(rows: pl.DataFrame, part: str) -> Concentrations:
         rows: of `attention_rows`, of one arm.
         part: `WHOLE` or `WORDS`.
     """
-    same_name, total_name = PARTS[part]
     rows = rows.sort("layer", "head", "draw", "query")
     shape = (rows.select("layer", "head").n_unique(), rows["draw"].n_unique(), -1)
-    same, total, share = (
-        rows[name].cast(pl.Float64).to_numpy().reshape(shape) for name in (same_name, total_name, "share")
-    )
+    same, total, share = (rows[name].cast(pl.Float64).to_numpy().reshape(shape) for name in PARTS[part])
     seen = total > 0
     values = np.where(seen, same / np.where(seen, total, 1.0) - share, 0.0)
     queries = rows.head(values.shape[2])

@@ -29,12 +29,13 @@ def test_it_measures_tells_and_goes_on(
     assert "concentration" in told
     assert "attention-concentrates" in told
     assert f"Report: {tmp_path / 'out' / 'report.html'}" in told.replace("\n", "")
-    assert pl.read_parquet(tmp_path / "out" / "rows.parquet").height == 4 * 2 * 8
+    assert pl.read_parquet(tmp_path / "out" / "rows.parquet").height == 6 * 2 * 8
     claims = json.loads((tmp_path / "out" / "claims.json").read_text())
     assert [claim["id"] for claim in claims] == [
         "attention-concentrates",
         "attention-label-words",
         "attention-follows-text",
+        "attention-nearest-pattern",
     ]
     page = (tmp_path / "out" / "report.html").read_text()
     assert "<svg" in page

@@ -20,13 +20,17 @@ from iclscope.language_models.attention_claims import BEST, attention_claims, be
 from iclscope.language_models.attention_figure import attention_figure, heads_text
 from iclscope.language_models.attention_rows import (
     ARMS,
+    NEAREST,
+    NEAREST_OTHER,
     RANDOM_QUERY,
     SAME_LABEL,
     AttentionSettings,
+    Group,
     Queries,
     attention_rows,
     dealt_labels,
     grouped_rows,
+    label_group,
     measured_queries,
 )
 from iclscope.language_models.cached import LastAttention, ReadSoFar
@@ -43,6 +47,7 @@ from iclscope.language_models.demonstration_tokens import NOBODY, token_owners
 from iclscope.language_models.draws import Asked
 from iclscope.language_models.labelled_text import LabelledTexts
 from iclscope.language_models.loading import LanguageModel, ModelSource, load_language_model
+from iclscope.language_models.nearest_demonstrations import NearestDemonstrations, nearest_half
 from iclscope.language_models.prepared import Prepared, TextMeasurement
 from iclscope.language_models.prompts import PromptFormat
 
@@ -195,8 +200,10 @@ def by_hand(labels: tuple[str, ...], draws: int = 2) -> pl.DataFrame:
         attention[0, query, 0, 4] = 0.25
     attention[1] = attention[0] / 10
     half = tuple(labels[:i].count(label) % 2 for i, label in enumerate(labels))
-    queries = Queries(tuple(range(len(labels))), labels, labels, half, ())
-    rows = grouped_rows(attention, queries, {SAME_LABEL: (labels, ANSWERS)})
+    places = tuple(range(len(labels)))
+    rows = grouped_rows(
+        attention, Queries(places, labels, places, half, ()), {SAME_LABEL: label_group(labels, ANSWERS)}
+    )
     return pl.concat([rows.with_columns(draw=pl.lit(draw)) for draw in range(draws)])
 
 
@@ -218,10 +225,12 @@ def test_concentration_of_attention_made_by_hand() -> None:
 
 
 def test_shares_are_of_demonstrations() -> None:
-    queries = Queries((3, 5), ("a", "b"), ("b", "a"), (0, 1), ())
+    queries = Queries((3, 5), ("a", "b"), (1, 0), (0, 1), ())
     attention = np.full((2, 2, 1, 1, 3), 0.2, dtype=np.float32)
     shown = ("a", "a", "b")
-    rows = grouped_rows(attention, queries, {SAME_LABEL: (queries.labels, shown), RANDOM_QUERY: (queries.dealt, shown)})
+    groups = {SAME_LABEL: label_group(queries.labels, shown), RANDOM_QUERY: label_group(queries.dealt, shown)}
+    rows = grouped_rows(attention, queries, groups)
+    assert rows["share_words"].equals(rows["share"].rename("share_words"))
     assert rows["share"].to_list() == pytest.approx([2 / 3, 1 / 3, 1 / 3, 2 / 3])
     assert rows["same"].to_list() == pytest.approx([0.4, 0.2, 0.2, 0.4])
     assert rows["query"].to_list() == [3, 5, 3, 5]
@@ -245,7 +254,7 @@ def noise(heads: int = 300, planted: float = 0.0) -> pl.DataFrame:
     numbers = np.random.default_rng(1)
     labels = tuple("ab" * 20)
     half = tuple(labels[:i].count(label) % 2 for i, label in enumerate(labels))
-    queries = Queries(tuple(range(40)), labels, labels, half, ())
+    queries = Queries(tuple(range(40)), labels, tuple(range(40)), half, ())
     same = np.asarray(labels)[:, None] == np.asarray(ANSWERS)
     found = []
     for draw in range(3):
@@ -253,7 +262,7 @@ def noise(heads: int = 300, planted: float = 0.0) -> pl.DataFrame:
             attention = numbers.uniform(0.1, 0.2, size=(2, 40, 1, heads, 4)).astype(np.float32)
             if arm == SAME_LABEL:
                 attention[:, :, 0, :BEST] += np.float32(planted) * same[:, None]
-            rows = grouped_rows(attention, queries, {arm: (labels, ANSWERS)})
+            rows = grouped_rows(attention, queries, {arm: label_group(labels, ANSWERS)})
             found.append(rows.with_columns(draw=pl.lit(draw)))
     return pl.concat(found)
 
@@ -276,6 +285,7 @@ def test_claims_hold_for_planted_heads_and_fail_for_their_controls() -> None:
         "attention-concentrates": ("holds", "fails"),
         "attention-label-words": ("holds", "fails"),
         "attention-follows-text": ("fails", "fails"),
+        "attention-nearest-pattern": ("fails", "fails"),
     }
 
 
@@ -306,7 +316,9 @@ def test_rows_have_all_arms_and_draws(tiny_llama: LanguageModel) -> None:
     rows = attention_rows(ready, AttentionSettings(shots=4), told=told.append)
     assert sum(told) == 8 * 2 * 2
     assert rows.height == len(ARMS) * 2 * 8 * 2 * 4
-    assert rows["share"].unique().to_list() == [0.5]
+    paired = pl.col("arm").is_in([NEAREST, NEAREST_OTHER])
+    assert rows.filter(~paired)["share"].unique().to_list() == [0.5]
+    assert rows.filter(paired)["label"].unique().to_list() == [""]
     assert rows.select("arm", "draw", "query", "layer", "head").is_unique().all()
     totals = rows.filter(pl.col("arm") == SAME_LABEL)["total"], rows.filter(pl.col("arm") == RANDOM_QUERY)["total"]
     assert totals[0].equals(totals[1])
@@ -314,8 +326,8 @@ def test_rows_have_all_arms_and_draws(tiny_llama: LanguageModel) -> None:
     table = heads_table(rows)
     figure = attention_figure(table, attention_claims(rows))
     assert "layer" in figure.finding
-    assert len(figure.figure.axes) == 6
-    assert len(heads_text(table).rows) == 2 * 8
+    assert len(figure.figure.axes) == 8
+    assert len(heads_text(table).rows) == 3 * 8
 
 
 def test_both_halves_have_every_label_and_rare_ones_are_left_out(tiny_llama: LanguageModel) -> None:
@@ -331,6 +343,41 @@ def test_both_halves_have_every_label_and_rare_ones_are_left_out(tiny_llama: Lan
         assert sorted(found.dealt[i] for i in inside) == sorted(here)
     assert found == measured_queries(asked, 0)
     assert found.dealt != found.labels
+
+
+def test_a_liking_for_what_is_near_to_everyone_is_no_concentration() -> None:
+    """One demonstration is near to all queries; one head looks at it always, another at what is near to its query."""
+    numbers = np.random.default_rng(0)
+    near = nearest_half(numbers.normal(size=(20, 4)).astype(np.float32) + np.asarray([9, 0, 0, 0], dtype=np.float32))
+    assert (near.sum(axis=1) == 2).all()
+    assert near[:, 0].all()
+    attention = np.zeros((2, 20, 1, 3, 4), dtype=np.float32)
+    attention[:, :, 0, 0, 0] = 0.6
+    attention[:, :, 0, 0, 1] = 0.2
+    attention[:, :, 0, 1] = 0.4 * near
+    places = tuple(range(20))
+    queries = Queries(places, ("a", "b") * 10, places, (0, 0, 1, 1) * 5, ())
+    group = Group(("",) * 20, near, paired=True)
+    rows = grouped_rows(attention, queries, {NEAREST: group}).with_columns(draw=pl.lit(0))
+    usual = [near[np.asarray(queries.half) == half].mean(axis=0) for half in queries.half]
+    for part in (WHOLE, WORDS):
+        means = concentrations(rows, part).balanced.mean(axis=(1, 2))
+        expected_mean = np.mean([1 - (near[q] * usual[q]).sum() / 2 for q in range(20)])
+        np.testing.assert_allclose(means, [0, expected_mean, 0], atol=1e-6)
+        np.testing.assert_allclose(concentrations(rows, part).of_half(1).values[0].mean(), 0, atol=1e-6)
+
+
+def test_a_query_is_nearest_to_itself(tiny_llama: LanguageModel) -> None:
+    ready = prepared(tiny_llama)
+    shown = ready.asked.pool.at([0, 3, 7, 11])
+    for place in range(4):
+        near = NearestDemonstrations(ready, shown.at([place])).nearest_half(shown)
+        assert near[0, place]
+    other = LabelledTexts(shown.texts, shown.labels[::-1])  # labels of queries and demonstrations do not matter
+    queries = LabelledTexts(("bread and soup", "a red horse"), ("food", "animal"))
+    first, second = (NearestDemonstrations(ready, queries).nearest_half(one) for one in (shown, other))
+    assert (first == second).all()
+    assert (first.sum(axis=1) == 2).all()
 
 
 def test_dealt_labels_are_the_same_ones() -> None:
