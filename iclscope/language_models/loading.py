@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from iclscope.errors import BadRequest, require
+from iclscope.language_models.hub import is_only_cached
 from iclscope.settings import Settings
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -90,7 +92,7 @@ def load_language_model(source: ModelSource | str) -> LanguageModel:
         shared = {"revision": source.revision, "trust_remote_code": source.trust_remote_code, **arguments}
         shared = {name: value for name, value in shared.items() if value is not None}
         tokenizer = AutoTokenizer.from_pretrained(where, **shared)
-        kinds = {"use_safetensors": True} if not arguments else {}
+        kinds = {} if "gguf_file" in arguments else {"use_safetensors": True}
         model = AutoModelForCausalLM.from_pretrained(where, dtype=getattr(torch, dtype), **shared, **kinds)
     model = model.to(device).eval().requires_grad_(False)
     path = Path(source.name)
@@ -111,6 +113,8 @@ def _where(source: ModelSource) -> tuple[str, dict[str, Any]]:
         require(has_config, "MODEL", source.name, "a folder with a checkpoint; this one has no config.json")
     elif path.is_file():
         require(False, "MODEL", source.name, "a hub name, a folder with a checkpoint, or a file that ends in .gguf")
+    elif is_only_cached(source.name, source.revision):
+        return source.name, {"local_files_only": True}
     return source.name, {}
 
 
@@ -148,7 +152,7 @@ def _one_line(source: ModelSource) -> Iterator[None]:
         yield
     except BadRequest:
         raise
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         text = " ".join(str(error).split())
         if "trust_remote_code" in text:
             allowed = "a model without Python code of its own, or --trust-remote-code if you trust who wrote it"
@@ -156,10 +160,6 @@ def _one_line(source: ModelSource) -> Iterator[None]:
             allowed = "a checkpoint in safetensors; pickled weights are never loaded"
         elif "gated" in text.lower():
             allowed = "a model that you may read; this one is gated: ask for access on its page, then hf auth login"
-        elif Path(source.name).exists():
-            allowed = f"a causal language model that transformers can load: {text[:200]}"
         else:
-            allowed = (
-                "a folder, a GGUF file, or a model of the Hugging Face hub that can be reached or was fetched before"
-            )
+            allowed = f"a causal language model that transformers can load: {text[:200]}"
         raise BadRequest(f"MODEL = {source.name!r} is not allowed; allowed: {allowed}") from error
