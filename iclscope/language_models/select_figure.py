@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import polars as pl
+from matplotlib.axes import Axes
 
 from iclscope.evaluation.intervals import Interval
 from iclscope.language_models.alpha import error_by_alpha, shots_needed
@@ -20,7 +21,7 @@ _BY = ("arm", "selector", "shots")
 
 
 def select_figure(rows: pl.DataFrame) -> DrawnFigure:
-    """Accuracy against shots for each selector, and error against α'.
+    """Error against α', and accuracy against shots for each selector.
 
     Args:
         rows: of `select_rows`.
@@ -28,44 +29,50 @@ def select_figure(rows: pl.DataFrame) -> DrawnFigure:
     table = accuracy_table(rows)
     figure = new_figure(9.4, 3.8)
     left, right = figure.subplots(1, 2)
-    curves = [
-        (AS_GIVEN, name) for name in rows.filter(pl.col("arm") == AS_GIVEN)["selector"].unique(maintain_order=True)
-    ]
+    _draw_errors(left, rows)
+    _draw_accuracies(right, rows, table)
+    return DrawnFigure(
+        name=FIGURE,
+        title="Selectors of demonstrations",
+        caption="Left: the error, after contextual calibration, of prompts whose α' is about the same, over "
+        f"{_named_alone(rows)}; shades: 95 % intervals clustered by query. Right: share of queries answered rightly, "
+        f"calibrated too; shades: 95 % intervals over draws and queries. “{OTHER_PATTERNS}” is a control: labels "
+        "balanced, patterns the farthest from the query's. Patterns are clusters of the model's own hidden states, "
+        "without what tells labels apart.",
+        finding=_finding(table),
+        figure=figure,
+        claims=select_claims(rows),
+    )
+
+
+def _draw_errors(axes: Axes, rows: pl.DataFrame) -> None:
+    found = error_by_alpha(_patterns_alone(rows)).group_by("shots", maintain_order=True)
+    for index, ((number,), part) in enumerate(found):
+        curve(axes, part["alpha"], part["error"], part["low"], part["high"], label=f"{number} shots", index=index)
+    axes.set_xlim(-0.03, 1.03)
+    axes.set_xlabel("α': share with the query's pattern")
+    axes.set_ylabel("calibrated error")
+    axes.set_title("error against α'")
+    legend(axes)
+
+
+def _draw_accuracies(axes: Axes, rows: pl.DataFrame, table: pl.DataFrame) -> None:
+    given = rows.filter(pl.col("arm") == AS_GIVEN)["selector"].unique(maintain_order=True)
+    curves = [(AS_GIVEN, name) for name in given]
     if (rows["arm"] == OTHER_PATTERNS).any():
         curves.append((OTHER_PATTERNS, PATTERN))
     for index, (arm, selector) in enumerate(curves):
         part = table.filter((pl.col("arm") == arm) & (pl.col("selector") == selector))
         label = selector if arm == AS_GIVEN else arm
         ends = part["calibrated_low"], part["calibrated_high"]
-        curve(left, part["shots"], part["calibrated"], *ends, label=label, index=index)
+        curve(axes, part["shots"], part["calibrated"], *ends, label=label, index=index)
     shots = sorted(rows["shots"].unique())
-    left.set_xscale("log", base=2)
-    left.set_xticks(shots, labels=[str(n) for n in shots])
-    left.set_xlabel("demonstrations")
-    left.set_ylabel("calibrated accuracy")
-    left.set_title("accuracy of each selector")
-    for index, (number, part) in enumerate(
-        error_by_alpha(_patterns_alone(rows)).group_by("shots", maintain_order=True)
-    ):
-        label = f"{number[0]} demonstrations"
-        curve(right, part["alpha"], part["error"], part["low"], part["high"], label=label, index=index)
-    right.set_xlim(-0.03, 1.03)
-    right.set_xlabel("α': share of demonstrations with the query's pattern")
-    right.set_ylabel("calibrated error")
-    right.set_title("error against α'")
-    legend(left, outside=True)
-    legend(right)
-    return DrawnFigure(
-        name=FIGURE,
-        title="Selectors of demonstrations",
-        caption="Left: share of queries answered rightly after contextual calibration; shades: 95 % intervals over "
-        f"draws and queries. “{OTHER_PATTERNS}” is a control: labels balanced, patterns the farthest from the query's. "
-        f"Right: the error of prompts whose α' is about the same, over {_named_alone(rows)}; shades: 95 % intervals "
-        "clustered by query. Patterns are clusters of the model's own hidden states, without what tells labels apart.",
-        finding=_finding(table),
-        figure=figure,
-        claims=select_claims(rows),
-    )
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(shots, labels=[str(n) for n in shots])
+    axes.set_xlabel("demonstrations (shots)")
+    axes.set_ylabel("calibrated accuracy")
+    axes.set_title("accuracy of each selector")
+    legend(axes, outside=True)
 
 
 def _patterns_alone(rows: pl.DataFrame) -> pl.DataFrame:
