@@ -14,8 +14,8 @@ from iclscope.evaluation.intervals import LEVEL, Interval
 def crossed_mean(values: Float64[np.ndarray, "draw query"], *, least: float = 0.0) -> Interval:
     """Mean over draws and queries, uncertain by both, with a 95 % interval.
 
-    The variance is the sum of that of the draws' means and that of the queries' means, each divided by its number, which
-    is never too small (Owen, "The pigeonhole bootstrap", 2007, Section 3: an upper bound where both samples are
+    The variance is the sum of that of the draws' means and that of the queries' means, each divided by its number,
+    which is never too small (Owen, "The pigeonhole bootstrap", 2007, Section 3: an upper bound where both samples are
     random); Student's t with Satterthwaite's degrees of freedom.
 
     Args:

@@ -59,8 +59,8 @@ def answers(
 
     Returns:
         A row per query: ``query`` (its place), ``label``, ``answer`` (the likeliest label), ``correct``,
-        ``calibrated_answer`` and ``calibrated_correct`` (after contextual calibration), ``log_probability`` (of the right
-        label among all labels), ``demonstrations`` (places in the pool).
+        ``calibrated_answer`` and ``calibrated_correct`` (after contextual calibration), ``log_probability`` (of the
+        right label among all labels), ``demonstrations`` (places in the pool).
     """
     groups = prompt_groups(asked, choice, form, pool)
     found = label_scores(language_model, groups, form.answers(asked.classes), told=told)

@@ -21,4 +21,5 @@ def calibrated(
         content_free: the same for queries without content, behind the same demonstrations.
     """
     bias = logsumexp(log_softmax(content_free, axis=1), axis=0) - np.log(len(content_free))
-    return log_softmax(scores, axis=1) - bias
+    found: Float64[np.ndarray, "query label"] = log_softmax(scores, axis=1) - bias
+    return found

@@ -49,7 +49,8 @@ def draw_queries(task: TextTask, count: int, seed: int) -> Asked:
     missing = sorted(set(task.pool.classes) - set(pool.classes))
     if missing or not pool.texts:
         raise BadRequest(
-            f"--queries = {count} is not allowed; allowed: fewer: the pool would have no text of {', '.join(missing)} left"
+            f"--queries = {count} is not allowed; allowed: fewer: "
+            f"the pool would have no text of {', '.join(missing)} left"
         )
     return Asked(task.name, pool, queries, pool.classes)
 

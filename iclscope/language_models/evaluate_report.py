@@ -83,8 +83,9 @@ def evaluate_figure(prepared: Prepared, rows: pl.DataFrame) -> DrawnFigure:
     return DrawnFigure(
         name=FIGURE,
         title="Accuracy against the number of demonstrations",
-        caption="Share of queries whose label the model finds likeliest, as it is (left) and after what it answers to queries without "
-        "content has been taken off (right, Zhao et al. 2021). Shades: 95 % intervals over draws of demonstrations and queries.",
+        caption="Share of queries whose label the model finds likeliest, as it is (left) and after what it answers to "
+        "queries without content has been taken off (right, Zhao et al. 2021). Shades: 95 % intervals over draws of "
+        "demonstrations and queries.",
         finding=_finding(table),
         figure=figure,
         claims=evaluate_claims(rows),

@@ -93,7 +93,7 @@ def load_language_model(source: ModelSource | str) -> LanguageModel:
         shared = {name: value for name, value in shared.items() if value is not None}
         tokenizer = AutoTokenizer.from_pretrained(where, **shared)
         kinds = {} if "gguf_file" in arguments else {"use_safetensors": True}
-        model = AutoModelForCausalLM.from_pretrained(where, dtype=getattr(torch, dtype), **shared, **kinds)
+        model: Any = AutoModelForCausalLM.from_pretrained(where, dtype=getattr(torch, dtype), **shared, **kinds)
     model = model.to(device).eval().requires_grad_(False)
     path = Path(source.name)
     name = path.stem if path.suffix == ".gguf" else path.resolve().name if path.is_dir() else path.name
@@ -134,15 +134,15 @@ def quiet_transformers() -> Iterator[None]:
     """
     had_bars = transformers_logging.is_progress_bar_enabled()
     verbosity = transformers_logging.get_verbosity()
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     try:
         with contextlib.redirect_stderr(io.StringIO()):
             yield
     finally:
         transformers_logging.set_verbosity(verbosity)
         if had_bars:
-            transformers_logging.enable_progress_bar()
+            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 @contextlib.contextmanager

@@ -36,8 +36,8 @@ class TextMeasurement(Settings):
     test: str | None = None
     text: str = "text"
     label: str = "label"
-    words: dict[str, str] = {}
-    format: PromptFormat = PromptFormat()
+    words: dict[str, str] = Field(default_factory=dict)
+    format: PromptFormat = Field(default_factory=PromptFormat)
     queries: int = Field(200, ge=1)
     draws: int = Field(3, ge=1)
     seed: int = Field(0, ge=0)

@@ -131,6 +131,11 @@ def run_folder(
     return RunFolder(path, {"command": command, **prepared.noted(), **settings}, force=force)
 
 
+def _silence(read: int, total: int) -> None:
+    """Tell nobody."""
+    del read, total
+
+
 @contextmanager
 def prompts_bar(console: Console) -> Iterator[Callable[[int, int], None]]:
     """A bar with the time left on a terminal, silence elsewhere.
@@ -138,7 +143,7 @@ def prompts_bar(console: Console) -> Iterator[Callable[[int, int], None]]:
     What is given is to be called with how many prompts have been read, of how many.
     """
     if not console.is_terminal:
-        yield lambda read, total: None
+        yield _silence
         return
     columns = (
         TextColumn("{task.description}"),
