@@ -2,7 +2,7 @@
 
 __version__ = "0.3.0"
 
-from iclscope import baselines, evaluation, mechanism, models, pruning, tasks, theory, training
+from iclscope import baselines, evaluation, language_models, mechanism, models, pruning, tasks, theory, training
 from iclscope.errors import BadRequest
 from iclscope.evaluation import evaluate
 from iclscope.reproduction import reproduce
@@ -16,6 +16,7 @@ __all__ = [
     "baselines",
     "evaluate",
     "evaluation",
+    "language_models",
     "mechanism",
     "models",
     "pruning",

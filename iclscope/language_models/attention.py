@@ -51,7 +51,7 @@ def demonstration_attention(
 
     Returns:
         Part 0: all tokens of a demonstration; part 1: those that write its label. What is left of 1 goes to the query
-        itself, the instruction, and the token that begins the text.
+        itself, the instruction, and the first token of the prompt.
 
     Raises:
         BadRequest: if a prompt is too long, or the model has recurrent layers or does not show its attention.

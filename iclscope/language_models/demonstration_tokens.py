@@ -35,7 +35,9 @@ def token_owners(
     """Attribute the tokens of prompts that show the same demonstrations.
 
     A token belongs to the demonstration in which its first character stands; it writes a label if it has a character of
-    the label's word.
+    the label's word. The first token of all is nobody's: models park attention on it that says nothing of the text
+    (Sun et al., "Massive activations in large language models", 2024), and without an instruction and a token that
+    begins texts it would count as attention to the first demonstration.
 
     Args:
         language_model: whose tokens.
@@ -57,6 +59,7 @@ def token_owners(
         written = at[:, 1] > at[:, 0]  # what the tokenizer adds stands nowhere
         whole = np.searchsorted(starts, at[:, 0], side="right") - 1
         whole[~written | (whole == len(shown.texts))] = NOBODY
+        whole[0] = NOBODY
         meets = (at[:, :1] < words[None, :, 1]) & (at[:, 1:] > words[None, :, 0]) & written[:, None]
         found.append(Owners(whole, np.where(meets.any(axis=1), meets.argmax(axis=1), NOBODY)))
     return found

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from iclscope.cli.llm import options
 from iclscope.errors import require
+from iclscope.language_models.api import results_folder
 from iclscope.language_models.attention_figure import heads_text
 from iclscope.language_models.attention_measurement import attention_measurement
 from iclscope.language_models.attention_rows import AttentionSettings
@@ -59,7 +60,7 @@ def attention_command(
     )
     console = Console(highlight=False, markup=False, soft_wrap=True)
     prepared = prepare(measurement)
-    folder = options.run_folder("attention", prepared, settings.model_dump(mode="json"), out, force)
+    folder = results_folder("attention", prepared, settings, out, force=force)
     with options.prompts_bar(console) as told:
         done = attention_measurement(prepared, settings, folder, progress=told)
     options.print_table(console, heads_text(done.heads))

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from iclscope.cli.llm import options
+from iclscope.language_models.api import results_folder
 from iclscope.language_models.evaluate import EvaluateSettings
 from iclscope.language_models.evaluate_report import accuracy_text
 from iclscope.language_models.measurements import evaluation
@@ -61,7 +62,7 @@ def evaluate_command(
     )
     console = Console(highlight=False, markup=False, soft_wrap=True)
     prepared = prepare(measurement)
-    folder = options.run_folder("evaluate", prepared, settings.model_dump(mode="json"), out, force)
+    folder = results_folder("evaluate", prepared, settings, out, force=force)
     with options.prompts_bar(console) as told:
         done = evaluation(prepared, settings, folder, progress=told)
     options.print_table(console, accuracy_text(done.rows))

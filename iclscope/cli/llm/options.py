@@ -15,9 +15,8 @@ from rich.text import Text
 
 from iclscope.errors import BadRequest, require
 from iclscope.language_models.loading import DEVICES, DTYPES, ModelSource
-from iclscope.language_models.prepared import Prepared, TextMeasurement
+from iclscope.language_models.prepared import TextMeasurement
 from iclscope.language_models.prompts import PromptFormat
-from iclscope.language_models.run_folder import RunFolder
 from iclscope.report.measurement_page import TextTable
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A hub name, a folder (safetensors) or a GGUF file.")]
@@ -121,14 +120,6 @@ def names(option: str, text: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
     for name in found:
         require(name in allowed, option, name, ", ".join(allowed))
     return found
-
-
-def run_folder(
-    command: str, prepared: Prepared, settings: dict[str, object], out: Path | None, force: bool
-) -> RunFolder:
-    """The folder of a command's results."""
-    path = out or Path("results") / "llm" / f"{command}-{prepared.language_model.name}-{prepared.asked.name}"
-    return RunFolder(path, {"command": command, **prepared.noted(), **settings}, force=force)
 
 
 def _silence(read: int, total: int) -> None:

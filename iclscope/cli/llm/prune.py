@@ -10,6 +10,7 @@ from rich.console import Console
 
 from iclscope.cli.llm import options
 from iclscope.errors import BadRequest, require
+from iclscope.language_models.api import results_folder
 from iclscope.language_models.neuron_scores import NORMS, SCORES
 from iclscope.language_models.prepared import prepare
 from iclscope.language_models.prune import PruneSettings
@@ -94,7 +95,7 @@ def prune_command(
     )
     console = Console(highlight=False, markup=False, soft_wrap=True)
     prepared = prepare(measurement)
-    folder = options.run_folder("prune", prepared, settings.model_dump(mode="json"), out, force)
+    folder = results_folder("prune", prepared, settings, out, force=force)
     with options.prompts_bar(console) as told:
         done = pruning(prepared, settings, folder, save=wanted, progress=told)
     _show(console, done)

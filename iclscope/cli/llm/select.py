@@ -9,6 +9,7 @@ from rich.console import Console
 
 from iclscope.cli.llm import options
 from iclscope.errors import require
+from iclscope.language_models.api import results_folder
 from iclscope.language_models.prepared import prepare
 from iclscope.language_models.select import SelectSettings
 from iclscope.language_models.select_measurement import selection
@@ -84,7 +85,7 @@ def select_command(
     )
     console = Console(highlight=False, markup=False, soft_wrap=True)
     prepared = prepare(measurement)
-    folder = options.run_folder("select", prepared, settings.model_dump(mode="json"), out, force)
+    folder = results_folder("select", prepared, settings, out, force=force)
     with options.prompts_bar(console) as told:
         done = selection(prepared, settings, folder, explain=explain, progress=told)
     for table in (*done.tables, *done.explained):

@@ -1,0 +1,181 @@
+"""The four measurements as functions; each does what the command of its name does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from iclscope.language_models.attention_measurement import AttentionDone, attention_measurement
+from iclscope.language_models.attention_rows import AttentionSettings
+from iclscope.language_models.evaluate import EvaluateSettings
+from iclscope.language_models.loading import ModelSource
+from iclscope.language_models.measurements import Done, Progress, evaluation
+from iclscope.language_models.prepared import Prepared, TextMeasurement, prepare
+from iclscope.language_models.prune import PruneSettings
+from iclscope.language_models.prune_measurement import PruneDone, Save, check_save, pruning
+from iclscope.language_models.run_folder import RunFolder
+from iclscope.language_models.select import SelectSettings
+from iclscope.language_models.select_measurement import SelectDone, selection
+from iclscope.language_models.selectors import SELECTORS, SelectorOptions
+from iclscope.settings import Settings
+
+
+def results_folder(
+    command: str, prepared: Prepared, settings: Settings, out: str | Path | None = None, *, force: bool = False
+) -> RunFolder:
+    """The folder of a measurement's results.
+
+    Args:
+        command: ``evaluate``, ``select``, ``prune`` or ``attention``.
+        prepared: model and texts.
+        settings: of the measurement.
+        out: where to; None: ``results/llm/COMMAND-MODEL-DATA``.
+        force: make everything anew, also over other settings.
+
+    Raises:
+        BadRequest: if the folder holds other files or results of other settings.
+    """
+    name = f"{command}-{prepared.language_model.name}-{prepared.asked.name}"
+    noted = {"command": command, **prepared.noted(), **settings.model_dump(mode="json")}
+    return RunFolder(Path("results") / "llm" / name if out is None else Path(out), noted, force=force)
+
+
+def evaluate(
+    model: str | ModelSource,
+    data: str | Path = "words",
+    *,
+    shots: Sequence[int] = (0, 2, 4, 8, 16),
+    selectors: Sequence[str] = ("balanced",),
+    out: str | Path | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+    **asked: Any,
+) -> Done:
+    """Accuracy and calibrated accuracy against the number of demonstrations: ``iclscope llm evaluate``.
+
+    Args:
+        model: a hub name, a folder, a GGUF file, or a `ModelSource`.
+        data: ``words``, a file or a folder.
+        shots: numbers of demonstrations.
+        selectors: how they are chosen.
+        out: where to; what is finished there is not measured again.
+        force: make everything anew.
+        progress: is told how many prompts have been read, of how many.
+        **asked: what else a `TextMeasurement` has: ``format``, ``queries``, ``draws``, ``seed``, ``test``, …
+
+    Raises:
+        BadRequest: if it cannot be done.
+    """
+    settings = EvaluateSettings(shots=tuple(shots), selectors=tuple(selectors))
+    prepared = _prepared(model, data, asked)
+    return evaluation(
+        prepared, settings, results_folder("evaluate", prepared, settings, out, force=force), progress=progress
+    )
+
+
+def select(
+    model: str | ModelSource,
+    data: str | Path = "words",
+    *,
+    selectors: Sequence[str] = SELECTORS,
+    shots: Sequence[int] = (2, 4, 8, 16),
+    options: SelectorOptions | None = None,
+    explain: int = 0,
+    out: str | Path | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+    **asked: Any,
+) -> SelectDone:
+    """Selectors of demonstrations at equal shots: ``iclscope llm select``.
+
+    Args:
+        model: as for `evaluate`.
+        data: as for `evaluate`.
+        selectors: which to compare.
+        shots: numbers of demonstrations.
+        options: how selectors look at texts; None: the defaults.
+        explain: for how many queries to tell which demonstrations were taken and why.
+        out: as for `evaluate`.
+        force: as for `evaluate`.
+        progress: as for `evaluate`.
+        **asked: as for `evaluate`.
+
+    Raises:
+        BadRequest: if it cannot be done.
+    """
+    settings = SelectSettings(
+        shots=tuple(shots), selectors=tuple(selectors), options=SelectorOptions() if options is None else options
+    )
+    prepared = _prepared(model, data, asked)
+    folder = results_folder("select", prepared, settings, out, force=force)
+    return selection(prepared, settings, folder, explain=explain, progress=progress)
+
+
+def prune(
+    model: str | ModelSource,
+    data: str | Path = "words",
+    *,
+    settings: PruneSettings | None = None,
+    save: Save | None = None,
+    out: str | Path | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+    **asked: Any,
+) -> PruneDone:
+    """What is lost and saved without some MLP neurons: ``iclscope llm prune``. The model given is never changed.
+
+    Args:
+        model: as for `evaluate`.
+        data: as for `evaluate`.
+        settings: rates, scores and how they are measured; None: the defaults.
+        save: what smaller checkpoint to write where; None: none.
+        out: as for `evaluate`.
+        force: as for `evaluate`.
+        progress: as for `evaluate`.
+        **asked: as for `evaluate`.
+
+    Raises:
+        BadRequest: if it cannot be done.
+    """
+    settings = PruneSettings() if settings is None else settings
+    if save is not None:
+        check_save(save, settings)
+    prepared = _prepared(model, data, asked)
+    folder = results_folder("prune", prepared, settings, out, force=force)
+    return pruning(prepared, settings, folder, save=save, progress=progress)
+
+
+def attention(
+    model: str | ModelSource,
+    data: str | Path = "words",
+    *,
+    shots: int = 8,
+    out: str | Path | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+    **asked: Any,
+) -> AttentionDone:
+    """Where each head looks from the query: ``iclscope llm attention``.
+
+    Args:
+        model: as for `evaluate`.
+        data: as for `evaluate`.
+        shots: demonstrations per prompt.
+        out: as for `evaluate`.
+        force: as for `evaluate`.
+        progress: as for `evaluate`.
+        **asked: as for `evaluate`.
+
+    Raises:
+        BadRequest: if it cannot be done.
+    """
+    settings = AttentionSettings(shots=shots)
+    prepared = _prepared(model, data, asked)
+    folder = results_folder("attention", prepared, settings, out, force=force)
+    return attention_measurement(prepared, settings, folder, progress=progress)
+
+
+def _prepared(model: str | ModelSource, data: str | Path, asked: dict[str, Any]) -> Prepared:
+    source = ModelSource(name=model) if isinstance(model, str) else model
+    return prepare(TextMeasurement(model=source, data=str(data), **asked))
