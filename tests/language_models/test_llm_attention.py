@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,6 +51,7 @@ from iclscope.language_models.loading import LanguageModel, ModelSource, load_la
 from iclscope.language_models.nearest_demonstrations import NearestDemonstrations, nearest_half
 from iclscope.language_models.prepared import Prepared, TextMeasurement
 from iclscope.language_models.prompts import PromptFormat
+from iclscope.language_models.run_folder import PARTS, RunFolder
 
 FORM = PromptFormat(instruction="Sort the words.")
 SHOWN = LabelledTexts(("the horse", "bread and soup", "a wolf"), ("animal", "food", "animal"))
@@ -122,7 +124,8 @@ def test_it_does_not_matter_who_is_in_the_batch(tiny: LanguageModel, monkeypatch
     together = measured(tiny)
     alone = np.concatenate([measured(tiny, (query,)) for query in QUERIES], axis=1)
     np.testing.assert_allclose(together, alone, atol=2e-6)
-    monkeypatch.setattr("iclscope.language_models.attention._ATTENTION_BYTES", 1)
+    # The package offers a function of the module's name.
+    monkeypatch.setattr(importlib.import_module("iclscope.language_models.attention"), "_ATTENTION_BYTES", 1)
     np.testing.assert_allclose(measured(tiny), together, atol=2e-6)
 
 
@@ -134,10 +137,17 @@ def test_tokens_have_one_owner(tiny: LanguageModel) -> None:
     tokens = tiny.tokenizer.convert_ids_to_tokens(tiny.tokenizer(form.prefix(shown) + form.asked("a dog"))["input_ids"])
     words = ["".join(t for t, owner in zip(tokens, owners.words, strict=True) if owner == n) for n in range(2)]
     assert words == ["food", "animal"]
-    assert list(owners.whole) == sorted(owners.whole, key=lambda owner: 9 if owner == NOBODY else owner)
+    after_first = owners.whole[1:]
+    assert list(after_first) == sorted(after_first, key=lambda owner: 9 if owner == NOBODY else owner)
     behind = "".join(t for t, owner in zip(tokens, owners.whole, strict=True) if owner == NOBODY)
-    assert behind == "Text:ĠaĠdogĊItĠis"
+    assert behind == tokens[0] + "Text:ĠaĠdogĊItĠis"
     assert ((owners.words == NOBODY) | (owners.words == owners.whole)).all()
+
+
+def test_the_first_token_is_nobodys(tiny_llama: LanguageModel) -> None:
+    """Also where no instruction stands before the demonstrations: attention is parked there."""
+    owners = token_owners(tiny_llama, PromptFormat(), SHOWN, ["a dog"])[0]
+    assert owners.whole[:3].tolist() == [NOBODY, 0, 0]
 
 
 def test_the_setting_of_the_model_is_put_back(tiny: LanguageModel) -> None:
@@ -328,6 +338,26 @@ def test_rows_have_all_arms_and_draws(tiny_llama: LanguageModel) -> None:
     assert "layer" in figure.finding
     assert len(figure.figure.axes) == 8
     assert len(heads_text(table).rows) == 3 * 8
+
+
+def test_finished_parts_are_not_measured_again(
+    tiny_llama: LanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready, settings = prepared(tiny_llama), AttentionSettings(shots=4)
+
+    def rows() -> pl.DataFrame:
+        folder = RunFolder(tmp_path, settings.model_dump())
+        folder.begin()
+        return attention_rows(ready, settings, folder)
+
+    first = rows()
+    assert len(list((tmp_path / PARTS).iterdir())) == 4
+
+    def again(*_: object, **__: object) -> None:
+        pytest.fail("finished parts are not measured again")
+
+    monkeypatch.setattr("iclscope.language_models.attention_rows.demonstration_attention", again)
+    assert rows().equals(first)
 
 
 def test_both_halves_have_every_label_and_rare_ones_are_left_out(tiny_llama: LanguageModel) -> None:
