@@ -16,7 +16,7 @@ from iclscope.language_models.draws import generator, shuffled_labels
 from iclscope.language_models.prepared import Prepared
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.scoring import Told
-from iclscope.language_models.selectors import SELECTORS, SeenTexts, choose
+from iclscope.language_models.selectors import SeenTexts, check_selectors, choose
 from iclscope.settings import Settings
 
 AS_GIVEN, SHUFFLED = "as given", "shuffled labels"
@@ -42,8 +42,7 @@ class EvaluateSettings(Settings):
     @field_validator("selectors")
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            require(name in SELECTORS, "--selector", name, ", ".join(SELECTORS))
+        check_selectors(value)
         return tuple(dict.fromkeys(value))
 
 

@@ -14,7 +14,7 @@ from iclscope.language_models.patterns import pattern_share
 from iclscope.language_models.prepared import Prepared
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.scoring import Told
-from iclscope.language_models.selectors import SELECTORS, Choice, SeenTexts, SelectorOptions, choose
+from iclscope.language_models.selectors import SELECTORS, Choice, SeenTexts, SelectorOptions, check_selectors, choose
 from iclscope.settings import Settings
 
 OTHER_PATTERNS = "other patterns"
@@ -45,8 +45,7 @@ class SelectSettings(Settings):
     @field_validator("selectors")
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            require(name in SELECTORS, "--selector", name, ", ".join(SELECTORS))
+        check_selectors(value)
         return tuple(dict.fromkeys(value))
 
 

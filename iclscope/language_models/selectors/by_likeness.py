@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import bm25s
 import numpy as np
 from jaxtyping import Float32, Int64
 
@@ -48,6 +47,8 @@ def by_words(pool: tuple[str, ...], queries: tuple[str, ...], shots: int) -> Ran
         queries: texts.
         shots: how many.
     """
+    import bm25s  # an extra: all else works without it
+
     of_pool, of_queries = (_words(texts) for texts in (pool, queries))
     index = bm25s.BM25(method="lucene", k1=1.5, b=0.75, backend="numpy")
     if not any(of_pool):  # nothing but punctuation: nothing is alike
@@ -99,6 +100,8 @@ def _best(scores: Float32[np.ndarray, "query text"], shots: int) -> Ranked:
 
 
 def _words(texts: tuple[str, ...]) -> list[list[str]]:
+    import bm25s
+
     found: list[list[str]] = bm25s.tokenize(
         list(texts), token_pattern=r"(?u)\w+", stopwords=None, return_ids=False, show_progress=False
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib.util
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -41,6 +42,19 @@ class Choice(NamedTuple):
     scores: tuple[tuple[float, ...], ...] = ()
 
 
+def check_selectors(names: Sequence[str]) -> None:
+    """Refuse selectors that there are not, or whose package is missing.
+
+    Raises:
+        BadRequest: naming the first one.
+    """
+    for name in names:
+        require(name in SELECTORS, "--selector", name, ", ".join(SELECTORS))
+        there = name != "bm25" or importlib.util.find_spec("bm25s") is not None
+        others = ", ".join(one for one in SELECTORS if one != "bm25")
+        require(there, "--selector", name, f"{others}; bm25 too once pip install 'iclscope[llm]' was run")
+
+
 _SHARED: dict[str, Callable[[Asked, int, int], tuple[int, ...]]] = {"random": random, "balanced": balanced}
 
 
@@ -70,7 +84,7 @@ def choose(
     Raises:
         BadRequest: if there is no such selector or the pool has too few texts.
     """
-    require(name in SELECTORS, "--selector", name, ", ".join(SELECTORS))
+    check_selectors([name])
     allowed = f"at most {len(asked.pool.texts)}, the size of the pool"
     require(0 <= shots <= len(asked.pool.texts), "--shots", shots, allowed)
     if name in _SHARED:
