@@ -20,7 +20,7 @@ from iclscope.errors import ClusterFailed, StorageFailed
 from iclscope.reproduction.environment import DEVICES
 from iclscope.sweeps.calibration import estimate
 from iclscope.sweeps.engines import ENGINES, check_engine, engine_named, folder_of, store_of
-from iclscope.sweeps.jobs import Engine
+from iclscope.sweeps.jobs import Engine, Job
 from iclscope.sweeps.overview import overview
 from iclscope.sweeps.refusals import inside
 from iclscope.sweeps.run_sweep import Standing, SweepStore, run_sweep
@@ -87,7 +87,8 @@ def sweep_command(
         raise type(error)(f"{error}. {done.text}") from error
     diverged = rows.filter(rows["diverged_at"].is_not_null())["trial"].n_unique()
     lost = f", {diverged:,} of which diverged" if diverged else ""
-    console.print(f"{sweep.name}: {counted(standing.trials, 'trial')}{lost}, {counted(rows.height, 'row')}")
+    trials = f"{counted(standing.trials, 'trial')} ({done.origins}){lost}"
+    console.print(f"{sweep.name}: {trials}, {counted(rows.height, 'row')}")
     console.print(f"Rows: {folder.path / ROWS}")
 
 
@@ -96,18 +97,31 @@ class FinishedTrials:
 
     def __init__(self, standing: Standing) -> None:
         self._all, self._finished = standing.trials, standing.trials - standing.missing
+        self._trained = self._tested = 0
         self._lock = threading.Lock()
         self.standing = standing
 
-    def add(self, count: int) -> None:
+    def add(self, job: Job) -> None:
         """Count trials of a group; called from several threads."""
+        count = len(job.planned)
         with self._lock:
             self._finished += count
+            if job.trained is None:
+                self._trained += count
+            else:
+                self._tested += count
 
     @property
     def text(self) -> str:
         """For whoever stopped the sweep."""
         return f"{self._finished:,} of {self._all:,} trials are finished"
+
+    @property
+    def origins(self) -> str:
+        """Where the trials of a finished sweep come from; those that other processes trained are found, too."""
+        tested = f"{self._tested:,} only tested, " if self._tested else ""
+        found = self._all - self._trained - self._tested
+        return f"{self._trained:,} trained now, {tested}{found:,} found in the store"
 
 
 def _run(
