@@ -76,6 +76,7 @@ def sweep_command(
         with _waiting("Checking every trial"):
             standing = kept.standing(sweep)
     _tell_damage(kept)
+    before = folder.trials()
     done = FinishedTrials(standing)
     try:
         with engine_named(engine, address, device, folder) as performs:
@@ -89,6 +90,9 @@ def sweep_command(
     lost = f", {diverged:,} of which diverged" if diverged else ""
     trials = f"{counted(standing.trials, 'trial')} ({done.origins}){lost}"
     console.print(f"{sweep.name}: {trials}, {counted(rows.height, 'row')}")
+    if gone := before.difference(rows["trial"]):
+        left = f"{counted(len(gone), 'trial')} of the table before, which this sweep does not have"
+        console.print(f"Left out: {left}; what a store holds of them stays there.")
     console.print(f"Rows: {folder.path / ROWS}")
 
 

@@ -162,36 +162,6 @@ def test_a_run_writes_its_rows(capsys: pytest.CaptureFixture[str]) -> None:
     assert rows["test.alpha"].unique().sort().to_list() == [0.5, 0.9]
 
 
-def test_a_second_run_trains_nothing_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["sweep", "tiny.yaml", "--out", "out", "--engine", "local", "--device", "cpu"]
-    assert main(command) == 0
-    first = capsys.readouterr().out
-    content = Path("out/rows.parquet").read_bytes()
-    stored = {path: path.stat().st_mtime_ns for path in Path("out/store/rows").iterdir()}
-    assert main(command) == 0
-    second = capsys.readouterr().out
-    assert "tiny: 8 trials (0 trained now, 8 found in the store), 16 rows" in second
-    assert second == first.replace("8 trained", "0 trained").replace("0 found", "8 found")
-    assert Path("out/rows.parquet").read_bytes() == content
-    assert {path: path.stat().st_mtime_ns for path in Path("out/store/rows").iterdir()} == stored
-    Path("tiny.yaml").write_text(TINY.replace("[0.2, 0.8]", "[0.2, 0.4, 0.8]"), encoding="utf-8")
-    assert main(command) == 0
-    assert "tiny: 12 trials (4 trained now, 8 found in the store), 24 rows" in capsys.readouterr().out
-    assert pl.read_parquet("out/rows.parquet")["trial"].n_unique() == 12
-    now = {path: path.stat().st_mtime_ns for path in Path("out/store/rows").iterdir()}
-    assert {path: now[path] for path in stored} == stored, "what is there is not written again"
-
-
-def test_a_run_with_weights_says_what_was_only_tested(capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["sweep", "tiny.yaml", "--keep-weights"]
-    assert main(command) == 0
-    capsys.readouterr()
-    Path("tiny.yaml").write_text(TINY + "  own: {prompts: 16}\n", encoding="utf-8")
-    assert main(command) == 0
-    told = "tiny: 8 trials (0 trained now, 8 only tested, 0 found in the store), 24 rows"
-    assert capsys.readouterr().out.splitlines()[0] == told
-
-
 def test_nothing_but_text_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     for command in (["sweep", "tiny.yaml", "--dry-run"], ["sweep", "tiny.yaml"]):
         assert main(command) == 0
