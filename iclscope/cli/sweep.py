@@ -29,6 +29,9 @@ from iclscope.sweeps.sweep_folder import ROWS, SweepFolder
 
 _MOST_WARNINGS = 3
 
+_MANY = 20_000
+"""Trials that take more than some seconds to check."""
+
 
 def sweep_command(
     file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="What to train and test (docs/sweeps.md).")],
@@ -60,7 +63,7 @@ def sweep_command(
         sweep = load_sweep(file)
         folder = folder_of(sweep, out)
         if dry_run:
-            with _waiting("Checking every trial"):
+            with _checking(sweep):
                 found = overview(sweep, where)
             with _waiting("Timing a few steps"), inside(str(file), {}):
                 expected = estimate(found, device=where)
@@ -73,7 +76,7 @@ def sweep_command(
             console.print(f"Nothing was trained. Without --dry-run, results go to {folder.path}.")
             return
         kept = store_of(folder, store, keep_weights=keep_weights)
-        with _waiting("Checking every trial"):
+        with _checking(sweep):
             standing = kept.standing(sweep)
     _tell_damage(kept)
     before = folder.trials()
@@ -159,6 +162,13 @@ def _tell_damage(store: SweepStore) -> None:
         typer.echo(f"warning: {where}/{name} is damaged, and its trials are trained again", err=True)
     for name in store.rows.foreign:
         typer.echo(f"warning: {where}/{name} is not of iclscope, and is left as it is", err=True)
+
+
+def _checking(sweep: Sweep) -> Status:
+    """Say how many trials are checked: where they are many that takes minutes, on a terminal or not."""
+    if sweep.count >= _MANY:
+        typer.echo(f"{sweep.name}: checking {sweep.count:,} trials, which takes a while", err=True)
+    return _waiting(f"Checking {counted(sweep.count, 'trial')}")
 
 
 def _waiting(text: str) -> Status:

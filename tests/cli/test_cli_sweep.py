@@ -94,6 +94,20 @@ def test_a_dry_run_counts_what_is_drawn_twice(capsys: pytest.CaptureFixture[str]
     assert "drawn: 2 trials (2 trained now, 0 found in the store), 2 rows" in capsys.readouterr().out
 
 
+def test_many_trials_are_counted_before_they_are_checked(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def checked(*_: Any, **__: Any) -> NoReturn:
+        assert capsys.readouterr().err == "tiny: checking 900,000 trials, which takes a while\n"
+        raise KeyboardInterrupt
+
+    Path("tiny.yaml").write_text(TINY.replace("seeds: 2", "seeds: 225000"), encoding="utf-8")
+    monkeypatch.setattr(sweep_module, "overview", checked)
+    monkeypatch.setattr(sweep_module.SweepStore, "standing", checked)
+    for mode in (["--dry-run"], []):
+        assert main(["sweep", "tiny.yaml", *mode]) == 130
+
+
 ODD = """
 question: "\\e[2JWhy?"
 paper: vonoswald2023
