@@ -135,24 +135,30 @@ def _run(
     console: Console, sweep: Sweep, folder: SweepFolder, store: SweepStore, engine: Engine, done: FinishedTrials
 ) -> pl.DataFrame:
     """Train and test, with a bar on a terminal and silence elsewhere."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # told when the trials were checked
         if not console.is_terminal or done.standing.work == 0:
             return run_sweep(sweep, folder, store, engine, on_finished=done.add)
-        with Progress(*columns, console=console, transient=True) as progress:
+        with progress_on(console) as progress:
             bar = progress.add_task("training", total=done.standing.work)
 
             def advance(made: int) -> None:
                 progress.update(bar, advance=made, description=done.text)
 
             return run_sweep(sweep, folder, store, engine, on_step=advance, on_finished=done.add)
+
+
+def progress_on(console: Console) -> Progress:
+    """What is done, for how long that took, and how long the rest may take."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("so far,"),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+    )
+    return Progress(*columns, console=console, transient=True)
 
 
 def _tell_damage(store: SweepStore) -> None:

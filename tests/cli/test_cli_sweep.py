@@ -6,11 +6,13 @@ import importlib
 import re
 import time
 import warnings
+from io import StringIO
 from pathlib import Path
 from typing import Any, NoReturn
 
 import polars as pl
 import pytest
+from rich.console import Console
 from sweeps.bad_sweeps import BAD_SWEEPS
 
 from iclscope.cli.main import main
@@ -106,6 +108,15 @@ def test_many_trials_are_counted_before_they_are_checked(
     monkeypatch.setattr(sweep_module.SweepStore, "standing", checked)
     for mode in (["--dry-run"], []):
         assert main(["sweep", "tiny.yaml", *mode]) == 130
+
+
+def test_progress_tells_time_spent_from_time_left() -> None:
+    console = Console(file=StringIO(), force_terminal=False, width=100)
+    with sweep_module.progress_on(console) as progress:
+        progress.update(progress.add_task("4 of 8 trials are finished", total=8), advance=4)
+    with console.capture() as shown:
+        console.print(progress)
+    assert re.search(r"finished .* \d:\d\d:\d\d so far, [-\d]+:[-\d]+:[-\d]+ left", shown.get())
 
 
 ODD = """
