@@ -75,6 +75,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_not_do_it(capsys: pytest.Cap
     assert re.search(r"test unseen +tasks = unseen; alpha: 0\.5, 0\.9; 2 tests of 16 prompts", table)
     assert re.search(r"paper +li2024, preset quick", table)
     assert re.search(r"base +task\.M1 = 4, task\.M2 = 6", table)
+    assert re.search(r"training +steps = 4, batch_size = 8, learning_rate = 1\b", table)
     assert re.search(r"^A group trains together: trials of one shape .*, here at most 4 trials\.$", table, re.MULTILINE)
     assert re.search(r"Estimated time: about [\d.]+ s on \d+ cores? \(.*ms per step and run\)", table)
     assert lines[-1] == "Nothing was trained. Without --dry-run, results go to results/sweeps/tiny."
@@ -145,6 +146,7 @@ def test_a_dry_run_speaks_as_a_file_does(capsys: pytest.CaptureFixture[str]) -> 
         "[2JWhy?",
         "paper vonoswald2023, preset quick",
         "base training.steps = 2",
+        "training steps = 2, batch_size = 256",
         "vary model {kind: linear_attention, d_X: 10}, {kind: interleaved_attention, d_X: 10}",
         "vary training.rate_decay true, false",
         "vary training.optimizer adam, sgd",
