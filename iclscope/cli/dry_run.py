@@ -18,6 +18,9 @@ from iclscope.sweeps.run_sweep import Standing
 from iclscope.sweeps.sweep_file import Sweep
 from iclscope.sweeps.yaml_text import as_written
 
+_TOLD = ("steps", "batch_size", "learning_rate")
+"""Settings of training that are told even where a paper gives them."""
+
 
 def describe(console: Console, sweep: Sweep, found: Overview) -> None:
     """Print what would be trained and tested, in the words of the file."""
@@ -28,7 +31,7 @@ def describe(console: Console, sweep: Sweep, found: Overview) -> None:
         # A file may come from anyone, and a terminal acts on control characters.
         console.print("".join(letter for letter in " ".join(sweep.question.split()) if letter.isprintable()))
     table = Table(show_header=False, box=None)
-    for name, text in _rows(sweep):
+    for name, text in _rows(sweep, found):
         table.add_row(name, text)
     console.print(table)
     if found.different > 1:
@@ -37,13 +40,15 @@ def describe(console: Console, sweep: Sweep, found: Overview) -> None:
         console.print(f"A group trains together: trials of one shape (equal sizes, steps, batch size …), {size}.")
 
 
-def _rows(sweep: Sweep) -> Iterator[tuple[str, str]]:
+def _rows(sweep: Sweep, found: Overview) -> Iterator[tuple[str, str]]:
     """The parts of a sweep, and what the file says of each."""
     if sweep.paper is not None:
         figure = f"figure {sweep.figure}, " if sweep.figure is not None else ""
         yield "paper", f"{sweep.paper}, {figure}preset {sweep.preset or 'quick'}"
     if any(sweep.base.values()):
         yield "base", _settings_text(sweep.base)
+    if text := _training_text(sweep, found):
+        yield "training", text
     for axis in sweep.axes:
         texts = {name: values_text(values) for name, values in axis.values_of.items()}
         if len(set(texts.values())) == 1:
@@ -58,6 +63,13 @@ def _rows(sweep: Sweep) -> Iterator[tuple[str, str]]:
     yield "seeds", f"{seeds[0]} … {seeds[-1]}" if first_and_last else _listed(seeds)
     for name, test in sweep.tests.items():
         yield f"test {name}", _test_text(test)
+
+
+def _training_text(sweep: Sweep, found: Overview) -> str:
+    """How long and fast every trial trains, wherever that was said; what is varied is told where it is."""
+    training = found.shapes[0].first.trial.training
+    fixed = [name for name in _TOLD if not {"training", f"training.{name}"} & set(sweep.varied)]
+    return ", ".join(f"{name} = {as_written(getattr(training, name))}" for name in fixed)
 
 
 def _test_text(test: SweepTest) -> str:

@@ -34,7 +34,9 @@ NO_BASELINE = "none"
 MOST_SHOWN = 12
 """Context lengths in the printed table; a file gets all."""
 
-_FOLDER = "a folder written by save_pretrained, e.g. results/garg2022/checkpoints/linear-d5-seed0"
+_EXAMPLE = "results/garg2022/checkpoints/linear-d5-seed0"
+_FOLDER = f"a folder written by save_pretrained, e.g. {_EXAMPLE}"
+_MADE = "'iclscope reproduce garg2022' makes that one"
 _WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
     ".parquet": pl.DataFrame.write_parquet,
     ".csv": pl.DataFrame.write_csv,
@@ -169,7 +171,7 @@ def _check_new_file(path: Path | None) -> None:
 def _loaded(folder: Path, device: torch.device) -> Model:
     """The model of a checkpoint."""
     try:
-        require(folder.exists(), "CHECKPOINT", str(folder), f"{_FOLDER}; this does not exist")
+        require(folder.exists(), "CHECKPOINT", str(folder), f"{_FOLDER} ({_MADE}); this does not exist")
         require(folder.is_dir(), "CHECKPOINT", str(folder), f"{_FOLDER}; this is a file")
         return load_model(folder, device)
     except OSError as error:

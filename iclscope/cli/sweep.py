@@ -20,7 +20,7 @@ from iclscope.errors import ClusterFailed, StorageFailed
 from iclscope.reproduction.environment import DEVICES
 from iclscope.sweeps.calibration import estimate
 from iclscope.sweeps.engines import ENGINES, check_engine, engine_named, folder_of, store_of
-from iclscope.sweeps.jobs import Engine
+from iclscope.sweeps.jobs import Engine, Job
 from iclscope.sweeps.overview import overview
 from iclscope.sweeps.refusals import inside
 from iclscope.sweeps.run_sweep import Standing, SweepStore, run_sweep
@@ -28,6 +28,9 @@ from iclscope.sweeps.sweep_file import Sweep, load_sweep
 from iclscope.sweeps.sweep_folder import ROWS, SweepFolder
 
 _MOST_WARNINGS = 3
+
+_MANY = 20_000
+"""Trials that take more than some seconds to check."""
 
 
 def sweep_command(
@@ -60,7 +63,7 @@ def sweep_command(
         sweep = load_sweep(file)
         folder = folder_of(sweep, out)
         if dry_run:
-            with _waiting("Checking every trial"):
+            with _checking(sweep):
                 found = overview(sweep, where)
             with _waiting("Timing a few steps"), inside(str(file), {}):
                 expected = estimate(found, device=where)
@@ -73,9 +76,10 @@ def sweep_command(
             console.print(f"Nothing was trained. Without --dry-run, results go to {folder.path}.")
             return
         kept = store_of(folder, store, keep_weights=keep_weights)
-        with _waiting("Checking every trial"):
+        with _checking(sweep):
             standing = kept.standing(sweep)
     _tell_damage(kept)
+    before = folder.trials()
     done = FinishedTrials(standing)
     try:
         with engine_named(engine, address, device, folder) as performs:
@@ -87,7 +91,11 @@ def sweep_command(
         raise type(error)(f"{error}. {done.text}") from error
     diverged = rows.filter(rows["diverged_at"].is_not_null())["trial"].n_unique()
     lost = f", {diverged:,} of which diverged" if diverged else ""
-    console.print(f"{sweep.name}: {counted(standing.trials, 'trial')}{lost}, {counted(rows.height, 'row')}")
+    trials = f"{counted(standing.trials, 'trial')} ({done.origins}){lost}"
+    console.print(f"{sweep.name}: {trials}, {counted(rows.height, 'row')}")
+    if gone := before.difference(rows["trial"]):
+        left = f"{counted(len(gone), 'trial')} of the table before, which this sweep does not have"
+        console.print(f"Left out: {left}; what a store holds of them stays there.")
     console.print(f"Rows: {folder.path / ROWS}")
 
 
@@ -96,42 +104,61 @@ class FinishedTrials:
 
     def __init__(self, standing: Standing) -> None:
         self._all, self._finished = standing.trials, standing.trials - standing.missing
+        self._trained = self._tested = 0
         self._lock = threading.Lock()
         self.standing = standing
 
-    def add(self, count: int) -> None:
+    def add(self, job: Job) -> None:
         """Count trials of a group; called from several threads."""
+        count = len(job.planned)
         with self._lock:
             self._finished += count
+            if job.trained is None:
+                self._trained += count
+            else:
+                self._tested += count
 
     @property
     def text(self) -> str:
         """For whoever stopped the sweep."""
         return f"{self._finished:,} of {self._all:,} trials are finished"
 
+    @property
+    def origins(self) -> str:
+        """Where the trials of a finished sweep come from; those that other processes trained are found, too."""
+        tested = f"{self._tested:,} only tested, " if self._tested else ""
+        found = self._all - self._trained - self._tested
+        return f"{self._trained:,} trained now, {tested}{found:,} found in the store"
+
 
 def _run(
     console: Console, sweep: Sweep, folder: SweepFolder, store: SweepStore, engine: Engine, done: FinishedTrials
 ) -> pl.DataFrame:
     """Train and test, with a bar on a terminal and silence elsewhere."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # told when the trials were checked
         if not console.is_terminal or done.standing.work == 0:
             return run_sweep(sweep, folder, store, engine, on_finished=done.add)
-        with Progress(*columns, console=console, transient=True) as progress:
+        with progress_on(console) as progress:
             bar = progress.add_task("training", total=done.standing.work)
 
             def advance(made: int) -> None:
                 progress.update(bar, advance=made, description=done.text)
 
             return run_sweep(sweep, folder, store, engine, on_step=advance, on_finished=done.add)
+
+
+def progress_on(console: Console) -> Progress:
+    """What is done, for how long that took, and how long the rest may take."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("so far,"),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+    )
+    return Progress(*columns, console=console, transient=True)
 
 
 def _tell_damage(store: SweepStore) -> None:
@@ -141,6 +168,13 @@ def _tell_damage(store: SweepStore) -> None:
         typer.echo(f"warning: {where}/{name} is damaged, and its trials are trained again", err=True)
     for name in store.rows.foreign:
         typer.echo(f"warning: {where}/{name} is not of iclscope, and is left as it is", err=True)
+
+
+def _checking(sweep: Sweep) -> Status:
+    """Say how many trials are checked: where they are many that takes minutes, on a terminal or not."""
+    if sweep.count >= _MANY:
+        typer.echo(f"{sweep.name}: checking {sweep.count:,} trials, which takes a while", err=True)
+    return _waiting(f"Checking {counted(sweep.count, 'trial')}")
 
 
 def _waiting(text: str) -> Status:

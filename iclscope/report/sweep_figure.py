@@ -27,6 +27,9 @@ MOST_COLOURS = 12
 _PANELS_IN_A_ROW = 3
 _MOST_TICKS = 8
 _LONGEST_TICK = 24
+_LONGEST_LABEL = 32
+"""Letters of the abscissa's label in a line, where panels stand side by side."""
+
 _LETTERS_PER_INCH = 15.5
 _SHARED_SCALE = 20
 """Panels have one scale unless the largest values differ by more than this factor."""
@@ -99,8 +102,10 @@ def sweep_figure(sections: Sequence[Section], shown: Shown) -> Figure:
     figure = new_figure(width, (3.7 if columns == 1 else 3.1) * rows + 0.16 * len(lines))
     one_scale = _is_one_scale(panels, shown.y)
     axes = figure.subplots(rows, columns, squeeze=False, sharey=one_scale).flat
+    label = _literal(setting_label(shown.x))
     for place, panel in enumerate(panels):
         _draw_panel(axes[place], panel, shown, colours)
+        axes[place].set_xlabel(label if columns == 1 else textwrap.fill(label, _LONGEST_LABEL))
         if "y" in shown.log:
             _log_ordinate(axes[place], panels if one_scale else [panel], shown.y)
         if panel.section.test is not None:
@@ -173,7 +178,6 @@ def _draw_panel(axes: Axes, panel: _Panel, shown: Shown, colours: _Colours) -> N
         turned = sum(map(len, texts)) > 40
         axes.set_xticks(range(len(names)), texts, rotation=30 if turned else 0, ha="right" if turned else "center")
         axes.grid(visible=False, axis="x")
-    axes.set_xlabel(_literal(setting_label(shown.x)))
 
 
 def _log_ordinate(axes: Axes, panels: Sequence[_Panel], metric: str) -> None:

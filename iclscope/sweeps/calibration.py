@@ -271,6 +271,7 @@ def _seconds_of_tests(shape: Shape, group: Sequence[Trial], device: torch.device
     for test in shape.first.tests:
         cost = max(1, shape.first.trial.model.operations(test.task.length_range[1]))
         prompts = max(2, min(test.prompts, 30_000 * 256 // cost))
+        measured_on(model, [test.task], 2)  # compiles what there is to compile
         once = _seconds(lambda test=test, prompts=prompts: measured_on(model, [test.task], prompts), device)  # type: ignore[misc]
         seconds, size = seconds + once, size + prompts * cost
         if seconds > _TIMED:

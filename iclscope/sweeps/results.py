@@ -110,7 +110,7 @@ class SweepResults:
         if len(found) == 1:
             return found[0]
         if found:
-            raise refusal(option, name, f"one of {', '.join(found)}")
+            raise BadRequest(f"{option} = {name!r} could be {' or '.join(found)}; write one of them")
         by_end = {full.rpartition(".")[2]: full for full in reversed(known)}
         closest = closest_of(name, known) or by_end.get(closest_of(name, by_end) or "")
         hint = f"; did you mean {closest}?" if closest else ""

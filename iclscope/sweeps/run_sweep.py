@@ -162,7 +162,7 @@ def run_sweep(
     engine: Engine,
     *,
     on_step: OnRunSteps | None = None,
-    on_finished: Callable[[int], None] | None = None,
+    on_finished: Callable[[Job], None] | None = None,
 ) -> pl.DataFrame:
     """Train and test the trials that the store does not hold yet, and write the rows.
 
@@ -175,7 +175,7 @@ def run_sweep(
         store: where finished trials are.
         engine: what trains.
         on_step: as that of `Engine.run`.
-        on_finished: called with the number of trials that a finished group had; from several threads.
+        on_finished: called with what was left to do of a group, once it is stored; from several threads.
 
     Returns:
         The rows (`table.sweep_table`).
@@ -191,7 +191,7 @@ def run_sweep(
     def commit(job: Job, outcome: Outcome) -> None:
         store.commit(job, outcome, folder)
         if on_finished is not None:
-            on_finished(len(job.planned))
+            on_finished(job)
 
     try:
         engine.run(store.jobs(sweep, engine, folder), commit, on_step=on_step)

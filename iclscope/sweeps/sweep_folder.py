@@ -106,6 +106,13 @@ class SweepFolder:
         except OSError as error:
             raise BadRequest(f"out = {str(self.path)!r} is not allowed: it cannot be written to ({error})") from error
 
+    def trials(self) -> set[str]:
+        """The trials in the table that is there; none where there is no table, or none that can be read."""
+        try:
+            return set(pl.read_parquet(self.path / ROWS, columns=["trial"])["trial"].unique())
+        except (OSError, pl.exceptions.PolarsError):
+            return set()
+
     def write_rows(self, rows: pl.DataFrame) -> Path:
         """Write the table, whole or not at all; returns where it is.
 

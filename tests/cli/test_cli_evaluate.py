@@ -396,6 +396,7 @@ def test_a_run_that_diverged_is_left_out(capsys: pytest.CaptureFixture[str]) -> 
 BAD = {
     "": ["CHECKPOINT"],
     "nowhere": ["CHECKPOINT", "nowhere", "save_pretrained", "results/garg2022/checkpoints/linear-d5-seed0"],
+    "results/garg2022/checkpoints/linear-d5-seed0": ["CHECKPOINT", "'iclscope reproduce garg2022' makes that one"],
     "linear/model.safetensors": ["CHECKPOINT", "model.safetensors", "file", "save_pretrained", "linear-d5-seed0"],
     ".": ["checkpoint", "config.json", "model.safetensors"],
     "linear one": ["one"],

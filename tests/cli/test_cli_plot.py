@@ -131,7 +131,7 @@ def test_a_link_is_not_followed(capsys: pytest.CaptureFixture[str]) -> None:
         (["nothing"], ("DIR = 'nothing'", "does not exist")),
         (["."], ("DIR = '.'", "this holds made")),
         (["made", "--x", "task.alhpa"], ("--x = 'task.alhpa'", "did you mean task.alpha?")),
-        (["made", "--x", "alpha"], ("--x = 'alpha'", "one of task.alpha, test.alpha")),
+        (["made", "--x", "alpha"], ("--x = 'alpha' could be task.alpha or test.alpha; write one of them",)),
         (["made", "--x", "seed"], ("--x = 'seed'",)),
         (["made", "--y", "hinge_rsk"], ("--y = 'hinge_rsk'", "did you mean hinge_risk?")),
         (["made", "--y", "squared_error"], ("--y = 'squared_error'", "hinge_risk, classification_error, stopped_at")),

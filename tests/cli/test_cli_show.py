@@ -185,7 +185,7 @@ def test_a_narrow_terminal_gets_a_table_per_metric(
     ("arguments", "words"),
     [
         (["--by", "alhpa"], ("--by = 'alhpa'", "task.alpha", "did you mean")),
-        (["--by", "alpha"], ("--by = 'alpha'", "one of task.alpha, test.alpha")),
+        (["--by", "alpha"], ("--by = 'alpha' could be task.alpha or test.alpha; write one of them",)),
         (["--by", "task.alpha,"], ("--by = 'task.alpha,'",)),
         (["--metric", "hinge"], ("--metric = 'hinge'", "did you mean hinge_risk?")),
         (["--metric", "stopped_at"], ("--metric = 'stopped_at'", "hinge_risk, classification_error")),

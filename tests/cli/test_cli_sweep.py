@@ -6,11 +6,13 @@ import importlib
 import re
 import time
 import warnings
+from io import StringIO
 from pathlib import Path
 from typing import Any, NoReturn
 
 import polars as pl
 import pytest
+from rich.console import Console
 from sweeps.bad_sweeps import BAD_SWEEPS
 
 from iclscope.cli.main import main
@@ -73,6 +75,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_not_do_it(capsys: pytest.Cap
     assert re.search(r"test unseen +tasks = unseen; alpha: 0\.5, 0\.9; 2 tests of 16 prompts", table)
     assert re.search(r"paper +li2024, preset quick", table)
     assert re.search(r"base +task\.M1 = 4, task\.M2 = 6", table)
+    assert re.search(r"training +steps = 4, batch_size = 8, learning_rate = 1\b", table)
     assert re.search(r"^A group trains together: trials of one shape .*, here at most 4 trials\.$", table, re.MULTILINE)
     assert re.search(r"Estimated time: about [\d.]+ s on \d+ cores? \(.*ms per step and run\)", table)
     assert lines[-1] == "Nothing was trained. Without --dry-run, results go to results/sweeps/tiny."
@@ -91,7 +94,30 @@ def test_a_dry_run_counts_what_is_drawn_twice(capsys: pytest.CaptureFixture[str]
     assert "16 sobol points, seed 3" in output
     assert "results go to elsewhere" in output
     assert main(["sweep", "drawn.yaml"]) == 0
-    assert "drawn: 2 trials, 2 rows" in capsys.readouterr().out
+    assert "drawn: 2 trials (2 trained now, 0 found in the store), 2 rows" in capsys.readouterr().out
+
+
+def test_many_trials_are_counted_before_they_are_checked(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def checked(*_: Any, **__: Any) -> NoReturn:
+        assert capsys.readouterr().err == "tiny: checking 900,000 trials, which takes a while\n"
+        raise KeyboardInterrupt
+
+    Path("tiny.yaml").write_text(TINY.replace("seeds: 2", "seeds: 225000"), encoding="utf-8")
+    monkeypatch.setattr(sweep_module, "overview", checked)
+    monkeypatch.setattr(sweep_module.SweepStore, "standing", checked)
+    for mode in (["--dry-run"], []):
+        assert main(["sweep", "tiny.yaml", *mode]) == 130
+
+
+def test_progress_tells_time_spent_from_time_left() -> None:
+    console = Console(file=StringIO(), force_terminal=False, width=100)
+    with sweep_module.progress_on(console) as progress:
+        progress.update(progress.add_task("4 of 8 trials are finished", total=8), advance=4)
+    with console.capture() as shown:
+        console.print(progress)
+    assert re.search(r"finished .* \d:\d\d:\d\d so far, [-\d]+:[-\d]+:[-\d]+ left", shown.get())
 
 
 ODD = """
@@ -120,6 +146,7 @@ def test_a_dry_run_speaks_as_a_file_does(capsys: pytest.CaptureFixture[str]) -> 
         "[2JWhy?",
         "paper vonoswald2023, preset quick",
         "base training.steps = 2",
+        "training steps = 2, batch_size = 256",
         "vary model {kind: linear_attention, d_X: 10}, {kind: interleaved_attention, d_X: 10}",
         "vary training.rate_decay true, false",
         "vary training.optimizer adam, sgd",
@@ -151,29 +178,15 @@ def test_a_run_writes_its_rows(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sweep", "tiny.yaml"]) == 0
     output = capsys.readouterr()
     assert output.err == ""
-    assert output.out.splitlines() == ["tiny: 8 trials, 16 rows", "Rows: results/sweeps/tiny/rows.parquet"]
+    assert output.out.splitlines() == [
+        "tiny: 8 trials (8 trained now, 0 found in the store), 16 rows",
+        "Rows: results/sweeps/tiny/rows.parquet",
+    ]
     assert names("results/sweeps/tiny") == {"rows.parquet", "sweep.json", "store", "training"}
     rows = pl.read_parquet("results/sweeps/tiny/rows.parquet")
     assert rows.height == 16
     assert rows["task.alpha"].unique().sort().to_list() == [0.2, 0.8]
     assert rows["test.alpha"].unique().sort().to_list() == [0.5, 0.9]
-
-
-def test_a_second_run_trains_nothing_and_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["sweep", "tiny.yaml", "--out", "out", "--engine", "local", "--device", "cpu"]
-    assert main(command) == 0
-    first = capsys.readouterr().out
-    content = Path("out/rows.parquet").read_bytes()
-    stored = {path: path.stat().st_mtime_ns for path in Path("out/store/rows").iterdir()}
-    assert main(command) == 0
-    assert capsys.readouterr().out == first
-    assert Path("out/rows.parquet").read_bytes() == content
-    assert {path: path.stat().st_mtime_ns for path in Path("out/store/rows").iterdir()} == stored
-    Path("tiny.yaml").write_text(TINY.replace("[0.2, 0.8]", "[0.2, 0.4, 0.8]"), encoding="utf-8")
-    assert main(command) == 0
-    assert pl.read_parquet("out/rows.parquet")["trial"].n_unique() == 12
-    now = {path: path.stat().st_mtime_ns for path in Path("out/store/rows").iterdir()}
-    assert {path: now[path] for path in stored} == stored, "what is there is not written again"
 
 
 def test_nothing_but_text_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:

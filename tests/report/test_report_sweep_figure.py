@@ -81,6 +81,17 @@ def test_each_test_has_a_panel_and_says_what_it_averages_over() -> None:
     assert not figure.axes[0].get_shared_y_axes().joined(*figure.axes), "500 would flatten the other panel"
 
 
+def test_labels_of_panels_side_by_side_do_not_meet() -> None:
+    rows = made_rows({"task.alpha": [0.1, 0.8]}, lambda **_: {"squared_error": 0.5})
+    (alone,) = figure_of(rows, "task.alpha").axes
+    assert alone.get_xlabel() == "share of relevant examples α (task.alpha)"
+    figure = figure_of(pl.concat([rows, rows.with_columns(test=pl.lit("other"))]), "task.alpha")
+    figure.canvas.draw()
+    first, second = (axes.xaxis.label.get_window_extent() for axes in figure.axes)
+    assert first.x1 + first.width / 10 < second.x0
+    assert figure.axes[0].get_xlabel() == "share of relevant examples α\n(task.alpha)"
+
+
 def test_a_log_axis_of_several_panels_shows_all_of_them() -> None:
     low = made_rows({"task.n": [1, 2]}, lambda task_n, **_: {"squared_error": 0.02 * task_n}, test="low")
     high = made_rows({"task.n": [1, 2]}, lambda task_n, **_: {"squared_error": 0.2 * task_n}, test="high")

@@ -111,6 +111,42 @@ def test_the_estimate_is_about_right(sweep: Sweep, tmp_path: Path) -> None:
     assert expected.step_seconds > 0
 
 
+class Clock:
+    """A clock that stands still but for the work that is done."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.done: set[str] = set()
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def work(self, name: str, seconds: float) -> None:
+        """Work that first has to be compiled."""
+        self.now += seconds + (0.0 if name in self.done else 30.0)
+        self.done.add(name)
+
+
+def test_what_is_compiled_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first call of each test, and of training, takes half a minute: an estimate is the same before and after."""
+    clock = Clock()
+
+    def train(trials: list[Any], **_: Any) -> None:
+        clock.work("training", 1e-3 * trials[0].training.steps)
+
+    def measure(_: Any, tasks: list[Any], prompts: int) -> None:
+        clock.work(repr(tasks), 1e-6 * prompts)
+
+    for name, replaced in (("time", clock), ("train_trials", train), ("measured_on", measure)):
+        monkeypatch.setattr(calibration, name, replaced)
+    tests = {"own": {"prompts": 500}, "unseen": {"task": {"tasks": "unseen"}, "prompts": 500}}
+    found = overview(Sweep(paper="li2024", base=BASE, seeds=20, tests=tests))
+    cold = estimate(found, workers=1)
+    assert len(clock.done) == 3, "training and both tests were timed"
+    assert cold == pytest.approx(estimate(found, workers=1))
+    assert cold.seconds < 5
+
+
 def test_more_trials_take_longer() -> None:
     few, many = (
         estimate(overview(Sweep(paper="li2024", base=BASE, seeds=seeds)), workers=1).seconds for seeds in (1, 160)

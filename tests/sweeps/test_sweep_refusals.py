@@ -10,8 +10,9 @@ import subprocess
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given, settings
@@ -26,15 +27,31 @@ from iclscope.sweeps.yaml_text import LARGEST_FILE
 
 AT_ONCE = 1.0
 """Seconds of this process, whatever else the machine does; the slowest takes a tenth of that on an idle core."""
+ATTEMPTS = 3
+"""A collection of the garbage of all tests before may fall into an attempt, not into each."""
+
+Found = TypeVar("Found")
+
+
+def at_once(attempt: Callable[[], Found]) -> Found:
+    """What an attempt gives; one of several must end within `AT_ONCE`."""
+    for _ in range(ATTEMPTS):
+        started = time.process_time()
+        found = attempt()
+        if time.process_time() - started < AT_ONCE:
+            return found
+    raise AssertionError(f"{ATTEMPTS} attempts took more than {AT_ONCE} s each")
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(BadRequest) as found:
+        list(load_sweep(path).trials())
+    return str(found.value)
 
 
 def refusal(path: Path) -> str:
-    """The line with which a file is refused, within a second."""
-    started = time.process_time()
-    with pytest.raises(BadRequest) as refused:
-        list(load_sweep(path).trials())
-    assert time.process_time() - started < AT_ONCE
-    text = str(refused.value)
+    """The line with which a file is refused, at once."""
+    text = at_once(lambda: refused(path))
     assert "\n" not in text
     assert text.isprintable()
     assert len(text) < 700
@@ -121,10 +138,12 @@ def test_what_lies_elsewhere_is_read_as_a_sweep_or_refused(tmp_path: Path) -> No
 @pytest.mark.parametrize("twice", ["task.s7", "task.s7.x", "task"])
 def test_thousands_of_settings_are_told_apart_at_once(twice: str) -> None:
     vary: dict[str, Any] = {f"task.s{number}": [1] for number in range(4000)}
-    started = time.process_time()
-    with pytest.raises(BadRequest, match="varied already"):
-        axes_from({**vary, f"{twice},model.x": [1]})
-    assert time.process_time() - started < AT_ONCE
+
+    def attempt() -> None:
+        with pytest.raises(BadRequest, match="varied already"):
+            axes_from({**vary, f"{twice},model.x": [1]})
+
+    at_once(attempt)
 
 
 def test_a_file_without_rights(tmp_path: Path) -> None:
@@ -168,11 +187,13 @@ def test_a_million_trials_are_counted_and_one_more_is_not_allowed() -> None:
         "task.alpha": {"from": 0.1, "to": 0.9, "count": 1000},
         "task.beta": {"from": 1, "to": 2, "count": 1000},
     }
-    started = time.process_time()
-    assert Sweep(paper="li2024", vary=vary, seeds=1).count == 1_000_000
-    with pytest.raises(BadRequest, match="number of trials = 2,000,000"):
-        Sweep(paper="li2024", vary=vary, seeds=2)
-    assert time.process_time() - started < AT_ONCE
+
+    def attempt() -> None:
+        assert Sweep(paper="li2024", vary=vary, seeds=1).count == 1_000_000
+        with pytest.raises(BadRequest, match="number of trials = 2,000,000"):
+            Sweep(paper="li2024", vary=vary, seeds=2)
+
+    at_once(attempt)
 
 
 @pytest.mark.parametrize(
