@@ -15,7 +15,7 @@ from iclscope.language_models.evaluate import AS_GIVEN, SHUFFLED, accuracy_table
 from iclscope.language_models.prepared import Prepared
 from iclscope.language_models.report import PAPER, DrawnFigure, percent
 from iclscope.report.measurement_page import TextTable
-from iclscope.report.style import curve, legend, new_figure, reference_line
+from iclscope.report.style import COLOURS, curve, legend, new_figure, reference_line
 
 FIGURE = "accuracy"
 LEAST_GAIN = 0.05
@@ -74,6 +74,8 @@ def evaluate_figure(prepared: Prepared, rows: pl.DataFrame) -> DrawnFigure:
             part = pl.concat([zero, part]).sort("shots")
             label = selector if arm == AS_GIVEN else f"{selector}, {arm}"
             curve(axes, part["shots"], part[name], part[ends[0]], part[ends[1]], label=label, index=index)
+            if part.height == 1:  # a single point has no width to shade
+                axes.vlines(part["shots"], part[ends[0]], part[ends[1]], color=COLOURS[index % len(COLOURS)], alpha=0.5)
         reference_line(axes, chance, label="most frequent label")
         axes.set_title(title)
         axes.set_xlabel("demonstrations")
