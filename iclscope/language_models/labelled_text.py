@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from iclscope.errors import BadRequest, require
 OWN_TASK = "words"
 """The task that comes with iclscope: everyday words and what kind of thing each names."""
 
+_OWN_FILE = Path(__file__).with_name("words.tsv")
 _POOL = ("train",)
 _QUERIES = ("test", "dev", "validation", "valid", "eval")
 _ENDINGS = (".jsonl", ".csv", ".tsv", ".parquet", ".arrow")
@@ -79,10 +79,8 @@ def load_task(
     Raises:
         BadRequest: if a file or column is missing, a text or label is empty, or there are fewer than two classes.
     """
-    if str(data) == OWN_TASK and not Path(data).exists():
-        with resources.as_file(resources.files("iclscope.language_models") / "words.tsv") as path:
-            return TextTask(OWN_TASK, _read(path, "DATA", "text", "label", words or {}), None)
-    path = Path(data)
+    is_own = str(data) == OWN_TASK and not Path(data).exists()
+    path = _OWN_FILE if is_own else Path(data)
     require(path.exists(), "DATA", str(data), _ALLOWED)
     found = _files_of(path)
     require(bool(found.pool), "DATA", str(path), _ALLOWED)

@@ -15,6 +15,7 @@ from iclscope.language_models.prepared import Prepared
 from iclscope.language_models.prompts import CONTENT_FREE
 from iclscope.language_models.report import write_report
 from iclscope.language_models.run_folder import RunFolder
+from iclscope.language_models.selectors import check_shots
 from iclscope.language_models.selectors.at_random import AT_RANDOM
 
 Progress = Callable[[int, int], None]
@@ -59,6 +60,7 @@ def evaluation(
         progress: is told how far it is.
     """
     began = time.monotonic()
+    check_shots(prepared.asked, settings.shots)
     folder.begin()
     todo = [unit for unit in units(settings, prepared.settings.draws) if folder.finished(unit.name) is None]
     counter = Counter(sum(prompts_of(prepared, unit) for unit in todo), progress)

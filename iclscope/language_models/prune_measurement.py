@@ -37,6 +37,7 @@ from iclscope.language_models.prune_losses import Point, Recommendation, prune_p
 from iclscope.language_models.pruned import check_empty, pruned_model, save_checkpoint
 from iclscope.language_models.report import write_report
 from iclscope.language_models.run_folder import RunFolder
+from iclscope.language_models.selectors import check_shots
 from iclscope.report.measurement_page import TextTable
 
 RECOMMENDED = "recommended"
@@ -141,6 +142,7 @@ def pruning(
     if save is not None:
         check_save(save, settings, folder.path)
     neurons = Neurons(prepared, settings, folder)
+    check_shots(prepared.asked, [settings.shots])
     folder.begin()
     counter = Counter(_prompts_to_read(prepared, settings, folder, len(neurons.texts.held_out)), progress)
     rows = prune_rows(prepared, settings, folder, neurons=neurons, told=counter.add)

@@ -17,6 +17,7 @@ from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.select import SelectSettings, narrowed, see, select_rows, units
 from iclscope.language_models.select_explanation import explanations
 from iclscope.language_models.select_figure import select_figure, select_text, shots_text
+from iclscope.language_models.selectors import check_shots
 from iclscope.report.measurement_page import TextTable
 
 _EXPLAINED = 2
@@ -61,6 +62,7 @@ def selection(
     began = time.monotonic()
     prepared = narrowed(prepared, settings)
     seen = see(prepared, settings)
+    check_shots(prepared.asked, settings.shots)
     folder.begin()
     todo = [unit for unit in units(settings, prepared.settings.draws) if folder.finished(unit.name) is None]
     counter = Counter(sum(prompts_of(prepared, unit) for unit in todo), progress)

@@ -17,24 +17,10 @@ from iclscope.language_models.prepared import prepare
 from iclscope.report import print_claims
 
 
+@options.about_a_model
 def attention_command(
-    model: options.Model,
-    data: options.Data,
+    asked: options.Asked,
     shots: Annotated[int, typer.Option(metavar="N", help="Demonstrations per prompt, balanced over labels.")] = 8,
-    test: options.Test = None,
-    text: options.TextColumnName = "text",
-    label: options.LabelColumnName = "label",
-    label_word: options.LabelWords = None,
-    form: options.Format = options.DEFAULT_FORMAT,
-    queries: options.Queries = 200,
-    draws: options.Draws = 3,
-    seed: options.Seed = 0,
-    dtype: options.Dtype = "auto",
-    device: options.Device = "auto",
-    revision: options.Revision = None,
-    trust_remote_code: options.Trust = False,
-    out: options.Out = None,
-    force: options.Force = False,
 ) -> None:
     """Measure, per layer and head, how much more a query attends to demonstrations of its label than to the others.
 
@@ -42,25 +28,9 @@ def attention_command(
     """
     require(shots >= 2, "--shots", shots, "a whole number from 2 on, at least one demonstration of each label")
     settings = AttentionSettings(shots=shots)
-    measurement = options.text_measurement(
-        model,
-        data,
-        test=test,
-        text=text,
-        label=label,
-        words=label_word,
-        form=form,
-        queries=queries,
-        draws=draws,
-        seed=seed,
-        dtype=dtype,
-        device=device,
-        revision=revision,
-        trust=trust_remote_code,
-    )
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    prepared = prepare(measurement)
-    folder = results_folder("attention", prepared, settings, out, force=force)
+    prepared = prepare(asked.measurement)
+    folder = results_folder("attention", prepared, settings, asked.out, force=asked.force)
     with options.prompts_bar(console) as told:
         done = attention_measurement(prepared, settings, folder, progress=told)
     options.print_table(console, heads_text(done.heads))

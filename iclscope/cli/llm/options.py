@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -35,8 +38,10 @@ LabelWords = Annotated[
         "--label-word", metavar="LABEL=WORD", help="What the model is to answer for a label; may be repeated."
     ),
 ]
-FORMAT = typer.Option("--format", metavar="TEXT", help=r"How an example is written before its label; \n is a new line.")
-Format = Annotated[str, FORMAT]
+Format = Annotated[
+    str,
+    typer.Option("--format", metavar="TEXT", help=r"How an example is written before its label; \n is a new line."),
+]
 Queries = Annotated[int, typer.Option(metavar="N", help="Queries, at most.")]
 Draws = Annotated[int, typer.Option(metavar="N", help="Draws of demonstrations.")]
 Seed = Annotated[int, typer.Option(metavar="N", help="Of queries and draws.")]
@@ -50,42 +55,80 @@ Force = Annotated[bool, typer.Option("--force", help="Make everything anew, also
 DEFAULT_FORMAT = r"Text: {text}\nLabel:"
 
 
-def text_measurement(
-    model: str,
-    data: str,
-    *,
-    test: str | None,
-    text: str,
-    label: str,
-    words: list[str] | None,
-    form: str,
-    queries: int,
-    draws: int,
-    seed: int,
-    dtype: str,
-    device: str,
-    revision: str | None,
-    trust: bool,
-) -> TextMeasurement:
-    """The settings behind the options, checked."""
+@dataclass(frozen=True)
+class Asked:
+    """What the options that all commands share ask for.
+
+    Attributes:
+        measurement: which model, which texts.
+        out: the folder of results; None: the default.
+        force: whether to make everything anew.
+    """
+
+    measurement: TextMeasurement
+    out: Path | None
+    force: bool
+
+
+def about_a_model(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the arguments and options that all share, in front of and behind its own.
+
+    Args:
+        command: takes an `Asked` first, then its own options.
+    """
+    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+    model, data, *shared = inspect.signature(_asked, eval_str=True).parameters.values()
+    names = {parameter.name for parameter in (model, data, *shared)}
+
+    @functools.wraps(command)
+    def with_options(**given: Any) -> None:
+        asked = _asked(**{name: value for name, value in given.items() if name in names})
+        command(asked, **{name: value for name, value in given.items() if name not in names})
+
+    parameters = [model, data, *own, *shared]
+    # What typer reads: the options of both.
+    with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return with_options
+
+
+def _asked(
+    model: Model,
+    data: Data,
+    test: Test = None,
+    text: TextColumnName = "text",
+    label: LabelColumnName = "label",
+    label_word: LabelWords = None,
+    form: Format = DEFAULT_FORMAT,
+    queries: Queries = 200,
+    draws: Draws = 3,
+    seed: Seed = 0,
+    dtype: Dtype = "auto",
+    device: Device = "auto",
+    revision: Revision = None,
+    trust_remote_code: Trust = False,
+    out: Out = None,
+    force: Force = False,
+) -> Asked:
+    """The settings behind the shared options, checked."""
     require(dtype in DTYPES, "--dtype", dtype, ", ".join(DTYPES))
     require(device in DEVICES, "--device", device, ", ".join(DEVICES))
     for option, value, least in (("--queries", queries, 1), ("--draws", draws, 1), ("--seed", seed, 0)):
         require(value >= least, option, value, f"a whole number from {least} on")
-    return TextMeasurement(
-        model=ModelSource.model_validate(
-            {"name": model, "revision": revision, "dtype": dtype, "device": device, "trust_remote_code": trust}
-        ),
+    source: dict[str, Any] = {"name": model, "revision": revision, "dtype": dtype, "device": device}
+    measurement = TextMeasurement(
+        model=ModelSource(**source, trust_remote_code=trust_remote_code),
         data=data,
         test=test,
         text=text,
         label=label,
-        words=_label_words(words or []),
+        words=_label_words(label_word or []),
         format=PromptFormat(query=form.replace("\\n", "\n")),
         queries=queries,
         draws=draws,
         seed=seed,
     )
+    return Asked(measurement, out, force)
 
 
 def _label_words(words: list[str]) -> dict[str, str]:

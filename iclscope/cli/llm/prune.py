@@ -19,9 +19,9 @@ from iclscope.language_models.prune_measurement import RECOMMENDED, PruneDone, S
 from iclscope.report import print_claims
 
 
+@options.about_a_model
 def prune_command(
-    model: options.Model,
-    data: options.Data,
+    asked: options.Asked,
     rates: Annotated[
         str, typer.Option(metavar="R,R,…", help="Shares of the neurons of each layer to remove.")
     ] = "0.05,0.1,0.2,0.3,0.4",
@@ -44,20 +44,6 @@ def prune_command(
     save_score: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which of --score is saved; default: the recommended one.")
     ] = None,
-    test: options.Test = None,
-    text: options.TextColumnName = "text",
-    label: options.LabelColumnName = "label",
-    label_word: options.LabelWords = None,
-    form: options.Format = options.DEFAULT_FORMAT,
-    queries: options.Queries = 200,
-    draws: options.Draws = 3,
-    seed: options.Seed = 0,
-    dtype: options.Dtype = "auto",
-    device: options.Device = "auto",
-    revision: options.Revision = None,
-    trust_remote_code: options.Trust = False,
-    out: options.Out = None,
-    force: options.Force = False,
 ) -> None:
     """Remove MLP neurons, the same share in each layer, and measure accuracy, perplexity, size and latency.
 
@@ -77,25 +63,9 @@ def prune_command(
     wanted = _wanted(save, save_rate, save_score)
     if wanted is not None:
         check_save(wanted, settings)
-    measurement = options.text_measurement(
-        model,
-        data,
-        test=test,
-        text=text,
-        label=label,
-        words=label_word,
-        form=form,
-        queries=queries,
-        draws=draws,
-        seed=seed,
-        dtype=dtype,
-        device=device,
-        revision=revision,
-        trust=trust_remote_code,
-    )
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    prepared = prepare(measurement)
-    folder = results_folder("prune", prepared, settings, out, force=force)
+    prepared = prepare(asked.measurement)
+    folder = results_folder("prune", prepared, settings, asked.out, force=asked.force)
     with options.prompts_bar(console) as told:
         done = pruning(prepared, settings, folder, save=wanted, progress=told)
     _show(console, done)

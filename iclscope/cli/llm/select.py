@@ -17,9 +17,9 @@ from iclscope.language_models.selectors import SELECTORS, SelectorOptions
 from iclscope.report import print_claims
 
 
+@options.about_a_model
 def select_command(
-    model: options.Model,
-    data: options.Data,
+    asked: options.Asked,
     selector: Annotated[
         str, typer.Option(metavar=",".join(SELECTORS), help="How demonstrations are chosen; pattern is the theory's.")
     ] = ",".join(SELECTORS),
@@ -37,20 +37,6 @@ def select_command(
     explain: Annotated[
         int, typer.Option(metavar="N", help="Tell for so many queries which demonstrations were taken and why.")
     ] = 0,
-    test: options.Test = None,
-    text: options.TextColumnName = "text",
-    label: options.LabelColumnName = "label",
-    label_word: options.LabelWords = None,
-    form: options.Format = options.DEFAULT_FORMAT,
-    queries: options.Queries = 200,
-    draws: options.Draws = 3,
-    seed: options.Seed = 0,
-    dtype: options.Dtype = "auto",
-    device: options.Device = "auto",
-    revision: options.Revision = None,
-    trust_remote_code: options.Trust = False,
-    out: options.Out = None,
-    force: options.Force = False,
 ) -> None:
     """Compare selectors of demonstrations at equal shots, and tell whether sharing the query's pattern helps.
 
@@ -67,25 +53,9 @@ def select_command(
         selectors=options.names("--selector", selector, SELECTORS),
         options=SelectorOptions(patterns=patterns, candidates=candidates, embeddings=embeddings),
     )
-    measurement = options.text_measurement(
-        model,
-        data,
-        test=test,
-        text=text,
-        label=label,
-        words=label_word,
-        form=form,
-        queries=queries,
-        draws=draws,
-        seed=seed,
-        dtype=dtype,
-        device=device,
-        revision=revision,
-        trust=trust_remote_code,
-    )
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    prepared = prepare(measurement)
-    folder = results_folder("select", prepared, settings, out, force=force)
+    prepared = prepare(asked.measurement)
+    folder = results_folder("select", prepared, settings, asked.out, force=asked.force)
     with options.prompts_bar(console) as told:
         done = selection(prepared, settings, folder, explain=explain, progress=told)
     for table in (*done.tables, *done.explained):

@@ -55,6 +55,17 @@ def check_selectors(names: Sequence[str]) -> None:
         require(there, "--selector", name, f"{others}; bm25 too once pip install 'iclscope[llm]' was run")
 
 
+def check_shots(asked: Asked, shots: Sequence[int]) -> None:
+    """Refuse more demonstrations than the pool has texts.
+
+    Raises:
+        BadRequest: naming the first number that is too large.
+    """
+    for number in shots:
+        allowed = f"at most {len(asked.pool.texts)}, the size of the pool"
+        require(0 <= number <= len(asked.pool.texts), "--shots", number, allowed)
+
+
 _SHARED: dict[str, Callable[[Asked, int, int], tuple[int, ...]]] = {"random": random, "balanced": balanced}
 
 
@@ -85,8 +96,7 @@ def choose(
         BadRequest: if there is no such selector or the pool has too few texts.
     """
     check_selectors([name])
-    allowed = f"at most {len(asked.pool.texts)}, the size of the pool"
-    require(0 <= shots <= len(asked.pool.texts), "--shots", shots, allowed)
+    check_shots(asked, [shots])
     if name in _SHARED:
         return Choice((_SHARED[name](asked, shots, seed),) * len(asked.queries.texts), True)
     if shots == 0:

@@ -1,0 +1,105 @@
+"""`iclscope llm evaluate`: what it prints and writes, and what it refuses in one line before anything is computed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from language_models.tiny_models import make_tiny
+
+from iclscope.cli.main import main
+
+FEW = ("--queries", "6", "--draws", "2", "--shots", "0,2")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(make_tiny(tmp_path_factory.mktemp("models") / "tiny-gpt2", "gpt2"))
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert main(["llm", "evaluate", *words]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert len(told.err.splitlines()) == 1
+    return told.err
+
+
+def test_it_prints_a_table_and_writes_a_report(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main(["llm", "evaluate", model, "words", *FEW]) == 0
+    told = capsys.readouterr()
+    assert told.err == ""
+    lines = told.out.splitlines()
+    assert lines[0].split() == ["shots", "selector", "labels", "accuracy", "calibrated"]
+    folder = Path("results/llm/evaluate-tiny-gpt2-words")
+    assert lines[-1] == f"Report: {folder / 'report.html'}"
+    assert pl.read_parquet(folder / "rows.parquet").height == 6 * (1 + 2 + 2)
+    again = capsys.readouterr() if main(["llm", "evaluate", model, "words", *FEW]) == 0 else None
+    assert again is not None
+    assert again.out == told.out
+    assert "--force" in refused(capsys, model, "words", "--queries", "7")
+
+
+def test_labels_can_be_given_other_words(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("data.csv").write_text(
+        "sentence,kind\n" + "".join(f"text number {i},{i % 2}\n" for i in range(30)), encoding="utf-8"
+    )
+    names = ("--text", "sentence", "--label", "kind")
+    words = ("--label-word", "0=bad", "--label-word", "1=good", "--format", r"Review: {text}\nSentiment:")
+    assert main(["llm", "evaluate", model, "data.csv", *names, *words, *FEW, "--out", "out"]) == 0
+    assert set(pl.read_parquet("out/rows.parquet")["label"]) == {"bad", "good"}
+    assert r"Review: {text}\nSentiment: {label}" in Path("out/report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--shots", "0,x"], "--shots = '0,x' is not allowed; allowed: whole numbers from 0 on"),
+        (["--shots", "-1"], "--shots = '-1'"),
+        (["--shots", "300"], "--shots = 300 is not allowed; allowed: at most"),
+        (["--selector", "best"], "--selector = 'best' is not allowed; allowed: random, balanced"),
+        (["--queries", "0"], "--queries = 0"),
+        (["--draws", "0"], "--draws = 0"),
+        (["--seed", "-1"], "--seed = -1"),
+        (["--dtype", "int8"], "--dtype = 'int8'"),
+        (["--device", "tpu"], "--device = 'tpu'"),
+        (["--format", "no place for it"], "--format = 'no place for it' is not allowed; allowed: a text with {text}"),
+        (["--format", "{text} {label}"], "--format"),
+        (["--label-word", "good"], "--label-word = 'good' is not allowed; allowed: LABEL=WORD"),
+        (["--label-word", "plant=tree"], "--label-word = 'tree'"),
+        (["--test", "none.tsv"], "--test = 'none.tsv'"),
+        (["--shot", "1"], "No such option"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_requests(model: str, words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert told in refused(capsys, model, "words", *words)
+    assert not Path("results").exists()
+
+
+def test_bad_data(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert "DATA = 'none.tsv'" in refused(capsys, model, "none.tsv")
+    Path("one.tsv").write_text("text\tlabel\na\tx\nb\tx\n", encoding="utf-8")
+    assert "at least two classes" in refused(capsys, model, "one.tsv")
+    long = " ".join(["word"] * 2000)
+    lines = [f"{long} {i}\tx\nshort {i}\ty\n" for i in range(9)]
+    Path("long.tsv").write_text("text\tlabel\n" + "".join(lines), encoding="utf-8")
+    assert "allowed: at most 512, the context length of tiny-gpt2" in refused(capsys, model, "long.tsv", "--shots", "2")
+
+
+def test_a_folder_with_other_files_is_left_alone(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    Path("mine").mkdir()
+    Path("mine/thesis.txt").write_text("my work", encoding="utf-8")
+    assert "is left as it is" in refused(capsys, model, "words", "--out", "mine", "--force")
+    assert [path.name for path in Path("mine").iterdir()] == ["thesis.txt"]
