@@ -59,7 +59,7 @@ def test_commands_of_the_readme_work(words: list[str], tmp_path: Path) -> None:
         model.save_pretrained(tmp_path / words[2])
     if words[1] == "llm":  # the hub cannot be reached: a tiny model lies in a folder of that name
         make_tiny(tmp_path / words[3], "llama")
-        words = [*words, "--queries", "8", "--draws", "2"]
+        words = [*words, "--queries", "40" if words[2] == "attention" else "8", "--draws", "2"]
     if words[1] in {"sweep", "show", "plot"}:
         shutil.copytree(ROOT / "examples", tmp_path / "examples")
     if words[1] in {"show", "plot"}:  # what the README runs before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -126,8 +127,9 @@ def test_the_measurement_goes_on_where_it_stopped(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("measured again")
 
+    module = sys.modules["iclscope.language_models.prune"]  # the package has a function of that name
     for name in ("answers", "text_surprise", "activity"):
-        monkeypatch.setattr(f"iclscope.language_models.prune.{name}", never)
+        monkeypatch.setattr(module, name, never)
     monkeypatch.setattr(prune_measurement, "cost_rows", never)
     save = Save(tmp_path / "small", 0.5, "activation")
     again = pruning(prepared, SETTINGS, RunFolder(folder, {}), save=save)

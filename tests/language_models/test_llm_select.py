@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +67,8 @@ def test_the_selector_pattern_has_the_largest_alpha_of_all(done: SelectDone) -> 
 def test_a_finished_comparison_is_not_measured_again(
     prepared: Prepared, folder: RunFolder, done: SelectDone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("iclscope.language_models.select.answers", None)
+    # The package has a function of the module's name.
+    monkeypatch.setattr(sys.modules["iclscope.language_models.select"], "answers", None)
     again = RunFolder(folder.path, {**prepared.noted(), **SETTINGS.model_dump(mode="json")})
     assert selection(prepared, SETTINGS, again).rows.equals(done.rows)
 
