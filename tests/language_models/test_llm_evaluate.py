@@ -211,7 +211,6 @@ def test_the_words_are_a_task_of_five_classes() -> None:
 
 @pytest.mark.smollm2
 @pytest.mark.slow
-@pytest.mark.xdist_group("smollm2")
 def test_smollm2_learns_the_words_in_context(smollm2: LanguageModel) -> None:
     asked = prepare(TextMeasurement(model=smollm2.source, queries=20, draws=1))
     rows = evaluate_rows(asked._replace(language_model=smollm2), EvaluateSettings(shots=(10,), selectors=("balanced",)))

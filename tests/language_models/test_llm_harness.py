@@ -58,6 +58,5 @@ def test_scores_are_those_of_the_harness(tiny: LanguageModel) -> None:
 
 @pytest.mark.smollm2
 @pytest.mark.slow
-@pytest.mark.xdist_group("smollm2")
 def test_smollm2_answers_as_in_the_harness(smollm2: LanguageModel) -> None:
     assert check(prepared_words(smollm2, 20), 5e-3) > 0.5

@@ -110,7 +110,6 @@ def test_no_gpu_here(tiny_llama_folder: Path) -> None:
 
 @pytest.mark.smollm2
 @pytest.mark.slow
-@pytest.mark.xdist_group("smollm2")
 def test_gguf_is_loaded_without_a_word(smollm2: LanguageModel, capfd: pytest.CaptureFixture[str]) -> None:
     assert smollm2.kind == "llama"
     assert smollm2.context_length == 8192

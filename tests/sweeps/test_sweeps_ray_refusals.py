@@ -20,9 +20,6 @@ from iclscope.errors import BadRequest
 from iclscope.sweeps.ray_address import check_address
 from iclscope.sweeps.ray_engine import RayEngine
 
-# One cluster after the other: on few cores two of them starve each other.
-pytestmark = pytest.mark.xdist_group("ray")
-
 
 @pytest.mark.parametrize(
     ("address", "why"),
