@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import polars as pl
 from pydantic import Field, field_validator
@@ -22,21 +22,24 @@ from iclscope.settings import Settings
 AS_GIVEN, SHUFFLED = "as given", "shuffled labels"
 
 
-class EvaluateSettings(Settings):
-    """What is evaluated.
+class ShotsAndSelectors(Settings):
+    """Which numbers of demonstrations, chosen how.
 
     Attributes:
-        shots: numbers of demonstrations.
+        shots: numbers of demonstrations, the same for all selectors.
         selectors: how demonstrations are chosen.
     """
 
-    shots: tuple[int, ...] = Field((0, 2, 4, 8, 16), min_length=1)
-    selectors: tuple[str, ...] = Field(("balanced",), min_length=1)
+    least_shots: ClassVar[int] = 0
+
+    shots: tuple[int, ...] = Field(min_length=1)
+    selectors: tuple[str, ...] = Field(min_length=1)
 
     @field_validator("shots")
     @classmethod
     def _increasing(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        require(all(shots >= 0 for shots in value), "--shots", list(value), "whole numbers from 0 on")
+        allowed = f"whole numbers from {cls.least_shots} on"
+        require(all(shots >= cls.least_shots for shots in value), "--shots", list(value), allowed)
         return tuple(sorted(set(value)))
 
     @field_validator("selectors")
@@ -44,6 +47,13 @@ class EvaluateSettings(Settings):
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         check_selectors(value)
         return tuple(dict.fromkeys(value))
+
+
+class EvaluateSettings(ShotsAndSelectors):
+    """What is evaluated: accuracy at each number of shots with each selector."""
+
+    shots: tuple[int, ...] = Field((0, 2, 4, 8, 16), min_length=1)
+    selectors: tuple[str, ...] = Field(("balanced",), min_length=1)
 
 
 class Unit(NamedTuple):

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import polars as pl
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from iclscope.errors import require
 from iclscope.language_models.answers import answers
 from iclscope.language_models.draws import Asked, generator, shuffled_labels
-from iclscope.language_models.evaluate import AS_GIVEN, SHUFFLED, Unit, draw_seed, rows_of_units
+from iclscope.language_models.evaluate import AS_GIVEN, SHUFFLED, ShotsAndSelectors, Unit, draw_seed, rows_of_units
 from iclscope.language_models.patterns import pattern_share
 from iclscope.language_models.prepared import Prepared
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.scoring import Told
-from iclscope.language_models.selectors import SELECTORS, Choice, SeenTexts, SelectorOptions, check_selectors, choose
-from iclscope.settings import Settings
+from iclscope.language_models.selectors import SELECTORS, Choice, SeenTexts, SelectorOptions, choose
 
 OTHER_PATTERNS = "other patterns"
 """The arm of the control: the selector ``pattern`` with the farthest patterns first, labels balanced all the same."""
@@ -23,30 +24,18 @@ OTHER_PATTERNS = "other patterns"
 BALANCED, PATTERN = "balanced", "pattern"
 
 
-class SelectSettings(Settings):
-    """What is compared.
+class SelectSettings(ShotsAndSelectors):
+    """What is compared: selectors at the same numbers of shots.
 
     Attributes:
-        shots: numbers of demonstrations, the same for all selectors.
-        selectors: how demonstrations are chosen.
         options: how selectors look at texts.
     """
+
+    least_shots: ClassVar[int] = 1
 
     shots: tuple[int, ...] = Field((2, 4, 8, 16), min_length=1)
     selectors: tuple[str, ...] = Field(SELECTORS, min_length=1)
     options: SelectorOptions = SelectorOptions()
-
-    @field_validator("shots")
-    @classmethod
-    def _increasing(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        require(all(shots >= 1 for shots in value), "--shots", list(value), "whole numbers from 1 on")
-        return tuple(sorted(set(value)))
-
-    @field_validator("selectors")
-    @classmethod
-    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        check_selectors(value)
-        return tuple(dict.fromkeys(value))
 
 
 def units(settings: SelectSettings, draws: int) -> list[Unit]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from iclscope.report.page import FigureSection, anchor, counted_verdicts, page_environment
+from iclscope.report.page import FigureSection, render_with_claims
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,4 @@ def render_measurement(report: MeasurementReport) -> str:
     Returns:
         The text of an HTML file (UTF-8).
     """
-    claims = [(f"#{anchor(one.name, 'figure')}", claim) for one in report.figures for claim in one.claims]
-    return (
-        page_environment()
-        .get_template("measurement.html.jinja")
-        .render(
-            report=report,
-            claims=claims,
-            counts=counted_verdicts([claim for _, claim in claims]),
-            unproven=[claim.claim.id for _, claim in claims if claim.control_verdict != "fails"],
-        )
-    )
+    return render_with_claims("measurement.html.jinja", report, report.figures)

@@ -83,10 +83,21 @@ def render_page(report: Report) -> str:
     Returns:
         The text of an HTML file (UTF-8).
     """
-    claims = [(f"#{anchor(one.name, 'figure')}", claim) for one in report.figures for claim in one.claims]
+    return render_with_claims("page.html.jinja", report, report.figures)
+
+
+def render_with_claims(template: str, report: object, figures: Sequence[FigureSection]) -> str:
+    """Render a page about figures and their claims.
+
+    Args:
+        template: its file name.
+        report: what the template reads.
+        figures: of the report; their claims are listed above them, counted, and linked.
+    """
+    claims = [(f"#{anchor(one.name, 'figure')}", claim) for one in figures for claim in one.claims]
     return (
         page_environment()
-        .get_template("page.html.jinja")
+        .get_template(template)
         .render(
             report=report,
             claims=claims,
