@@ -1,14 +1,23 @@
-"""iclscope: theories of in-context learning next to trained transformers."""
+"""iclscope: theories of in-context learning next to trained transformers.
+
+Its rooms are imported when they are first asked for: those for language models alone bring in as much as all others.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from iclscope import baselines, evaluation, language_models, mechanism, models, pruning, tasks, theory, training
+    from iclscope.errors import BadRequest
+    from iclscope.evaluation import evaluate
+    from iclscope.reproduction.reproduce import reproduce
+    from iclscope.sweeps.engines import sweep
+    from iclscope.sweeps.results import sweep_rows
+    from iclscope.training import train
 
 __version__ = "0.3.0"
-
-from iclscope import baselines, evaluation, language_models, mechanism, models, pruning, tasks, theory, training
-from iclscope.errors import BadRequest
-from iclscope.evaluation import evaluate
-from iclscope.reproduction import reproduce
-from iclscope.sweeps.engines import sweep
-from iclscope.sweeps.results import sweep_rows
-from iclscope.training import train
 
 __all__ = [
     "BadRequest",
@@ -28,3 +37,25 @@ __all__ = [
     "train",
     "training",
 ]
+
+_HOMES = {
+    "BadRequest": "iclscope.errors",
+    "evaluate": "iclscope.evaluation",
+    "reproduce": "iclscope.reproduction",
+    "sweep": "iclscope.sweeps.engines",
+    "sweep_rows": "iclscope.sweeps.results",
+    "train": "iclscope.training",
+}
+"""Where that which is no room is defined."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name) if name in _HOMES else import_module(f"{__name__}.{name}")
+    globals()[name] = value  # found at once from now on
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -3,26 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
-import sklearn
 from jaxtyping import Float
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.svm import SVC
 
 from iclscope.errors import require
 from iclscope.tasks.patterns import PatternPrompts
 
+
+# Importing scikit-learn takes more than a second, and most commands do without: it is imported where it is used.
+def _logistic_regression() -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression()
+
+
+def _support_vectors(kernel: str) -> Any:
+    from sklearn.svm import SVC
+
+    return SVC(kernel=kernel)
+
+
+def _nearest_neighbours(count: int) -> Any:
+    from sklearn.neighbors import KNeighborsClassifier
+
+    return KNeighborsClassifier(n_neighbors=count)
+
+
 CLASSIFIERS: dict[str, Callable[[], Any]] = {
-    "logistic regression": lambda: LogisticRegression(),
-    "SVM, Gaussian kernel": lambda: SVC(kernel="rbf"),
-    "SVM, linear kernel": lambda: SVC(kernel="linear"),
-    "1-NN": lambda: KNeighborsClassifier(n_neighbors=1),
-    "3-NN": lambda: KNeighborsClassifier(n_neighbors=3),
+    "logistic regression": _logistic_regression,
+    "SVM, Gaussian kernel": partial(_support_vectors, "rbf"),
+    "SVM, linear kernel": partial(_support_vectors, "linear"),
+    "1-NN": partial(_nearest_neighbours, 1),
+    "3-NN": partial(_nearest_neighbours, 3),
 }
 """scikit-learn's classifiers at its default settings; the paper names the methods, not their settings."""
 
@@ -66,6 +83,8 @@ def classifier_outputs(
 
 def _fit_and_answer(names: Sequence[str], inputs: Inputs, labels: NDArray[np.int64], queries: Inputs) -> Inputs:
     """Predictions [classifier, prompt] of some prompts; scikit-learn fits one data set at a time."""
+    import sklearn
+
     answers = np.empty((len(names), len(queries)))
     # The inputs are finite by construction, and checking them costs as much as fitting twenty points.
     with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
@@ -75,7 +94,7 @@ def _fit_and_answer(names: Sequence[str], inputs: Inputs, labels: NDArray[np.int
                 continue
             for j, name in enumerate(names):
                 classifier = CLASSIFIERS[name]()
-                if isinstance(classifier, KNeighborsClassifier):
+                if hasattr(classifier, "n_neighbors"):
                     classifier.n_neighbors = min(classifier.n_neighbors, len(y))
                 answers[j, i] = classifier.fit(x, y).predict(query[None])[0]
     return answers

@@ -5,40 +5,46 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, cast
 
 import typer
 from rich.console import Console
 
 from iclscope import __version__
-from iclscope.cli.evaluate import evaluate_command
-from iclscope.cli.list import list_command
-from iclscope.cli.llm import llm_app
-from iclscope.cli.plot import plot_command
-from iclscope.cli.predict import predict_app
-from iclscope.cli.reproduce import reproduce_command
-from iclscope.cli.show import show_command
-from iclscope.cli.sweep import sweep_command
+from iclscope.cli.lazy_group import LazyCommand, LazyGroup
 from iclscope.errors import BadRequest, ClusterFailed, StorageFailed
 
 FAILED, BAD_REQUEST, INTERRUPTED = 1, 2, 130
 
+
+def _of(name: str, help: str) -> LazyCommand:
+    return LazyCommand(f"iclscope.cli.{name}", f"{name}_command", help)
+
+
+class _Commands(LazyGroup):
+    """All commands, in the order in which the help lists them."""
+
+    lazy: ClassVar[Mapping[str, LazyCommand]] = {
+        "reproduce": _of("reproduce", "Train a paper's models, redraw its figures and judge every claim."),
+        "evaluate": _of("evaluate", "Test a trained model on new settings, without training."),
+        "predict": LazyCommand("iclscope.cli.predict", "predict_app", "The theory's numbers for given settings."),
+        "sweep": _of("sweep", "Train and test every trial that a sweep file describes."),
+        "show": _of("show", "Print what a sweep found: means over seeds with 95 % intervals."),
+        "plot": _of("plot", "Draw what a sweep found."),
+        "llm": LazyCommand("iclscope.cli.llm", "llm_app", "The same questions for Hugging Face language models."),
+        "list": _of("list", "List papers, figures and claims, each with one line."),
+    }
+
+
 app = typer.Typer(
     name="iclscope",
+    cls=_Commands,
     help="Theories of in-context learning next to trained transformers.",
     invoke_without_command=True,
     add_completion=False,
     rich_markup_mode=None,
 )
-app.command("reproduce")(reproduce_command)
-app.command("evaluate")(evaluate_command)
-app.add_typer(predict_app, name="predict")
-app.command("sweep")(sweep_command)
-app.command("show")(show_command)
-app.command("plot")(plot_command)
-app.add_typer(llm_app, name="llm")
-app.command("list")(list_command)
 
 
 def _print_version(wanted: bool) -> bool:

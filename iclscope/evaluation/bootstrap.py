@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from jaxtyping import Float64
-from scipy import stats
 
 LEVEL, RESAMPLES = 0.90, 1000
 
@@ -34,7 +34,7 @@ def bootstrap_means(errors: Float64[np.ndarray, "prompt length"], *, seed: int =
         errors: one error per prompt and context length; at least two prompts.
         seed: of the resampling.
     """
-    found = stats.bootstrap(
+    found = scipy.stats.bootstrap(
         (errors,),
         np.mean,
         axis=0,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy
 from jaxtyping import Float64
-from scipy import stats
 
 from iclscope.evaluation.intervals import LEVEL, Interval
 
@@ -38,7 +38,7 @@ def crossed_mean(values: Float64[np.ndarray, "draw query"], *, least: float = 0.
     half = 0.0
     if variance > 0:
         freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
-        half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(variance)
+        half = float(scipy.stats.t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(variance)
     half = max(half, least)
     return Interval(mean, mean - half, mean + half, draws)
 

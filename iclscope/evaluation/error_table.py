@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 import polars as pl
-from scipy import stats
+import scipy
 
 from iclscope.errors import require
 from iclscope.evaluation.bootstrap import bootstrap_means
@@ -118,5 +118,5 @@ def _risk_rows(
 
 def _rate_over_prompts(rate: float, prompts: int) -> Interval:
     """A single run's share of wrong answers with its Clopper–Pearson interval."""
-    ends = stats.binomtest(round(rate * prompts), prompts).proportion_ci(LEVEL, method="exact")
+    ends = scipy.stats.binomtest(round(rate * prompts), prompts).proportion_ci(LEVEL, method="exact")
     return Interval(rate, float(ends.low), float(ends.high), 1)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+import scipy
 
 LEVEL = 0.95
 
@@ -48,7 +48,8 @@ def mean_interval(values: Sequence[float]) -> Interval:
     mean = float(finite.mean())
     if len(finite) == 1:
         return Interval(mean, -math.inf, math.inf, 1)
-    half = float(stats.t.ppf((1 + LEVEL) / 2, len(finite) - 1)) * float(finite.std(ddof=1)) / math.sqrt(len(finite))
+    quantile = float(scipy.stats.t.ppf((1 + LEVEL) / 2, len(finite) - 1))
+    half = quantile * float(finite.std(ddof=1)) / math.sqrt(len(finite))
     return Interval(mean, mean - half, mean + half, len(finite))
 
 
@@ -67,7 +68,7 @@ def rate_interval(rates: Sequence[float], prompts: int) -> Interval:
         return seeds
     total = prompts * seeds.seeds
     wrong = min(total, round(seeds.value * total))
-    pooled = stats.binomtest(wrong, total).proportion_ci(LEVEL, method="exact")
+    pooled = scipy.stats.binomtest(wrong, total).proportion_ci(LEVEL, method="exact")
     low = min(max(seeds.low, 0.0), float(pooled.low))
     high = max(min(seeds.high, 1.0), float(pooled.high))
     return Interval(seeds.value, low, high, seeds.seeds)
@@ -90,7 +91,8 @@ def rate_difference_interval(first: Sequence[float], second: Sequence[float], pr
         return seeds
     total = prompts * seeds.seeds
     rates = [float(np.nanmean(np.asarray(values, dtype=float))) for values in (first, second)]
-    limits = [stats.binomtest(min(total, round(rate * total)), total).proportion_ci(LEVEL, "wilson") for rate in rates]
+    tests = [scipy.stats.binomtest(min(total, round(rate * total)), total) for rate in rates]
+    limits = [test.proportion_ci(LEVEL, "wilson") for test in tests]
     difference = rates[0] - rates[1]
     below = math.hypot(rates[0] - limits[0].low, limits[1].high - rates[1])
     above = math.hypot(limits[0].high - rates[0], rates[1] - limits[1].low)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from iclscope.evaluation.intervals import Interval, mean_interval
 
@@ -17,7 +17,7 @@ def log_log_slope(x: Sequence[float], y: Sequence[float]) -> float:
     if len(kept) < 3 or len({a for a, _ in kept}) < 2:
         return math.nan
     log_x, log_y = np.log(np.asarray(kept, dtype=float)).T
-    return float(stats.linregress(log_x, log_y).slope)
+    return float(scipy.stats.linregress(log_x, log_y).slope)
 
 
 def slope_over_seeds(curves: Sequence[tuple[Sequence[float], Sequence[float]]]) -> Interval:

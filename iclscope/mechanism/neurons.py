@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Float64
-from sklearn.cluster import KMeans
 from torch import Tensor
 
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
@@ -69,6 +68,9 @@ def large_neurons(norms: Float[Tensor, "run width"]) -> Bool[Tensor, "run width"
 
 def _large(norms: Float64[Tensor, " width"]) -> Bool[Tensor, " width"]:
     """The larger group of one run."""
+    # Importing scikit-learn takes more than a second, and most commands do without.
+    from sklearn.cluster import KMeans
+
     if not bool(norms.isfinite().all()):
         return torch.zeros(len(norms), dtype=torch.bool)
     positive = norms > 0

@@ -171,5 +171,5 @@ def test_a_path_that_scikit_learn_loses_is_found_by_coordinates(monkeypatch: pyt
 
     prompts = make_prompts(4, 12)
     expected = lasso_path_predictions(*prompts, LASSO_ALPHAS)
-    monkeypatch.setattr(module, "lars_path", lost)
+    monkeypatch.setattr("sklearn.linear_model.lars_path", lost)
     torch.testing.assert_close(lasso_path_predictions(*prompts, LASSO_ALPHAS), expected, rtol=1e-4, atol=1e-4)

@@ -7,10 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
-import sklearn
 from jaxtyping import Float
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import lars_path, lasso_path
 from torch import Tensor
 
 from iclscope.baselines.regression.pool import Array, fit_each_prompt
@@ -93,6 +90,10 @@ def lasso_path_predictions(
 
 def _fit_and_answer(inputs: Array, targets: Array, queries: Array, *, alphas: Array) -> Array:
     """Answers [alpha, prompt] of some prompts; scikit-learn finds one path at a time."""
+    # Importing scikit-learn takes more than a second, and most commands do without.
+    import sklearn
+    from sklearn.exceptions import ConvergenceWarning
+
     with sklearn.config_context(assume_finite=True, skip_parameter_validation=True), warnings.catch_warnings():
         # The gaps say what the warnings would, and what is done about it.
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -114,6 +115,8 @@ def _fit_and_answer(inputs: Array, targets: Array, queries: Array, *, alphas: Ar
 
 def _by_angles(inputs: Array, targets: Array, alphas: Array) -> Array:
     """Coefficients [d, alpha] of one prompt, zeros if no path is found: between its knots, the path is linear in α."""
+    from sklearn.linear_model import lars_path
+
     try:
         knots, _, path = lars_path(inputs, targets, method="lasso", alpha_min=alphas.min())
     except ValueError:
@@ -125,6 +128,8 @@ def _by_angles(inputs: Array, targets: Array, alphas: Array) -> Array:
 
 def _by_coordinates(inputs: Array, targets: Array, alphas: Array) -> Array:
     """Coefficients [d, alpha] of one prompt by coordinate descent, from the largest α down."""
+    from sklearn.linear_model import lasso_path
+
     found = np.empty((inputs.shape[-1], len(alphas)))
     found[:, np.argsort(-alphas)] = lasso_path(
         np.asfortranarray(inputs), targets, alphas=np.sort(alphas)[::-1], tol=_GAP, max_iter=_SWEEPS

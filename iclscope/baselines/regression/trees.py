@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-import sklearn
 from jaxtyping import Float
-from sklearn.tree import DecisionTreeRegressor
 from torch import Tensor
 
 from iclscope.baselines.regression.pool import Array, fit_each_prompt
@@ -72,6 +70,10 @@ def boosted_trees(
 
 def _grow_and_answer(inputs: Array, targets: Array, queries: Array) -> Array:
     """Answers [1, prompt] of some prompts; scikit-learn grows one tree at a time."""
+    # Importing scikit-learn takes more than a second, and most commands do without.
+    import sklearn
+    from sklearn.tree import DecisionTreeRegressor
+
     answers = np.empty((1, len(queries)))
     # The inputs are finite by construction, and checking them costs as much as growing a tree of twenty points.
     with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):

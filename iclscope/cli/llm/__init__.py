@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import typer
 
-from iclscope.cli.llm.attention import attention_command
-from iclscope.cli.llm.evaluate import evaluate_command
-from iclscope.cli.llm.prune import prune_command
-from iclscope.cli.llm.select import select_command
+from iclscope.cli.lazy_group import LazyCommand, LazyGroup
+
+_HERE = "iclscope.cli.llm"
+
+
+class _Commands(LazyGroup):
+    """A file for each."""
+
+    lazy: ClassVar[Mapping[str, LazyCommand]] = {
+        "evaluate": LazyCommand(f"{_HERE}.evaluate", "evaluate_command", "Accuracy against number of demonstrations."),
+        "select": LazyCommand(f"{_HERE}.select", "select_command", "Compare selectors of demonstrations."),
+        "prune": LazyCommand(f"{_HERE}.prune", "prune_command", "Remove MLP neurons, and say how many may go."),
+        "attention": LazyCommand(f"{_HERE}.attention", "attention_command", "What heads attend to, and how much more."),
+    }
+
 
 llm_app = typer.Typer(
     name="llm",
+    cls=_Commands,
     help="The same questions for Hugging Face language models: which demonstrations help, which neurons may go.",
-    no_args_is_help=True,
+    invoke_without_command=True,
+    add_completion=False,
     rich_markup_mode=None,
 )
-llm_app.command("evaluate")(evaluate_command)
-llm_app.command("select")(select_command)
-llm_app.command("prune")(prune_command)
-llm_app.command("attention")(attention_command)
+
+
+@llm_app.callback()
+def _measurements(context: typer.Context) -> None:
+    """The same questions for Hugging Face language models: which demonstrations help, which neurons may go."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import typer
 
-from iclscope.cli.predict.garg2022 import predict_garg2022
-from iclscope.cli.predict.huang2024 import predict_huang2024
-from iclscope.cli.predict.li2024 import predict_li2024
-from iclscope.cli.predict.vonoswald2023 import predict_vonoswald2023
-from iclscope.cli.predict.zhang2024 import predict_zhang2024
+from iclscope.cli.lazy_group import LazyCommand, LazyGroup
+
+
+def _of(paper: str, help: str) -> LazyCommand:
+    return LazyCommand(f"iclscope.cli.predict.{paper}", f"predict_{paper}", help)
+
+
+class _Papers(LazyGroup):
+    """A file for each."""
+
+    lazy: ClassVar[Mapping[str, LazyCommand]] = {
+        "li2024": _of("li2024", "What Li and others ask for and promise, up to their unstated constants (taken as 1)."),
+        "garg2022": _of("garg2022", "Expected errors of least squares and averaging on Garg and others' functions."),
+        "vonoswald2023": _of("vonoswald2023", "Best step sizes and losses of gradient descent and GD++."),
+        "zhang2024": _of("zhang2024", "Γ, the limit, its risk and its behaviour under shifts."),
+        "huang2024": _of("huang2024", "Convergence times up to unstated constants (1), and gradient flow without any."),
+    }
+
 
 predict_app = typer.Typer(
-    help="The theory's numbers for given settings, no training.", invoke_without_command=True, rich_markup_mode=None
+    cls=_Papers,
+    help="The theory's numbers for given settings, no training.",
+    invoke_without_command=True,
+    add_completion=False,
+    rich_markup_mode=None,
 )
-for _paper, _command in (
-    ("li2024", predict_li2024),
-    ("garg2022", predict_garg2022),
-    ("vonoswald2023", predict_vonoswald2023),
-    ("zhang2024", predict_zhang2024),
-    ("huang2024", predict_huang2024),
-):
-    # A list cuts a sentence at its first full stop, that of "et al." too.
-    _first = (_command.__doc__ or "").split("\n")[0].replace(" et al.", " and others")
-    predict_app.command(_paper, short_help=_first)(_command)
 
 
 @predict_app.callback()

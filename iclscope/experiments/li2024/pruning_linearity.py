@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import polars as pl
+import scipy
 from matplotlib.figure import Figure
-from scipy import stats
 
 from iclscope.evaluation.evaluate import evaluate
 from iclscope.evaluation.intervals import mean_interval
@@ -45,7 +45,9 @@ def _smallest_rise(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _lines(rows: pl.DataFrame) -> list[tuple[float, float]]:
     """Slope and R² of hinge risk against R, fitted to each seed."""
-    fits = [stats.linregress(seed["R"].to_numpy(), seed["hinge_risk"].to_numpy()) for _, seed in rows.group_by("seed")]
+    fits = [
+        scipy.stats.linregress(seed["R"].to_numpy(), seed["hinge_risk"].to_numpy()) for _, seed in rows.group_by("seed")
+    ]
     return [(float(fit.slope), float(fit.rvalue) ** 2) for fit in fits]
 
 

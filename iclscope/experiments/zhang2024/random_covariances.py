@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+import scipy
 import torch
 from matplotlib.figure import Figure
-from scipy import stats
 
 from iclscope.evaluation.intervals import Interval, mean_interval
 from iclscope.experiments.claims import Claim, Control, Region
@@ -65,7 +65,7 @@ def _at_infinity(rows: pl.DataFrame) -> Interval:
     """Per seed, where the slope tends as N → ∞: one over a straight line through 1/slope against 1/N."""
     ends = []
     for _, group in rows.sort("N").group_by("seed", maintain_order=True):
-        line = stats.linregress(1 / group["N"].to_numpy(), 1 / group["slope"].to_numpy())
+        line = scipy.stats.linregress(1 / group["N"].to_numpy(), 1 / group["slope"].to_numpy())
         ends.append(1 / float(line.intercept))
     return mean_interval(ends)
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from math import comb
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from iclscope.errors import require
 from iclscope.theory.huang2024.formulas import checked_probabilities
@@ -48,7 +48,7 @@ def _compositions(K: int, length: int) -> Iterator[tuple[int, ...]]:
 def count_probabilities(counts: NDArray[np.int64], probabilities: Sequence[float]) -> Floats:
     """Multinomial probability of each row."""
     p = checked_probabilities(probabilities)
-    found: Floats = np.asarray(stats.multinomial(int(counts[0].sum()), p).pmf(counts), dtype=float)
+    found: Floats = np.asarray(scipy.stats.multinomial(int(counts[0].sum()), p).pmf(counts), dtype=float)
     return found
 
 

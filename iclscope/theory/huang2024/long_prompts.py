@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.integrate import solve_ivp
 
 from iclscope.errors import require, require_finite
 from iclscope.theory.huang2024.formulas import checked_probabilities
@@ -184,7 +184,7 @@ def _solved(
     groups: _Groups, end: float, times: Floats | None, events: Sequence[Callable[[float, Floats], float]] = ()
 ) -> Any:
     """The flow of one query up to ``end``."""
-    return solve_ivp(
+    return scipy.integrate.solve_ivp(
         lambda _t, S: groups.velocity(S),
         (0.0, end),
         np.zeros(len(groups.p)),

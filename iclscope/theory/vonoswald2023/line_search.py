@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
-from scipy.optimize import minimize, minimize_scalar
 from torch import Tensor
 
 from iclscope.errors import require
@@ -72,7 +72,7 @@ def line_search(tasks: Spectra, *, steps: int, plus: bool = False) -> Rates:
     def loss(rates: NDArray[np.float64]) -> float:
         return steps_loss(tasks, eta=float(rates[0]) * unit_eta, steps=steps, gamma=float(rates[1]) * unit_gamma)
 
-    found = minimize_scalar(
+    found = scipy.optimize.minimize_scalar(
         lambda eta: steps_loss(tasks, eta=eta * unit_eta, steps=steps),
         bounds=(0.0, 2.0),
         method="bounded",
@@ -84,7 +84,7 @@ def line_search(tasks: Spectra, *, steps: int, plus: bool = False) -> Rates:
     # Several starts, since there are local minima.
     starts = [(float(found.x), 0.2), (float(found.x), 0.8), (0.6 * float(found.x), 1.0)]
     searches = [
-        minimize(loss, np.array(start), method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-9})
+        scipy.optimize.minimize(loss, np.array(start), method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-9})
         for start in starts
     ]
     best = searches[int(np.argmin([search.fun for search in searches]))]

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from jaxtyping import Float64
 from numpy.typing import ArrayLike
-from scipy.integrate import solve_ivp
 
 from iclscope.errors import require, require_finite
 from iclscope.theory.zhang2024.limit import Square, checked_covariance, checked_square, gamma
@@ -73,7 +73,8 @@ def gradient_flow(covariance: ArrayLike, train_length: int, *, U: ArrayLike, u: 
 
     # Turns implicit by itself where a badly conditioned Λ makes the flow stiff.
     first = np.append(start.ravel(), u)
-    solved = solve_ivp(velocity, (0.0, max(float(at[-1]), 1e-12)), first, "LSODA", at, rtol=1e-9, atol=1e-11)
+    span = (0.0, max(float(at[-1]), 1e-12))
+    solved = scipy.integrate.solve_ivp(velocity, span, first, "LSODA", at, rtol=1e-9, atol=1e-11)
     require(bool(solved.success), "start", "given", f"one from which the flow can be followed ({solved.message})")
     path = solved.y.T
     U_at, u_at = path[:, :-1].reshape(-1, d, d), path[:, -1]

@@ -1,0 +1,70 @@
+"""Commands are imported when they are called, and rooms when they are asked for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import iclscope
+from iclscope.cli.llm import llm_app
+from iclscope.cli.main import app, main
+from iclscope.cli.predict import predict_app
+
+GROUPS = {"": app, "predict": predict_app, "llm": llm_app}
+COMMANDS = [
+    f"{group} {name}".split()
+    for group, found in GROUPS.items()
+    for name in found.info.cls.lazy  # type: ignore[union-attr]
+]
+
+
+def loaded_after(code: str) -> set[str]:
+    """What a new process has imported after some code, of that which takes long."""
+    asked = "('torch', 'transformers', 'sklearn', 'scipy.stats', 'matplotlib', 'iclscope.language_models')"
+    ended = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{code}\nprint(*(name for name in {asked} if name in sys.modules))"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return set(ended.stdout.splitlines()[-1].split())
+
+
+def test_help_and_a_wrong_name_import_nothing_that_takes_long() -> None:
+    code = "from iclscope.cli.main import main\nmain(['--help'])\nmain(['llm', '--help'])\nmain(['no-such-command'])"
+    assert loaded_after(code) == set()
+
+
+def test_theories_and_models_come_without_what_language_models_need() -> None:
+    found = loaded_after("import iclscope as icl\nicl.theory, icl.models, icl.baselines, icl.mechanism, icl.reproduce")
+    assert "torch" in found
+    assert found.isdisjoint({"transformers", "sklearn", "scipy.stats", "iclscope.language_models"})
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_is_there_and_listed(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*words, "--help"]) == 0
+    assert f"Usage: iclscope {' '.join(words)} " in capsys.readouterr().out
+    assert main([*words[:-1], "--help"]) == 0
+    listed = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+    assert words[-1] in listed
+
+
+@pytest.mark.parametrize("group", list(GROUPS))
+def test_a_group_alone_prints_its_help(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(group.split()) == 0
+    assert "Commands:" in capsys.readouterr().out
+
+
+def test_all_that_is_exported_is_there() -> None:
+    for name in iclscope.__all__:
+        assert getattr(iclscope, name) is not None
+        assert name in dir(iclscope)
+
+
+def test_what_is_not_there_is_named() -> None:
+    with pytest.raises(AttributeError, match="module 'iclscope' has no attribute 'transformers'"):
+        iclscope.transformers  # noqa: B018
