@@ -35,9 +35,10 @@ help: ## say what there is to do
 reproduce: $(CORE) ## redraw the figures of Li et al. 2024 and judge its claims (minutes on two cores)
 	@$(BIN)/iclscope reproduce li2024 --preset quick $(ARGS)
 
+# A file's tests stay in one process: what they share is trained or loaded once.
 test: lint types $(SMOLLM2_FILE) ## check format, style and types, then run all tests
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 ICLSCOPE_SMOLLM2=$(abspath $(SMOLLM2_FILE)) \
-	  $(BIN)/python -m pytest -n 2 $(ARGS)
+	  $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: $(BENCH) ## measure the training engine against a plain script (minutes, on cores with nothing else to do)
 	$(BIN)/python -m pytest benchmarks --override-ini 'addopts=' --override-ini 'python_files=bench_*.py' \

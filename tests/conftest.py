@@ -43,9 +43,16 @@ sys.modules[_module.__name__] = _module
 # Before anything imports the package, so that every annotated function and dataclass of it is checked.
 install_import_hook("iclscope", "iclscope_shape_checks.checked")
 
+import pytest  # noqa: E402
 import torch  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
 torch.set_num_threads(1)
 settings.register_profile("iclscope", deadline=None, derandomize=True, max_examples=25)
 settings.load_profile("iclscope")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with files that have slow tests, so that no process is left alone with one of them at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)

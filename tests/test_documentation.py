@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from language_models.tiny_models import make_tiny
@@ -48,8 +49,48 @@ def test_make_knows_the_target(words: list[str]) -> None:
     assert found.returncode == 0, found.stderr
 
 
+def run_command(words: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    """A command of ours, as it stands in the README."""
+    return run(sys.executable, "-m", "iclscope.cli.main", *words[1:], cwd=cwd)
+
+
+class Swept(NamedTuple):
+    """The README's sweep, run once.
+
+    Attributes:
+        folder: where.
+        ended: how it ended.
+    """
+
+    folder: Path
+    ended: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Swept:
+    """What the README shows and plots."""
+    folder = tmp_path_factory.mktemp("swept")
+    shutil.copytree(ROOT / "examples", folder / "examples")
+    (words,) = [w for w in commands() if w[1] == "sweep" and "--dry-run" not in w]
+    return Swept(folder, run_command(words, folder))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [w for w in commands() if w[0] == "iclscope"], ids=" ".join)
+@pytest.mark.parametrize("words", [w for w in commands() if w[1] in {"sweep", "show", "plot"}], ids=" ".join)
+def test_sweeps_of_the_readme_work(words: list[str], swept: Swept) -> None:
+    is_the_sweep = words[1] == "sweep" and "--dry-run" not in words
+    found = swept.ended if is_the_sweep else run_command(words, swept.folder)
+    assert found.returncode == 0, found.stderr
+    assert found.stderr == ""
+    assert found.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [w for w in commands() if w[0] == "iclscope" and w[1] not in {"sweep", "show", "plot"}],
+    ids=" ".join,
+)
 def test_commands_of_the_readme_work(words: list[str], tmp_path: Path) -> None:
     if words[1] == "evaluate":
         # Training what the README evaluates takes minutes: an untrained model of the same name and sizes will do.
@@ -60,12 +101,7 @@ def test_commands_of_the_readme_work(words: list[str], tmp_path: Path) -> None:
     if words[1] == "llm":  # the hub cannot be reached: a tiny model lies in a folder of that name
         make_tiny(tmp_path / words[3], "llama")
         words = [*words, "--queries", "40" if words[2] == "attention" else "8", "--draws", "2"]
-    if words[1] in {"sweep", "show", "plot"}:
-        shutil.copytree(ROOT / "examples", tmp_path / "examples")
-    if words[1] in {"show", "plot"}:  # what the README runs before
-        (swept,) = [w for w in commands() if w[1] == "sweep" and "--dry-run" not in w]
-        assert run(sys.executable, "-m", "iclscope.cli.main", *swept[1:], cwd=tmp_path).returncode == 0
-    found = run(sys.executable, "-m", "iclscope.cli.main", *words[1:], cwd=tmp_path)
+    found = run_command(words, tmp_path)
     assert found.returncode == 0, found.stderr
     assert found.stderr == ""
     if "reproduce" in words:

@@ -30,6 +30,8 @@ from iclscope.sweeps import jobs
 from iclscope.sweeps.run_trials import load_groups, run_trials
 from iclscope.sweeps.store import TrialStore
 
+pytestmark = pytest.mark.slow
+
 PRESET = Preset("quick", seeds=(0, 1), prompts=32)
 TINY_STEPS, TINY_STEPS_OF_LENGTHS = 2, 3
 EXPERIMENTS = {f"{paper}/{experiment.name}": experiment for paper in PAPERS for experiment in experiments_of(paper)}

@@ -1,17 +1,13 @@
-"""Tiny language models, made here; and, where it is, SmolLM2."""
+"""Tiny language models, made here."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 from language_models.tiny_models import make_tiny
 
 from iclscope.language_models.loading import LanguageModel, load_language_model
-
-GGUF = "ICLSCOPE_SMOLLM2"
-"""The environment variable with the path of SmolLM2's GGUF file (`make smollm2` fetches it)."""
 
 
 @pytest.fixture(scope="session", params=["gpt2", "llama"])
@@ -36,18 +32,3 @@ def tiny_llama_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_llama(tiny_llama_folder: Path) -> LanguageModel:
     """A tiny Llama."""
     return load_language_model(str(tiny_llama_folder))
-
-
-@pytest.fixture(scope="session")
-def smollm2_file() -> Path:
-    """SmolLM2-135M-Instruct as GGUF."""
-    path = os.environ.get(GGUF, "")
-    if not path:
-        pytest.skip(f"{GGUF} does not say where SmolLM2 is; make smollm2 fetches it")
-    return Path(path)
-
-
-@pytest.fixture(scope="session")
-def smollm2(smollm2_file: Path) -> LanguageModel:
-    """SmolLM2-135M-Instruct in float32 on the CPU."""
-    return load_language_model(str(smollm2_file))

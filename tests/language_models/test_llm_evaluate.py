@@ -207,12 +207,3 @@ def test_the_words_are_a_task_of_five_classes() -> None:
     assert len(task.pool.texts) == len(set(task.pool.texts)) == 200
     assert task.pool.classes == ("animal", "clothing", "food", "furniture", "vehicle")
     assert {task.pool.labels.count(kind) for kind in task.pool.classes} == {40}
-
-
-@pytest.mark.smollm2
-@pytest.mark.slow
-def test_smollm2_learns_the_words_in_context(smollm2: LanguageModel) -> None:
-    asked = prepare(TextMeasurement(model=smollm2.source, queries=20, draws=1))
-    rows = evaluate_rows(asked._replace(language_model=smollm2), EvaluateSettings(shots=(10,), selectors=("balanced",)))
-    table = accuracy_table(rows.filter(pl.col("arm") == AS_GIVEN))
-    assert table["accuracy"][0] > 0.5

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
 import importlib.util, sys
 EXTRA = ("accelerate", "bm25s", "gguf", "sentence_transformers")

@@ -106,12 +106,3 @@ def test_no_gpu_here(tiny_llama_folder: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is one")
     assert "there is no GPU here" in refusal(tiny_llama_folder, device="cuda")
-
-
-@pytest.mark.smollm2
-@pytest.mark.slow
-def test_gguf_is_loaded_without_a_word(smollm2: LanguageModel, capfd: pytest.CaptureFixture[str]) -> None:
-    assert smollm2.kind == "llama"
-    assert smollm2.context_length == 8192
-    assert smollm2.name == "SmolLM2-135M-Instruct.Q4_1"
-    assert capfd.readouterr().err == ""

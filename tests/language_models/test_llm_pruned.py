@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoTokenizer
 
 from iclscope.errors import BadRequest
 from iclscope.language_models.cost import cost_rows, weight_bytes, without_first
 from iclscope.language_models.loading import LanguageModel, load_language_model
 from iclscope.language_models.mlp_layout import mlp_layout
-from iclscope.language_models.neuron_scores import activity
 from iclscope.language_models.pruned import check_empty, pruned_model, save_checkpoint, without_neurons
 from iclscope.language_models.tokens import encode_texts
 from iclscope.pruning import kept_neurons
@@ -123,19 +122,3 @@ def test_costs_count_what_is_cut(tiny: LanguageModel) -> None:
     assert (rows["prompt_faster"] <= rows["prompt_faster_high"]).all()
     assert rows["working_bytes"].null_count() == 2
     assert mlp_layout(without_first(tiny, 4)).width == layout.width - 4
-
-
-@pytest.mark.smollm2
-def test_a_pruned_smollm2_reloads_and_agrees_with_masked(smollm2: LanguageModel, tmp_path: Path) -> None:
-    tokens = encode_texts(smollm2, TEXTS)
-    kept = kept_neurons(activity(smollm2, tokens), 0.1, "smallest")
-    with without_neurons(smollm2, kept):
-        masked = _logits(smollm2)
-    size = save_checkpoint(pruned_model(smollm2, kept), tmp_path / "pruned")
-    loaded: Any = AutoModelForCausalLM.from_pretrained(tmp_path / "pruned").eval()
-    with torch.inference_mode():
-        found = loaded(input_ids=torch.tensor(tokens[:1])).logits
-    torch.testing.assert_close(found, masked, rtol=1e-3, atol=1e-3)
-    assert loaded.config.intermediate_size == 1536 - 154
-    assert loaded.lm_head.weight is loaded.model.embed_tokens.weight
-    assert size < weight_bytes(smollm2)

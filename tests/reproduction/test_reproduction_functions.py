@@ -28,6 +28,8 @@ from iclscope.sweeps import jobs
 from iclscope.sweeps.store import TrialStore
 from iclscope.tasks.function_classes import FunctionName
 
+pytestmark = pytest.mark.slow
+
 CLASSES: tuple[FunctionName, ...] = ("linear", "sparse_linear", "decision_tree", "relu_network")
 LONG = 200
 FIGURES = [experiment.name for experiment in experiments_of("garg2022")]

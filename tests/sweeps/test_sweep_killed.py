@@ -12,6 +12,8 @@ import pytest
 from sweeps.sweep_processes import SweepProcess, finished_in, table_in, yaml_of
 from sweeps.sweep_runs import assert_same_rows
 
+pytestmark = pytest.mark.slow
+
 KILLS = 20
 
 

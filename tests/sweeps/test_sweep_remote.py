@@ -19,6 +19,8 @@ from sweeps.sweep_runs import assert_same_rows
 from iclscope.sweeps.row_store import RowStore
 from iclscope.sweeps.store_files import StoreFiles
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:

@@ -14,6 +14,8 @@ import pytest
 from sweeps.sweep_processes import PROGRAM, Ended, SweepProcess, finished_in, table_in, yaml_of
 from sweeps.sweep_runs import assert_same_rows
 
+pytestmark = pytest.mark.slow
+
 COUNT = 12 * 2 * 3
 TEXT = yaml_of(lengths=12, shares=2, seeds=3)
 

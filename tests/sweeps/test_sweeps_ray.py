@@ -24,6 +24,8 @@ from iclscope.errors import BadRequest, ClusterFailed
 from iclscope.sweeps.jobs import Job, Outcome
 from iclscope.sweeps.ray_engine import RayEngine
 
+pytestmark = pytest.mark.slow
+
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
 """127.0.0.1, the same within IPv6, and ::1, as /proc/net/tcp and tcp6 write them."""
 

@@ -20,6 +20,8 @@ from iclscope.errors import BadRequest
 from iclscope.sweeps.ray_address import check_address
 from iclscope.sweeps.ray_engine import RayEngine
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("address", "why"),
