@@ -157,7 +157,7 @@ def _warnings(best: Point, whole: Point) -> list[str]:
     if best.loss.high > LENIENT:
         found.append(
             f"The interval is wide: a loss of up to {100 * best.loss.high:.1f} points is not excluded; more "
-            "--queries and --draws narrow it."
+            "--draws (what is finished is kept) or --queries narrow it."
         )
     if whole.calibrated.seeds < 3:
         found.append(

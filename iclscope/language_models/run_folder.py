@@ -19,6 +19,8 @@ from iclscope.files import check_writable, storage_failures, write_bytes, write_
 MARK = "iclscope llm"
 FORMAT = 1
 NOTE, PARTS = "run.json", "parts"
+GROWS = "draws"
+"""The setting that a folder may be asked for more of: each part is of one draw, whatever their number."""
 
 
 class RunFolder:
@@ -36,7 +38,8 @@ class RunFolder:
 
         Args:
             path: made when first written to.
-            settings: all that changes the rows, ready for JSON; the folder goes on only with the same.
+            settings: all that changes the rows, ready for JSON; the folder goes on only with the same, or with more
+                draws.
             force: make all parts anew, also where they are of other settings.
 
         Raises:
@@ -64,8 +67,8 @@ class RunFolder:
         require(old or force, "--out", str(self.path), f"a folder of layout {FORMAT}; --force makes it anew")
         if force:
             return True
-        if noted.get("settings") != self._settings:
-            changed = _first_difference(noted.get("settings"), self._settings)
+        changed = _first_difference(noted.get("settings"), self._settings)
+        if changed:
             raise BadRequest(
                 f"--out = {str(self.path)!r} is not allowed; allowed: {allowed}; it has another {changed}; "
                 "choose another folder, or --force to make it anew"
@@ -126,12 +129,14 @@ def _parquet(rows: pl.DataFrame) -> bytes:
 
 
 def _first_difference(old: Any, new: Mapping[str, Any]) -> str:
-    """The first setting that differs, in words."""
-    for name in new:
-        before = old.get(name) if isinstance(old, dict) else None
-        if before != new[name]:
-            return f"{name} (there: {_short(before)}; asked for: {_short(new[name])})"
-    return "version of its settings"
+    """The first setting that differs and may not, in words; nothing if there is none."""
+    if not isinstance(old, dict) or old.keys() != new.keys():
+        return "version of its settings"
+    for name, value in new.items():
+        more = name == GROWS and isinstance(old[name], int) and old[name] < value
+        if old[name] != value and not more:
+            return f"{name} (there: {_short(old[name])}; asked for: {_short(value)})"
+    return ""
 
 
 def _short(value: Any) -> str:

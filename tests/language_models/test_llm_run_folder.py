@@ -14,7 +14,7 @@ import pytest
 from iclscope.errors import BadRequest, StorageFailed
 from iclscope.language_models.run_folder import NOTE, PARTS, RunFolder
 
-SETTINGS: dict[str, Any] = {"command": "evaluate", "shots": (0, 4), "format": {"query": "Text: {text}"}}
+SETTINGS: dict[str, Any] = {"command": "evaluate", "shots": (0, 4), "draws": 2, "format": {"query": "Text: {text}"}}
 ROWS = pl.DataFrame({"draw": [0, 1], "correct": [True, False], "demonstrations": [[1, 2], []]})
 
 
@@ -110,14 +110,28 @@ def test_other_settings_are_refused_and_named(tmp_path: Path) -> None:
     assert "it has another shots (there: [0, 4]; asked for: [0, 8])" in str(told.value)
     assert "--force" in str(told.value)
     assert "\n" not in str(told.value)
-    with pytest.raises(BadRequest, match=r"another draws \(there: null; asked for: 3\)"):
-        RunFolder(tmp_path, {**SETTINGS, "draws": 3})
+    with pytest.raises(BadRequest, match=r"another draws \(there: 2; asked for: 1\)"):
+        RunFolder(tmp_path, {**SETTINGS, "draws": 1})
     with pytest.raises(BadRequest, match="another version of its settings"):
         RunFolder(tmp_path, {"command": "evaluate"})
     with pytest.raises(BadRequest) as told:
         RunFolder(tmp_path, {**SETTINGS, "command": "x" * 500})
     assert len(str(told.value)) < 500 + len(str(tmp_path))
     assert begun(tmp_path).finished("a") is not None
+
+
+def test_more_draws_go_on_from_what_is_there(tmp_path: Path) -> None:
+    make = Counted()
+    begun(tmp_path).part("a", make)
+    more = begun(tmp_path, {**SETTINGS, "draws": 3})
+    assert more.part("a", make).equals(ROWS)
+    assert make.times == 1
+    assert json.loads((tmp_path / NOTE).read_text())["settings"]["draws"] == 3
+    note = json.loads((tmp_path / NOTE).read_text())
+    note["settings"]["draws"] = "two"
+    (tmp_path / NOTE).write_text(json.dumps(note))
+    with pytest.raises(BadRequest, match='another draws \\(there: "two"; asked for: 3\\)'):
+        RunFolder(tmp_path, {**SETTINGS, "draws": 3})
 
 
 def test_force_makes_it_anew(tmp_path: Path) -> None:
