@@ -46,6 +46,12 @@ def asked() -> Prepared:
     return prepare(TextMeasurement(model=ModelSource(name=path), queries=20, draws=2))
 
 
+@pytest.fixture(scope="module")
+def few(asked: Prepared) -> Prepared:
+    """Six of them."""
+    return asked._replace(asked=asked.asked._replace(queries=asked.asked.queries.at(range(6))))
+
+
 @pytest.fixture
 def smollm2(asked: Prepared) -> LanguageModel:
     """The model, in float32 on the CPU."""
@@ -81,11 +87,10 @@ def test_it_answers_as_in_the_harness(asked: Prepared) -> None:
     assert compare_with_the_harness(asked, 5e-3) > 0.5
 
 
-def test_selectors_that_look_at_the_query_find_more_of_its_pattern(asked: Prepared, folder: RunFolder) -> None:
+def test_selectors_that_look_at_the_query_find_more_of_its_pattern(few: Prepared, folder: RunFolder) -> None:
     options = SelectorOptions(patterns=5, candidates=80)
     settings = SelectSettings(shots=(5,), selectors=("balanced", "similarity", "pattern"), options=options)
-    few = asked.asked._replace(queries=asked.asked.queries.at(range(6)))
-    done = selection(asked._replace(asked=few), settings, folder, explain=1)
+    done = selection(few, settings, folder, explain=1)
     given = done.rows.filter(pl.col("arm") == AS_GIVEN).group_by("selector").agg(pl.col("alpha").mean())
     alpha = dict(given.iter_rows())
     assert alpha["pattern"] > alpha["balanced"]
@@ -94,16 +99,16 @@ def test_selectors_that_look_at_the_query_find_more_of_its_pattern(asked: Prepar
     assert done.explained
 
 
-def test_the_papers_rule_harms_it_more_than_weighing_by_activity(asked: Prepared, folder: RunFolder) -> None:
+def test_the_papers_rule_harms_it_more_than_weighing_by_activity(few: Prepared, folder: RunFolder) -> None:
     settings = PruneSettings(rates=(0.2,), scores=("magnitude", "activation"), shots=5, prompts=4, texts=4, timings=0)
-    done = pruning(asked, settings, folder)
+    done = pruning(few, settings, folder)
     surprise = {point.score: point.surprise.value for point in done.points}
     assert surprise["activation"] < surprise["none"] + 0.4
     assert surprise["magnitude"] > surprise["none"] + 2
 
 
 def test_every_head_is_measured(asked: Prepared, folder: RunFolder) -> None:
-    done = attention_measurement(asked, AttentionSettings(shots=10), folder)
+    done = attention_measurement(asked, AttentionSettings(shots=5), folder)
     heads = done.heads.select("layer", "head").unique()
     assert len(heads) == 30 * 9
     assert set(verdicts(folder)) == {claim.claim.id for claim in done.claims}

@@ -1,42 +1,29 @@
 """The command as processes of its own, that can be killed, starved and watched.
 
-Each process runs `iclscope sweep` as a user's does. It only notes, in a ledger, which trials it begins to train.
+Each process runs `iclscope sweep` as a user's does. It only notes, in a ledger, which trials it begins to train. It is
+forked from one that has imported the package already: a start takes a tenth of a second, not five.
 """
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
+from sweeps.noted_sweep import sweep_noted
 
 from iclscope.sweeps.row_store import RowStore
 from iclscope.sweeps.store_files import StoreFiles
 
-PROGRAM = """
-import json, os, sys
-from iclscope.cli.main import run
-from iclscope.sweeps import jobs
-
-ledger, train_trials = sys.argv[1], jobs.train_trials
-
-def noted(trials, **settings):
-    line = json.dumps({"process": os.getpid(), "trials": [trial.hash for trial in trials]}) + "\\n"
-    descriptor = os.open(ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.write(descriptor, line.encode())  # one write: whole in the file, however the process ends
-    os.close(descriptor)
-    return train_trials(trials, **settings)
-
-jobs.train_trials = noted
-run(["sweep", *sys.argv[2:]])
-"""
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["iclscope.cli.sweep", "iclscope.models.pattern_engine.compiled"])
 
 PATIENCE = 120.0
 """Seconds after which a process that should have said something is taken for stuck."""
@@ -78,34 +65,27 @@ class Ended(NamedTuple):
 class SweepProcess:
     """A running `iclscope sweep`; it is killed at the end of a block that it opens, if it has not ended by then."""
 
-    def __init__(
-        self, ledger: Path, arguments: Sequence[str], *, program: str = PROGRAM, before: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, ledger: Path, arguments: Sequence[str], *, first: str = "") -> None:
         """Start it.
 
         Args:
             ledger: where it notes the trials that it begins.
             arguments: what comes after `iclscope sweep`.
-            program: the Python program.
-            before: a command that runs the command that follows it.
+            first: Python that it runs before.
         """
         self._ledger = ledger
-        self._process = subprocess.Popen(
-            [*before, sys.executable, "-c", program, str(ledger), *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
-            start_new_session=True,
-        )
+        self._told = Path(tempfile.mkdtemp(dir=ledger.parent, prefix="told-"))
+        out, err = (str(self._told / name) for name in ("out", "err"))
+        self._process = _FORKS.Process(target=sweep_noted, args=(str(ledger), list(arguments), out, err, first))
+        self._process.start()
 
     def __enter__(self) -> SweepProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
         if self.running:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.communicate()
+            self._process.kill()
+        self._process.join()
 
     def wait_until_training(self, groups: int = 1) -> None:
         """Wait until it has begun to train so many groups, or has ended."""
@@ -117,7 +97,7 @@ class SweepProcess:
     @property
     def running(self) -> bool:
         """Whether it has not ended."""
-        return self._process.poll() is None
+        return self._process.is_alive()
 
     @property
     def begun(self) -> list[str]:
@@ -125,16 +105,23 @@ class SweepProcess:
         return [name for line in self._lines() for name in line["trials"]]
 
     def _lines(self) -> list[dict[str, Any]]:
-        return [line for line in ledger_lines(self._ledger) if line["process"] == self._process.pid]
+        return [line for line in ledger_lines(self._ledger) if line["process"] == self._pid]
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal."""
-        os.kill(self._process.pid, number)
+        os.kill(self._pid, number)
 
     def ended(self, timeout: float = PATIENCE) -> Ended:
         """Wait for its end."""
-        out, err = self._process.communicate(timeout=timeout)
-        return Ended(self._process.returncode, out, err)
+        self._process.join(timeout)
+        assert self._process.exitcode is not None, "the process does not end"
+        out, err = ((self._told / name).read_text(encoding="utf-8") for name in ("out", "err"))
+        return Ended(self._process.exitcode, out, err)
+
+    @property
+    def _pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
 
 
 def ledger_lines(ledger: Path) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ KILLS = 20
 def test_twenty_kills_change_nothing(tmp_path: Path) -> None:
     """`kill -9` at random moments of a 500-trial sweep: the table, bit for bit, of an undisturbed run."""
     file, out, ledger = tmp_path / "many.yaml", tmp_path / "killed", tmp_path / "ledger"
-    file.write_text(yaml_of(lengths=20, shares=5, seeds=5, steps=1500), encoding="utf-8")
+    file.write_text(yaml_of(lengths=25, shares=5, seeds=4, steps=700), encoding="utf-8")
     with SweepProcess(tmp_path / "whole-ledger", [str(file), "--out", str(tmp_path / "whole")]) as whole:
         assert whole.ended().status == 0
         undisturbed = table_in(tmp_path / "whole")
@@ -31,7 +31,7 @@ def test_twenty_kills_change_nothing(tmp_path: Path) -> None:
         with SweepProcess(ledger, [str(file), "--out", str(out)]) as process:
             if number % 5 != 4:  # every fifth is killed while it starts
                 process.wait_until_training(groups=moments.randint(1, 5))
-            time.sleep(moments.uniform(0, 0.3))
+            time.sleep(moments.uniform(0, 0.2))
             assert process.running, "the sweep has ended before it was killed often enough"
             process.send(signal.SIGKILL)
             assert process.ended().status == -signal.SIGKILL
@@ -59,7 +59,7 @@ def sharing(folder: Path, name: str, text: str) -> SweepProcess:
 
 def test_two_processes_share_the_work(tmp_path: Path) -> None:
     """No trial is trained by both, and both end with the whole table."""
-    text = yaml_of(lengths=12, steps=2000)
+    text = yaml_of(lengths=12, steps=1000)
     with sharing(tmp_path, "a", text) as one, sharing(tmp_path, "b", text) as two:
         assert one.ended().status == 0
         assert two.ended().status == 0
@@ -71,7 +71,7 @@ def test_two_processes_share_the_work(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_had_reserved_is_taken_over(tmp_path: Path) -> None:
-    text = yaml_of(lengths=6, steps=3000)
+    text = yaml_of(lengths=6, steps=1500)
     with sharing(tmp_path, "a", text) as one, sharing(tmp_path, "b", text) as two:
         one.wait_until_training()
         two.wait_until_training()

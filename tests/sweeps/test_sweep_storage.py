@@ -6,12 +6,11 @@ import os
 import shutil
 import subprocess
 import sys
-import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sweeps.sweep_processes import PROGRAM, Ended, SweepProcess, finished_in, table_in, yaml_of
+from sweeps.sweep_processes import Ended, SweepProcess, finished_in, table_in, yaml_of
 from sweeps.sweep_runs import assert_same_rows
 
 pytestmark = pytest.mark.slow
@@ -192,13 +191,13 @@ def test_a_clock_that_jumps_changes_nothing(file: Path, undisturbed: Path) -> No
     out = file.parent / "out"
     text = file.read_text(encoding="utf-8")
     file.write_text(text.replace("seeds: 3", "seeds: 2"), encoding="utf-8")
-    ended, begun = run(file, out, program=textwrap.dedent(JUMPING_CLOCK) + PROGRAM)
+    ended, begun = run(file, out, first=JUMPING_CLOCK)
     assert (ended.status, ended.err) == (0, "")
     for number, path in enumerate(sorted(out.rglob("*"))):
         os.utime(path, (0, 0) if number % 2 else (4_000_000_000, 4_000_000_000))
     first = set(begun)
     file.write_text(text, encoding="utf-8")
-    ended, begun = run(file, out, program=textwrap.dedent(JUMPING_CLOCK) + PROGRAM)
+    ended, begun = run(file, out, first=JUMPING_CLOCK)
     assert (ended.status, ended.err) == (0, "")
     assert not first & set(begun)
     assert len(first) + len(begun) == COUNT
