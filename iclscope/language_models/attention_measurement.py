@@ -32,10 +32,12 @@ class AttentionDone(NamedTuple):
     Attributes:
         heads: of `heads_table`.
         claims: what was judged.
+        notes: what a reader must know.
     """
 
     heads: pl.DataFrame
     claims: Sequence[JudgedClaim]
+    notes: Sequence[str]
 
 
 def attention_measurement(
@@ -65,7 +67,7 @@ def attention_measurement(
     table = heads_table(rows)
     folder.write_rows(table)
     figure = attention_figure(table, attention_claims(rows))
-    claims = write_report(
+    written = write_report(
         folder,
         prepared,
         command="attention",
@@ -73,6 +75,7 @@ def attention_measurement(
         figures=[figure],
         tables=[heads_text(table)],
         notes=_notes(queries),
+        claims_need="more queries",
         seconds=time.monotonic() - began,
         settings={
             "demonstrations": f"{settings.shots}, balanced",
@@ -80,7 +83,7 @@ def attention_measurement(
             "heads ranked first": f"those that give demonstrations at least {LEAST_MASS:g} of their attention",
         },
     )
-    return AttentionDone(table, claims)
+    return AttentionDone(table, *written)
 
 
 def _notes(queries: Queries) -> list[str]:

@@ -81,7 +81,7 @@ def load_task(
     """
     is_own = str(data) == OWN_TASK and not Path(data).exists()
     path = _OWN_FILE if is_own else Path(data)
-    require(path.exists(), "DATA", str(data), _ALLOWED)
+    require(path.exists(), "DATA", str(data), f"what exists: {_ALLOWED}")
     found = _files_of(path)
     require(bool(found.pool), "DATA", str(path), _ALLOWED)
     queries = None
@@ -101,7 +101,9 @@ def _check(task: TextTask, data: str, test: str | None, words: Mapping[str, str]
     classes = task.pool.classes
     require(len(classes) >= 2, "DATA", data, f"a pool of at least two classes; it has {', '.join(classes) or 'none'}")
     unused = sorted(set(words.values()) - {*classes, *(task.queries.classes if task.queries else ())})
-    require(not unused, "--label-word", unused[0] if unused else "", "a word for a label that the data has")
+    blamed = ", ".join(f"{label}={word}" for label, word in words.items() if word in unused)
+    labels = ", ".join(sorted({*classes} - {*words.values()})) or "none but those named"
+    require(not unused, "--label-word", blamed, f"LABEL=WORD for a label that the data has; it has {labels}")
     if task.queries is not None:
         unknown = sorted(set(task.queries.classes) - set(classes))
         option, given = ("DATA", data) if test is None else ("--test", test)

@@ -113,6 +113,8 @@ def _where(source: ModelSource) -> tuple[str, dict[str, Any]]:
         require(has_config, "MODEL", source.name, "a folder with a checkpoint; this one has no config.json")
     elif path.is_file():
         require(False, "MODEL", source.name, "a hub name, a folder with a checkpoint, or a file that ends in .gguf")
+    elif path.is_absolute() or source.name.startswith((".", "~")):  # no hub name
+        require(False, "MODEL", source.name, "a folder or file that exists, or a hub name")
     elif is_only_cached(source.name, source.revision):
         return source.name, {"local_files_only": True}
     return source.name, {}

@@ -28,10 +28,12 @@ class Done(NamedTuple):
     Attributes:
         rows: a row per query and setting.
         claims: what was judged.
+        notes: what a reader must know.
     """
 
     rows: pl.DataFrame
     claims: Sequence[JudgedClaim]
+    notes: Sequence[str]
 
 
 class Counter:
@@ -67,16 +69,17 @@ def evaluation(
     rows = evaluate_rows(prepared, settings, folder, told=counter.add)
     folder.write_rows(rows)
     figure = evaluate_figure(prepared, rows)
-    claims = write_report(
+    written = write_report(
         folder,
         prepared,
         command="evaluate",
         lead=f"Accuracy of in-context learning against the number of demonstrations: {figure.finding}",
         figures=[figure],
         tables=[accuracy_text(rows)],
+        claims_need="0 and a larger number among the shots, and balanced among the selectors",
         seconds=time.monotonic() - began,
     )
-    return Done(rows, claims)
+    return Done(rows, *written)
 
 
 def prompts_of(prepared: Prepared, unit: Unit) -> int:

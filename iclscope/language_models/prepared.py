@@ -76,10 +76,10 @@ class Prepared(NamedTuple):
         Where things lie is left out: a copy of the same model gives the same rows.
         """
         return {
+            **self.settings.model_dump(mode="json", include={"format", "queries", "draws", "seed"}),
             "model": {"name": self.language_model.name, "weights": _fingerprint(self.language_model)},
             "dtype": str(self.language_model.model.dtype).removeprefix("torch."),
             "data": {"name": self.asked.name, "texts": _hash_of(self.asked)},
-            **self.settings.model_dump(mode="json", include={"format", "queries", "draws", "seed"}),
         }
 
 

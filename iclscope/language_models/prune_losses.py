@@ -149,20 +149,15 @@ def recommend(points: list[Point], chance: float) -> Recommendation:
         f"the 95 % interval of the whole model's, the paired loss of {_points(best.loss)} is not seen to differ from "
         "0, and so at all smaller rates."
     )
-    return Recommendation(best.score, best.rate, best.loss, reason, tuple(_warnings(best, whole)), rates)
+    return Recommendation(best.score, best.rate, best.loss, reason, tuple(_warnings(best)), rates)
 
 
-def _warnings(best: Point, whole: Point) -> list[str]:
+def _warnings(best: Point) -> list[str]:
     found = []
     if best.loss.high > LENIENT:
         found.append(
             f"The interval is wide: a loss of up to {100 * best.loss.high:.1f} points is not excluded; more "
-            "--draws (what is finished is kept) or --queries narrow it."
-        )
-    if whole.calibrated.seeds < 3:
-        found.append(
-            f"Of {whole.calibrated.seeds} draw(s) the interval says little of other demonstrations: ask for more "
-            "--draws."
+            "--draws narrow it (what is finished is kept), or more --queries in another folder."
         )
     return found
 

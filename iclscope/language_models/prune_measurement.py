@@ -83,6 +83,7 @@ class PruneDone(NamedTuple):
         claims: what was judged.
         recommendation: what to remove.
         saved: the checkpoint; None if none was asked for, or none recommended.
+        notes: what a reader must know.
     """
 
     rows: PruneRows
@@ -91,6 +92,7 @@ class PruneDone(NamedTuple):
     claims: Sequence[JudgedClaim]
     recommendation: Recommendation
     saved: Saved | None
+    notes: Sequence[str]
 
 
 def check_save(save: Save, settings: PruneSettings, out: Path | None = None) -> None:
@@ -155,18 +157,19 @@ def pruning(
     recommendation = recommend(points, chance)
     saved = None if save is None else _saved(prepared, settings, neurons, save, points, recommendation)
     figure = prune_figure(points, chance, prune_claims(rows), recommendation.reason)
-    claims = write_report(
+    written = write_report(
         folder,
         prepared,
         command="prune",
         lead=f"What is lost when neurons of the MLPs are removed: {recommendation.reason}",
         figures=[figure],
         tables=_tables(points, costs),
-        notes=[*recommendation.warnings, *_notes(settings, saved)],
+        claims_need=f"{RATE:g} among --rates, and magnitude beside largest or activation beside random",
+        notes=recommendation.warnings,
         seconds=time.monotonic() - began,
-        settings=_named(prepared, settings, neurons),
+        settings=_named(prepared, settings, neurons) | _named_saved(saved),
     )
-    return PruneDone(rows, costs, points, claims, recommendation, saved)
+    return PruneDone(rows, costs, points, written.claims, recommendation, saved, written.notes)
 
 
 def _prompts_to_read(prepared: Prepared, settings: PruneSettings, folder: RunFolder, texts: int) -> int:
@@ -229,16 +232,11 @@ def _tables(points: Sequence[Point], costs: pl.DataFrame | None) -> list[TextTab
     return [points_text(points), *([] if costs is None else [costs_text(costs)])]
 
 
-def _notes(settings: PruneSettings, saved: Saved | None) -> list[str]:
-    found = []
-    if RATE not in settings.rates:
-        found.append(f"Claims are judged where {100 * RATE:g} % of the neurons are removed, which was not asked for.")
-    if saved is not None:
-        found.append(
-            f"Saved: {100 * saved.rate:g} % of the neurons removed by {saved.score}; the weights take "
-            f"{saved.bytes_on_disk / 1e6:.1f} MB on disk."
-        )
-    return found
+def _named_saved(saved: Saved | None) -> dict[str, str]:
+    if saved is None:
+        return {}
+    removed = f"{100 * saved.rate:g} % of the neurons removed by {saved.score}"
+    return {"saved": f"{removed}, {saved.bytes_on_disk / 1e6:.1f} MB of weights"}
 
 
 def _named(prepared: Prepared, settings: PruneSettings, neurons: Neurons) -> dict[str, str]:

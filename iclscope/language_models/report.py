@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
@@ -45,6 +46,21 @@ class DrawnFigure:
     notes: Sequence[str] = ()
 
 
+FEW_DRAWS = 3
+
+
+class Written(NamedTuple):
+    """What a report says beside its figures and tables.
+
+    Attributes:
+        claims: of all figures.
+        notes: what a reader must know.
+    """
+
+    claims: Sequence[JudgedClaim]
+    notes: Sequence[str]
+
+
 def write_report(
     folder: RunFolder,
     prepared: Prepared,
@@ -53,10 +69,11 @@ def write_report(
     lead: str,
     figures: Sequence[DrawnFigure],
     seconds: float,
+    claims_need: str,
     tables: Sequence[TextTable] = (),
     notes: Sequence[str] = (),
     settings: Mapping[str, str] | None = None,
-) -> Sequence[JudgedClaim]:
+) -> Written:
     """Write figures (PNG, PDF), ``claims.json`` and ``report.html``.
 
     Args:
@@ -66,12 +83,10 @@ def write_report(
         lead: what was found, in a sentence or two.
         figures: in the order of the page.
         seconds: how long measuring took.
+        claims_need: what must have been asked for that there are claims, in words.
         tables: below the figures.
-        notes: above all.
+        notes: above all; that there are few draws, or no claims, is added.
         settings: what else to name under "Where this ran", in front of what all measurements name.
-
-    Returns:
-        The claims of all figures.
     """
     sections = [
         FigureSection(
@@ -88,18 +103,26 @@ def write_report(
         for one in figures
     ]
     claims = [claim for one in figures for claim in one.claims]
+    found = [*notes]
+    if not claims:
+        found.append(f"No claim was judged: that takes {claims_need}.")
+    if prepared.settings.draws < FEW_DRAWS:
+        found.append(
+            f"With {prepared.settings.draws} draw(s) the intervals say little of other demonstrations: ask for more "
+            "--draws; what is finished is kept."
+        )
     page = MeasurementReport(
         over=f"iclscope llm {command}",
         title=prepared.title,
         lead=lead,
         figures=sections,
         tables=tables,
-        notes=notes,
+        notes=found,
         environment={**(settings or {}), **_named(prepared)},
     )
     folder.write(CLAIMS, json.dumps([claim.to_json() for claim in claims], indent=2, ensure_ascii=False) + "\n")
     folder.write(REPORT, render_measurement(page))
-    return claims
+    return Written(claims, found)
 
 
 def _named(prepared: Prepared) -> dict[str, str]:

@@ -42,8 +42,9 @@ def _table(seen: SeenTexts, choices: Sequence[tuple[str, Choice]], query: int) -
             rows.append((name, _short(text), label, why, str(kind), shares))
     return TextTable(
         title=f"Demonstrations of query {query + 1}",
-        caption=f"“{_short(seen.asked.queries.texts[query])}”, of pattern {pattern}; in the order of the prompt, the "
-        "last nearest to the query.",
+        caption=f"“{_short(seen.asked.queries.texts[query])}”, of pattern {pattern}; in the order of the prompt: the "
+        "last stands next to the query. pattern takes, labels in turn, texts of the query's pattern; where a "
+        "label has none left, of the next nearest pattern.",
         head=("selector", "demonstration", "label", "why", "pattern", "the query's"),
         rows=rows,
     )

@@ -18,6 +18,8 @@ from iclscope.report.measurement_page import TextTable
 from iclscope.report.style import curve, legend, new_figure
 
 _BY = ("arm", "selector", "shots")
+_APART = 0.07
+"""How far selectors are drawn apart, in doublings of the shots."""
 
 
 def select_figure(rows: pl.DataFrame) -> DrawnFigure:
@@ -36,7 +38,7 @@ def select_figure(rows: pl.DataFrame) -> DrawnFigure:
         title="Selectors of demonstrations",
         caption="Left: the error, after contextual calibration, of prompts whose α' is about the same, over "
         f"{_named_alone(rows)}; shades: 95 % intervals clustered by query. Right: share of queries answered rightly, "
-        f"calibrated too; shades: 95 % intervals over draws and queries. “{OTHER_PATTERNS}” is a control: labels "
+        f"calibrated too; bars: 95 % intervals over draws and queries. “{OTHER_PATTERNS}” is a control: labels "
         "balanced, patterns the farthest from the query's. Patterns are clusters of the model's own hidden states, "
         "without what tells labels apart.",
         finding=_finding(table),
@@ -65,7 +67,8 @@ def _draw_accuracies(axes: Axes, rows: pl.DataFrame, table: pl.DataFrame) -> Non
         part = table.filter((pl.col("arm") == arm) & (pl.col("selector") == selector))
         label = selector if arm == AS_GIVEN else arm
         ends = part["calibrated_low"], part["calibrated_high"]
-        curve(axes, part["shots"], part["calibrated"], *ends, label=label, index=index)
+        beside = part["shots"] * 2 ** (_APART * (index - (len(curves) - 1) / 2))  # so that none hides another
+        curve(axes, beside, part["calibrated"], *ends, label=label, index=index, bars=True)
     shots = sorted(rows["shots"].unique())
     axes.set_xscale("log", base=2)
     axes.set_xticks(shots, labels=[str(n) for n in shots])

@@ -31,12 +31,14 @@ class SelectDone(NamedTuple):
         claims: what was judged.
         tables: accuracies, and shots needed.
         explained: which demonstrations the first queries were given, a table each.
+        notes: what a reader must know.
     """
 
     rows: pl.DataFrame
     claims: Sequence[JudgedClaim]
     tables: Sequence[TextTable]
     explained: Sequence[TextTable]
+    notes: Sequence[str]
 
 
 def selection(
@@ -72,7 +74,7 @@ def selection(
     figure, tables = select_figure(rows), [select_text(rows), shots_text(rows)]
     options = settings.options
     layer = middle_layer(prepared.language_model)
-    claims = write_report(
+    written = write_report(
         folder,
         prepared,
         command="select",
@@ -80,6 +82,7 @@ def selection(
         figures=[figure],
         tables=[*tables, *explained],
         seconds=time.monotonic() - began,
+        claims_need="balanced and pattern among the selectors",
         notes=[
             "Selectors that look at the query choose among a random half of the pool, another in each draw; intervals "
             "tell how much the pool matters."
@@ -90,4 +93,4 @@ def selection(
             or f"the model's own hidden states: mean over tokens behind layer {layer}",
         },
     )
-    return SelectDone(rows, claims, tables, explained[:explain])
+    return SelectDone(rows, written.claims, tables, explained[:explain], written.notes)

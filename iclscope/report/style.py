@@ -100,11 +100,19 @@ def new_figure(width: float = 6.4, height: float = 3.6) -> Figure:
 
 
 def curve(
-    axes: Axes, x: ArrayLike, value: ArrayLike, low: ArrayLike, high: ArrayLike, *, label: str | None, index: int
+    axes: Axes,
+    x: ArrayLike,
+    value: ArrayLike,
+    low: ArrayLike,
+    high: ArrayLike,
+    *,
+    label: str | None,
+    index: int,
+    bars: bool = False,
 ) -> None:
-    """Draw measured values with markers and their 95 % interval as a shade.
+    """Draw measured values with markers and their 95 % interval as a shade, or as bars.
 
-    Where an end of the interval is infinite or undefined (a single seed), no shade is drawn.
+    Where an end of the interval is infinite or undefined (a single seed), none is drawn.
 
     Args:
         axes: where to draw.
@@ -114,10 +122,14 @@ def curve(
         high: upper ends of the intervals.
         label: text in the legend; None for none.
         index: which colour and marker, counted from 0.
+        bars: an upright bar at each value: for few values, and many curves whose shades would cover each other.
     """
     colour, marker = _look(index)
     at = np.asarray(x)
-    axes.fill_between(at, _finite(low), _finite(high), color=colour, alpha=0.18, linewidth=0)
+    if bars:
+        axes.vlines(at, _finite(low), _finite(high), color=colour, alpha=0.6, linewidth=1.5)
+    else:
+        axes.fill_between(at, _finite(low), _finite(high), color=colour, alpha=0.18, linewidth=0)
     axes.plot(
         at,
         np.asarray(value, dtype=float),

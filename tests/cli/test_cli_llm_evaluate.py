@@ -74,7 +74,7 @@ def test_labels_can_be_given_other_words(model: str, capsys: pytest.CaptureFixtu
         (["--format", "no place for it"], "--format = 'no place for it' is not allowed; allowed: a text with {text}"),
         (["--format", "{text} {label}"], "--format"),
         (["--label-word", "good"], "--label-word = 'good' is not allowed; allowed: LABEL=WORD"),
-        (["--label-word", "plant=tree"], "--label-word = 'tree'"),
+        (["--label-word", "plant=tree"], "--label-word = 'plant=tree'"),
         (["--test", "none.tsv"], "--test = 'none.tsv'"),
         (["--shot", "1"], "No such option"),
     ],

@@ -206,12 +206,14 @@ def films(tmp_path: Path) -> Path:
 
 
 def test_missing_places_and_columns_are_refused(films: Path) -> None:
-    refused("DATA = 'nowhere' is not allowed; allowed: 'words', a file that ends in .jsonl, .csv", "nowhere")
+    refused(
+        "DATA = 'nowhere' is not allowed; allowed: what exists: 'words', a file that ends in .jsonl, .csv", "nowhere"
+    )
     refused("--test = 'nowhere' is not allowed", films, test="nowhere")
     refused("--text = 'sentence' is not allowed; allowed: a column of films.tsv: text, label", films, text="sentence")
     refused("--label = 'kind' is not allowed; allowed: a column of films.tsv: text, label", films, label="kind")
     refused(
-        "--label-word = 'good' is not allowed; allowed: a word for a label that the data has",
+        "--label-word = 'p=good' is not allowed; allowed: LABEL=WORD for a label that the data has; it has negative",
         films,
         words={"p": "good"},
     )

@@ -46,6 +46,8 @@ def test_no_model_there(tmp_path: Path) -> None:
     assert "a GGUF file that exists" in refusal(tmp_path / "none.gguf")
     (tmp_path / "file.bin").write_bytes(b"")
     assert "ends in .gguf" in refusal(tmp_path / "file.bin")
+    for name in (tmp_path / "none", "./none", "~/none", "../models/none"):
+        assert "a folder or file that exists, or a hub name" in refusal(name)
 
 
 @pytest.fixture

@@ -35,4 +35,5 @@ def attention_command(
         done = attention_measurement(prepared, settings, folder, progress=told)
     options.print_table(console, heads_text(done.heads))
     print_claims(done.claims, console)
+    options.print_notes(console, done.notes)
     console.print(f"Report: {folder.path / 'report.html'}")

@@ -37,4 +37,5 @@ def evaluate_command(
         done = evaluation(prepared, settings, folder, progress=told)
     options.print_table(console, accuracy_text(done.rows))
     print_claims(done.claims, console)
+    options.print_notes(console, done.notes)
     console.print(f"Report: {folder.path / 'report.html'}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -200,3 +200,9 @@ def print_table(console: Console, table: TextTable) -> None:
     for row in table.rows:
         shown.add_row(*(Text(cell) for cell in row))
     console.print(shown)
+
+
+def print_notes(console: Console, notes: Sequence[str]) -> None:
+    """What a reader must know, a line each."""
+    for note in notes:
+        console.print(f"Note: {note}")

@@ -85,8 +85,9 @@ def _show(console: Console, done: PruneDone) -> None:
         options.print_table(console, costs_text(done.costs))
     console.print()
     print_claims(done.claims, console)
-    for sentence in (done.recommendation.reason, *done.recommendation.warnings):
-        console.print(sentence[0].upper() + sentence[1:])
+    reason = done.recommendation.reason
+    console.print(reason[0].upper() + reason[1:])
+    options.print_notes(console, done.notes)
 
 
 def _wanted(save: Path | None, rate: str, score: str | None) -> Save | None:

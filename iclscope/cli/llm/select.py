@@ -64,4 +64,5 @@ def select_command(
         options.print_table(console, table)
         console.print()
     print_claims(done.claims, console)
+    options.print_notes(console, done.notes)
     console.print(f"Report: {folder.path / 'report.html'}")
