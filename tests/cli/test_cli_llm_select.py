@@ -29,6 +29,20 @@ def test_it_compares_tells_and_explains(model: str, tmp_path: Path, capsys: pyte
     assert "Demonstrations of query 1" in told
     assert "Demonstrations of query 2" not in told
     assert "select-alpha" in told
+    assert "No claim was judged" not in told
+
+
+def test_what_a_reader_must_know_is_told(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert main(["llm", "select", model, "words", "--selector", "random", *QUICK, "--out", str(out)]) == 0
+    told = capsys.readouterr().out
+    few = "With 1 draw(s) the intervals say little of other demonstrations"
+    none = "No claim was judged: that takes balanced and pattern among the selectors."
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert f"Note: {none}" in told
+    assert f"Note: {few}" in told
+    assert none in page
+    assert few in page
 
 
 @pytest.mark.parametrize(
