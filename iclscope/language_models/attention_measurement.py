@@ -75,7 +75,6 @@ def attention_measurement(
         figures=[figure],
         tables=[heads_text(table)],
         notes=_notes(queries),
-        claims_need="more queries",
         seconds=time.monotonic() - began,
         settings={
             "demonstrations": f"{settings.shots}, balanced",

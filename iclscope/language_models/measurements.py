@@ -76,7 +76,7 @@ def evaluation(
         lead=f"Accuracy of in-context learning against the number of demonstrations: {figure.finding}",
         figures=[figure],
         tables=[accuracy_text(rows)],
-        claims_need="0 and a larger number among the shots, and balanced among the selectors",
+        claims_need="0 and a larger number among --shots",
         seconds=time.monotonic() - began,
     )
     return Done(rows, *written)

@@ -69,7 +69,7 @@ def write_report(
     lead: str,
     figures: Sequence[DrawnFigure],
     seconds: float,
-    claims_need: str,
+    claims_need: str = "",
     tables: Sequence[TextTable] = (),
     notes: Sequence[str] = (),
     settings: Mapping[str, str] | None = None,
@@ -83,7 +83,7 @@ def write_report(
         lead: what was found, in a sentence or two.
         figures: in the order of the page.
         seconds: how long measuring took.
-        claims_need: what must have been asked for that there are claims, in words.
+        claims_need: what must have been asked for that there are claims, in words; empty where there always are.
         tables: below the figures.
         notes: above all; that there are few draws, or no claims, is added.
         settings: what else to name under "Where this ran", in front of what all measurements name.
@@ -104,7 +104,7 @@ def write_report(
     ]
     claims = [claim for one in figures for claim in one.claims]
     found = [*notes]
-    if not claims:
+    if claims_need and not claims:
         found.append(f"No claim was judged: that takes {claims_need}.")
     if prepared.settings.draws < FEW_DRAWS:
         found.append(

@@ -130,13 +130,13 @@ def _parquet(rows: pl.DataFrame) -> bytes:
 
 def _first_difference(old: Any, new: Mapping[str, Any]) -> str:
     """The first setting that differs and may not, in words; nothing if there is none."""
-    if not isinstance(old, dict) or old.keys() != new.keys():
-        return "version of its settings"
+    noted = old if isinstance(old, dict) else {}
     for name, value in new.items():
-        more = name == GROWS and isinstance(old[name], int) and old[name] < value
-        if old[name] != value and not more:
-            return f"{name} (there: {_short(old[name])}; asked for: {_short(value)})"
-    return ""
+        before = noted.get(name)
+        more = name == GROWS and isinstance(before, int) and before < value
+        if before != value and not more:
+            return f"{name} (there: {_short(before)}; asked for: {_short(value)})"
+    return "" if noted.keys() == new.keys() else "version of its settings"
 
 
 def _short(value: Any) -> str:

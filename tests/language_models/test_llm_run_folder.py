@@ -112,6 +112,8 @@ def test_other_settings_are_refused_and_named(tmp_path: Path) -> None:
     assert "\n" not in str(told.value)
     with pytest.raises(BadRequest, match=r"another draws \(there: 2; asked for: 1\)"):
         RunFolder(tmp_path, {**SETTINGS, "draws": 1})
+    with pytest.raises(BadRequest, match=r'another command \(there: "evaluate"; asked for: "prune"\)'):
+        RunFolder(tmp_path, {"command": "prune", "rates": [0.1]})
     with pytest.raises(BadRequest, match="another version of its settings"):
         RunFolder(tmp_path, {"command": "evaluate"})
     with pytest.raises(BadRequest) as told:

@@ -13,6 +13,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -84,6 +85,8 @@ class SweepProcess:
 
     def __exit__(self, *_: object) -> None:
         if self.running:
+            with suppress(ProcessLookupError):  # it has no group yet
+                os.killpg(self._pid, signal.SIGKILL)
             self._process.kill()
         self._process.join()
 
