@@ -20,7 +20,7 @@ from iclscope.evaluation.error_table import error_table
 from iclscope.evaluation.errors_by_length import context_lengths
 from iclscope.evaluation.intervals import Interval
 from iclscope.evaluation.new_settings import changed_task, trained_tasks
-from iclscope.files import written_whole
+from iclscope.files import user_path, written_whole
 from iclscope.models import Model, load_model
 from iclscope.report import format_interval, format_number
 from iclscope.report.task_text import ONLY_OF, changes_text, model_text, task_text
@@ -111,8 +111,9 @@ def evaluate_command(
     require(prompts is None or prompts >= 2, "--prompts", prompts, "at least 2, or there is no interval")
     baselines = _baselines_named(baseline)
     where = chosen_device(device)
+    out = None if out is None else user_path(out, "--out")
     _check_new_file(out)
-    model = _loaded(checkpoint, where)
+    model = _loaded(user_path(checkpoint, "CHECKPOINT"), where)
     trained = trained_tasks(model)
     kinds = "patterns or functions, which have settings to change here; other tasks are evaluated from Python"
     require(trained[0].kind in ("patterns", "functions"), "task of CHECKPOINT", trained[0].kind, kinds)

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from iclscope.errors import BadRequest, require
-from iclscope.files import check_writable, write_bytes
+from iclscope.files import check_writable, user_path, write_bytes
 from iclscope.report.own_files import ENDINGS, figure_file, is_ours
 from iclscope.report.sweep_figure import MOST_COLOURS, Shown, hue_values, sweep_figure
 from iclscope.sweeps.refusals import refusal
@@ -51,6 +51,8 @@ def plot_command(
     its name (alpha for task.alpha) where only one has it.
     """
     require(log in (None, *_LOG), "--log", log, ", ".join(_LOG))
+    folder = user_path(folder, "DIR")
+    out = None if out is None else user_path(out, "--out")
     results = load_results(folder)
     metric = results.metrics[0] if y is None else results.metric_named(y, "--y")
     tests = [results.test_named(name, "--test") for name in dict.fromkeys(test or ())]

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from iclscope.experiments.experiment import PRESETS
+from iclscope.files import user_path
 from iclscope.report import print_claims
 from iclscope.reproduction.environment import DEVICES
 from iclscope.reproduction.index import check_index, write_index
@@ -32,6 +33,7 @@ def reproduce_command(
     What DIR already holds is kept: an interrupted command, run again, does only what is missing.
     """
     console = Console()
+    out = None if out is None else user_path(out, "--out")
     names = papers_asked_for(papers)
     beside = (out or Path("results")) if len(names) > 1 else None
     if beside is not None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from iclscope.files import user_path
 from iclscope.language_models.attention_measurement import AttentionDone, attention_measurement
 from iclscope.language_models.attention_rows import AttentionSettings
 from iclscope.language_models.evaluate import EvaluateSettings
@@ -38,7 +39,7 @@ def results_folder(
     """
     name = f"{command}-{prepared.language_model.name}-{prepared.asked.name}"
     noted = {"command": command, **prepared.noted(), **settings.model_dump(mode="json")}
-    return RunFolder(Path("results") / "llm" / name if out is None else Path(out), noted, force=force)
+    return RunFolder(Path("results") / "llm" / name if out is None else user_path(out, "--out"), noted, force=force)
 
 
 def evaluate(

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from iclscope.errors import BadRequest, require
+from iclscope.files import read_arrow_stream, read_parquet, read_parquet_metadata, user_path
 
 OWN_TASK = "words"
 """The task that comes with iclscope: everyday words and what kind of thing each names."""
@@ -79,15 +80,15 @@ def load_task(
     Raises:
         BadRequest: if a file or column is missing, a text or label is empty, or there are fewer than two classes.
     """
-    is_own = str(data) == OWN_TASK and not Path(data).exists()
-    path = _OWN_FILE if is_own else Path(data)
+    place = user_path(data, "DATA")
+    path = _OWN_FILE if str(data) == OWN_TASK and not place.exists() else place
     require(path.exists(), "DATA", str(data), f"what exists: {_ALLOWED}")
     found = _files_of(path)
     require(bool(found.pool), "DATA", str(path), _ALLOWED)
     queries = None
     if test is not None:
-        require(Path(test).exists(), "--test", str(test), "a file or folder of queries that exists")
-        asked = _files_of(Path(test), "--test")
+        require(user_path(test, "--test").exists(), "--test", str(test), "a file or folder of queries that exists")
+        asked = _files_of(user_path(test, "--test"), "--test")
         require(bool(asked.queries or asked.pool), "--test", str(test), _ALLOWED)
         queries = _read_all(asked.queries or asked.pool, "--test", text, label, words or {})
     elif found.queries:
@@ -180,21 +181,21 @@ def _read(path: Path, option: str, text: str, label: str, words: Mapping[str, st
 def _table(path: Path) -> pl.DataFrame:
     """The rows of a file; CSV and TSV with every cell as text."""
     if path.suffix == ".jsonl":
-        return pl.read_ndjson(path)
+        return pl.read_ndjson(path.read_bytes())
     if path.suffix == ".parquet":
-        return pl.read_parquet(path)
+        return read_parquet(path)
     if path.suffix == ".arrow":
-        return pl.read_ipc_stream(path)
+        return read_arrow_stream(path)
     if path.suffix == ".tsv":  # nothing is quoted in it: a text may begin with a quotation mark
-        return pl.read_csv(path, separator="\t", quote_char=None, infer_schema=False)
-    return pl.read_csv(path, infer_schema=False)
+        return pl.read_csv(path.read_bytes(), separator="\t", quote_char=None, infer_schema=False)
+    return pl.read_csv(path.read_bytes(), infer_schema=False)
 
 
 def _class_names(path: Path, label: str) -> list[str] | None:
     """The names of numbered labels, which `datasets` writes into its Parquet files and beside its Arrow files."""
     try:
         if path.suffix == ".parquet":
-            info = json.loads(pl.read_parquet_metadata(path)["huggingface"])["info"]
+            info = json.loads(read_parquet_metadata(path)["huggingface"])["info"]
         else:
             info = json.loads((path.parent / "dataset_info.json").read_text(encoding="utf-8"))
         names: list[str] | None = info["features"][label].get("names")

@@ -7,7 +7,6 @@ import importlib.util
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -16,6 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from transformers.utils import logging as transformers_logging
 
 from iclscope.errors import BadRequest, require
+from iclscope.files import user_path
 from iclscope.language_models.hub import is_only_cached
 from iclscope.settings import Settings
 
@@ -95,14 +95,14 @@ def load_language_model(source: ModelSource | str) -> LanguageModel:
         kinds = {} if "gguf_file" in arguments else {"use_safetensors": True}
         model: Any = AutoModelForCausalLM.from_pretrained(where, dtype=getattr(torch, dtype), **shared, **kinds)
     model = model.to(device).eval().requires_grad_(False)
-    path = Path(source.name)
+    path = user_path(source.name, "MODEL")
     name = path.stem if path.suffix == ".gguf" else path.resolve().name if path.is_dir() else path.name
     return LanguageModel(model, tokenizer, source, name, _context_length(model.config))
 
 
 def _where(source: ModelSource) -> tuple[str, dict[str, Any]]:
     """What transformers is asked for: a name or folder, and the GGUF file in it if it is one."""
-    path = Path(source.name)
+    path = user_path(source.name, "MODEL")
     if path.suffix == ".gguf":
         require(path.is_file(), "MODEL", source.name, "a GGUF file that exists")
         known = all(importlib.util.find_spec(package) for package in ("gguf", "accelerate"))
@@ -117,7 +117,7 @@ def _where(source: ModelSource) -> tuple[str, dict[str, Any]]:
         require(False, "MODEL", source.name, "a folder or file that exists, or a hub name")
     elif is_only_cached(source.name, source.revision):
         return source.name, {"local_files_only": True}
-    return source.name, {}
+    return str(path) if path.is_dir() else source.name, {}
 
 
 def _context_length(config: Any) -> int | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -14,7 +13,7 @@ import polars as pl
 
 import iclscope
 from iclscope.errors import BadRequest, require
-from iclscope.files import check_writable, storage_failures, write_bytes, write_text
+from iclscope.files import check_writable, parquet_bytes, read_parquet, storage_failures, write_bytes, write_text
 
 MARK = "iclscope llm"
 FORMAT = 1
@@ -93,7 +92,7 @@ class RunFolder:
     def finished(self, name: str) -> pl.DataFrame | None:
         """The rows of a part, or None if it is not finished or its file is damaged."""
         try:
-            return None if self._is_new else pl.read_parquet(self._file(name))
+            return None if self._is_new else read_parquet(self._file(name))
         except (OSError, pl.exceptions.PolarsError):
             return None
 
@@ -102,12 +101,12 @@ class RunFolder:
         found = self.finished(name)
         if found is None:
             found = make()
-            self.write(f"{PARTS}/{self._file(name).name}", _parquet(found))
+            self.write(f"{PARTS}/{self._file(name).name}", parquet_bytes(found))
         return found
 
     def write_rows(self, rows: pl.DataFrame, name: str = "rows") -> None:
         """Write a table of results."""
-        self.write(f"{name}.parquet", _parquet(rows))
+        self.write(f"{name}.parquet", parquet_bytes(rows))
 
     def write(self, name: str, content: bytes | str) -> None:
         """Write a file of the folder, whole or not at all."""
@@ -120,12 +119,6 @@ class RunFolder:
         if short != name:  # two names must not become one
             short = f"{short}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
         return self.path / PARTS / f"{short}.parquet"
-
-
-def _parquet(rows: pl.DataFrame) -> bytes:
-    content = io.BytesIO()
-    rows.write_parquet(content)
-    return content.getvalue()
 
 
 def _first_difference(old: Any, new: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from iclscope.errors import BadRequest, require
+from iclscope.files import user_path
 from iclscope.models.gpt2_config import GPT2TransformerConfig
 from iclscope.models.initial_gpt2 import initial_values
 from iclscope.models.pretrained import load_pretrained, write_pretrained
@@ -284,7 +285,7 @@ class GPT2Transformer(nn.Module):
             "trained_on": None if self.trained_on is None else [task.model_dump() for task in self.trained_on],
             "config": self.config.model_dump(),
         }
-        write_pretrained(Path(folder), config, dict(self.state_dict()))
+        write_pretrained(user_path(folder, "folder"), config, dict(self.state_dict()))
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, device: torch.device | str = "cpu") -> GPT2Transformer:
@@ -293,7 +294,7 @@ class GPT2Transformer(nn.Module):
         Raises:
             BadRequest: if the folder holds no checkpoint, a broken one, or one of another model.
         """
-        config, weights = load_pretrained(Path(folder), cls.__name__, device)
+        config, weights = load_pretrained(user_path(folder, "folder"), cls.__name__, device)
         try:
             dtype = next(iter(weights.values())).dtype
             model = cls(GPT2TransformerConfig(**config["config"]), seeds=config["seeds"], dtype=dtype, device=device)

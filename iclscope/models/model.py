@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from iclscope.errors import BadRequest, require
+from iclscope.files import user_path
 from iclscope.models.feature_attention import FeatureAttention, FeatureAttentionConfig
 from iclscope.models.gpt2 import GPT2Transformer
 from iclscope.models.gpt2_config import GPT2TransformerConfig
@@ -72,7 +73,7 @@ def load_model(folder: str | Path, device: torch.device | str = "cpu") -> Model:
     Raises:
         BadRequest: if the folder holds no checkpoint, a broken one, or one of a model that is not ours.
     """
-    name = model_of_checkpoint(Path(folder))
+    name = model_of_checkpoint(user_path(folder, "checkpoint"))
     if name not in _MODELS:
         raise BadRequest(f"checkpoint = {str(folder)!r} is not allowed: it is of {name}, not of {' or '.join(_MODELS)}")
     return _MODELS[name].from_pretrained(folder, device)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from iclscope.errors import BadRequest, require
+from iclscope.files import user_path
 from iclscope.models.pretrained import load_pretrained, write_pretrained
 from iclscope.tasks import Task, task_from_settings
 
@@ -162,7 +163,7 @@ class RunModel(nn.Module, Generic[Config]):
             "trained_on": None if self.trained_on is None else [task.model_dump() for task in self.trained_on],
             "runs": [config.model_dump() for config in self.configs],
         }
-        write_pretrained(Path(folder), config, dict(self.state_dict()))
+        write_pretrained(user_path(folder, "folder"), config, dict(self.state_dict()))
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, device: torch.device | str = "cpu") -> Self:
@@ -171,7 +172,7 @@ class RunModel(nn.Module, Generic[Config]):
         Raises:
             BadRequest: if the folder holds no checkpoint, a broken one, or one of another model.
         """
-        config, weights = load_pretrained(Path(folder), cls.__name__, device)
+        config, weights = load_pretrained(user_path(folder, "folder"), cls.__name__, device)
         try:
             model = cls(
                 seeds=config["seeds"],

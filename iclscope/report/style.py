@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from matplotlib.legend import Legend
 from matplotlib.rcsetup import cycler
 from numpy.typing import ArrayLike, NDArray
 
+from iclscope.files import write_bytes
 from iclscope.report.inline_svg import inline_svg
 
 # Okabe & Ito's hues ("Color universal design", 2008) without black and yellow. Their orange and sky blue are darkened
@@ -254,8 +254,8 @@ def save_figure(figure: Figure, folder: Path, name: str, *, label: str | None = 
         with without_font_dates():
             figure.savefig(pdf, format="pdf", facecolor="white", metadata={"CreationDate": None})
         figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None})
-    _write_whole(folder / f"{name}.png", png.getvalue())
-    _write_whole(folder / f"{name}.pdf", pdf.getvalue())
+    write_bytes(folder / f"{name}.png", png.getvalue())
+    write_bytes(folder / f"{name}.pdf", pdf.getvalue())
     # What a caller drew without naming a colour is black, and is ink too.
     recoloured = {INK: "currentColor", "#000000": "currentColor", GROUND: "var(--ground, #fff)"}
     return inline_svg(svg.getvalue().decode(), prefix=name, label=label or name, recoloured=recoloured)
@@ -273,16 +273,6 @@ def _finite(values: ArrayLike) -> NDArray[np.float64]:
     """NaN instead of infinities, which matplotlib would try to scale to."""
     array = np.asarray(values, dtype=float)
     return np.where(np.isfinite(array), array, np.nan)
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write beside, then rename: a reader never sees half a file, even if we are interrupted."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

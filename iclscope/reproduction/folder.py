@@ -18,7 +18,7 @@ from iclscope.experiments.claims import JudgedClaim
 from iclscope.experiments.experiment import Experiment, Preset
 from iclscope.experiments.trained import TrainedGroup
 from iclscope.experiments.trial import Trial
-from iclscope.files import check_writable, write_text, written_whole
+from iclscope.files import check_writable, parquet_bytes, read_parquet, write_bytes, write_text
 from iclscope.models.pretrained import CONFIG, WEIGHTS
 from iclscope.report import save_figure
 from iclscope.sweeps.store import TrialStore
@@ -160,8 +160,7 @@ class ResultFolder:
         self, experiment: Experiment, trials: Sequence[Trial], rows: pl.DataFrame, figure: Figure, seconds: float
     ) -> None:
         """Write a figure's rows and pictures, then note that it is finished."""
-        with written_whole(self.path / f"{experiment.name}.parquet") as temporary:
-            rows.write_parquet(temporary)
+        write_bytes(self.path / f"{experiment.name}.parquet", parquet_bytes(rows))
         svg = save_figure(figure, self.path, experiment.name, label=experiment.title)
         write_text(self.path / f"{experiment.name}.svg", svg)
         named = experiment.checkpoint
@@ -181,7 +180,7 @@ class ResultFolder:
 
     def rows(self, experiment: Experiment) -> pl.DataFrame:
         """A finished figure's rows."""
-        return pl.read_parquet(self.path / f"{experiment.name}.parquet")
+        return read_parquet(self.path / f"{experiment.name}.parquet")
 
     def svg(self, experiment: Experiment) -> str:
         """A finished figure as inline SVG."""

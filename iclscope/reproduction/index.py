@@ -14,7 +14,7 @@ from iclscope.errors import BadRequest, require
 from iclscope.evaluation.intervals import Interval, UpperBound
 from iclscope.experiments.claims import JudgedClaim, Verdict, finite
 from iclscope.experiments.experiment import PAPERS, Paper, experiments_of
-from iclscope.files import write_text
+from iclscope.files import read_parquet, write_text
 from iclscope.report.index import CommonFigure, PaperCard, render_index
 from iclscope.reproduction.folder import MARK, RUN
 
@@ -136,7 +136,7 @@ def _common_figures(folder: Path) -> Iterator[CommonFigure]:
         svg, rows = folder / f"{experiment.name}.svg", folder / f"{experiment.name}.parquet"
         if svg.is_file() and rows.is_file():
             try:
-                finding = experiment.finding(pl.read_parquet(rows))
+                finding = experiment.finding(read_parquet(rows))
             except pl.exceptions.PolarsError:  # rows of an older version
                 continue
             yield CommonFigure(experiment.title, experiment.caption, finding, svg.read_text(encoding="utf-8"))

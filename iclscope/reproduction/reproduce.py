@@ -16,6 +16,7 @@ from iclscope.errors import BadRequest
 from iclscope.experiments.claims import JudgedClaim
 from iclscope.experiments.experiment import PAPERS, Experiment, Preset, experiments_named, experiments_of, paper_named
 from iclscope.experiments.trial import Trial
+from iclscope.files import user_path
 from iclscope.report import FigureSection, Report, render_page
 from iclscope.report.style import new_figure
 from iclscope.reproduction.environment import chosen_device, environment
@@ -79,7 +80,7 @@ def planned(
     experiments = experiments_named(paper_named(paper).name, figures)
     settings = Preset.named(preset, seeds, paper=paper)
     where = chosen_device(device)
-    path = Path(out) if out is not None else Path("results") / paper
+    path = user_path(out, "--out") if out is not None else Path("results") / paper
     return Plan(experiments, settings, where, ResultFolder(path, paper, settings, force=force))
 
 

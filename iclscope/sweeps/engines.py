@@ -10,6 +10,7 @@ import polars as pl
 import torch
 
 from iclscope.errors import require
+from iclscope.files import user_path
 from iclscope.reproduction.environment import chosen_device
 from iclscope.sweeps.jobs import Engine
 from iclscope.sweeps.local import LocalEngine
@@ -66,7 +67,7 @@ def engine_named(name: str, address: str | None, device: str, folder: SweepFolde
 def folder_of(described: Sweep, out: str | Path | None) -> SweepFolder:
     """The folder of a sweep's results, checked; None: ``results/sweeps/NAME``."""
     default = Path("results") / "sweeps" / described.name
-    return SweepFolder(default if out is None else Path(out), described.name)
+    return SweepFolder(default if out is None else user_path(out, "--out"), described.name)
 
 
 def store_of(folder: SweepFolder, address: str | Path | None, *, keep_weights: bool) -> SweepStore:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from iclscope.errors import BadRequest
+from iclscope.files import read_parquet, user_path
 from iclscope.sweeps.known_settings import PARTS
 from iclscope.sweeps.refusals import advice, closest_of, refusal
 from iclscope.sweeps.sweep_folder import MARK, NOTE, ROWS
@@ -160,7 +160,7 @@ def load_results(folder: str | Path) -> SweepResults:
     Raises:
         BadRequest: if the folder holds no sweep, no rows yet, or rows that cannot be read.
     """
-    path = Path(folder)
+    path = user_path(folder, "DIR")
     try:
         note = _note(path)
         rows = _rows(path)
@@ -204,7 +204,7 @@ def _what_it_is(path: Path) -> str:
     """What a folder is that is none of a sweep."""
     if (path / "run.json").is_file() and (path / "claims.json").is_file():
         return f"this is one of iclscope reproduce: see {path / 'report.html'}"
-    below = sorted(entry.parent.name for entry in path.glob(f"*/{NOTE}"))
+    below = sorted(entry.name for entry in path.iterdir() if (entry / NOTE).is_file())
     if below:
         named = ", ".join(str(path / name) for name in below[:_MOST_NAMED])
         return f"this holds {named}{', …' if len(below) > _MOST_NAMED else ''}"
@@ -217,9 +217,8 @@ def _rows(path: Path) -> pl.DataFrame:
     if not file.is_file():
         raise BadRequest(_no_rows(path))
     try:
-        # Bytes, as Polars would take a folder named "a*" for a pattern.
-        rows = pl.read_parquet(io.BytesIO(file.read_bytes()))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        rows = read_parquet(file)
+    except pl.exceptions.PolarsError as error:
         raise refusal("DIR", str(path), f"{_again(path)}; its {ROWS} is damaged or no Parquet") from error
     for name, kind in _KEYS.items():
         held = rows.schema.get(name)

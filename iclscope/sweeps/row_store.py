@@ -24,7 +24,7 @@ from polars.exceptions import PanicException, PolarsError
 
 import iclscope
 from iclscope.errors import BadRequest, StorageFailed
-from iclscope.files import check_writable
+from iclscope.files import check_writable, parquet_table
 from iclscope.sweeps.planned import PlannedTest, PlannedTrial
 from iclscope.sweeps.store_files import StoreFiles
 
@@ -228,7 +228,7 @@ class RowStore:
     def _read(self, name: str) -> pl.DataFrame | None:
         """A file of rows; None if it is damaged or is not what its name says."""
         try:
-            rows = pl.read_parquet(io.BytesIO(self.files.read(name)), columns=_READ)
+            rows = parquet_table(self.files.read(name), _READ)
         except (PolarsError, PanicException, FileNotFoundError):
             return None
         if rows.schema != {column: SCHEMA[column] for column in _READ}:

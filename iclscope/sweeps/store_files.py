@@ -14,7 +14,7 @@ from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from iclscope.errors import BadRequest, StorageFailed
-from iclscope.files import write_bytes
+from iclscope.files import user_path, write_bytes
 
 # Where a file appears when it is complete, whatever its writer does meanwhile; elsewhere files are renamed into place.
 OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci"})
@@ -41,7 +41,7 @@ class StoreFiles:
         """
         self.address = _without_password(str(address))
         if isinstance(address, Path) or "://" not in address:
-            self._system, self._root = LocalFileSystem(), str(Path(address).absolute())
+            self._system, self._root = LocalFileSystem(), str(user_path(address, "--store").absolute())
         else:
             self._system, self._root = _found(address)
         # Some clients, those of SFTP say, wait for each other forever when two threads use them at once.

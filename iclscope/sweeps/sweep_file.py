@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
 from iclscope.errors import BadRequest, require
+from iclscope.files import user_path
 from iclscope.settings import Settings
 from iclscope.sweeps.axes import Axis, axes_from
 from iclscope.sweeps.designs import Design, Grid, design_from
@@ -213,7 +214,7 @@ def load_sweep(path: str | Path) -> Sweep:
         BadRequest: in one line that begins with the file's name, if a file cannot be read or what it says is not
             allowed.
     """
-    path = Path(path)
+    path = user_path(path, "FILE")
     inherited = read_inherited(path, tuple(Sweep.model_fields))
     with inside(inherited.files, {}):
         settings = {"name": path.stem, **inherited.settings}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import polars as pl
 
 import iclscope
 from iclscope.errors import BadRequest, require
-from iclscope.files import check_writable, storage_failures, write_bytes, write_text
+from iclscope.files import check_writable, parquet_bytes, read_parquet, storage_failures, write_bytes, write_text
 from iclscope.sweeps.sweep_file import Sweep
 
 ROWS, NOTE = "rows.parquet", "sweep.json"
@@ -109,7 +108,7 @@ class SweepFolder:
     def trials(self) -> set[str]:
         """The trials in the table that is there; none where there is no table, or none that can be read."""
         try:
-            return set(pl.read_parquet(self.path / ROWS, columns=["trial"])["trial"].unique())
+            return set(read_parquet(self.path / ROWS, ["trial"])["trial"].unique())
         except (OSError, pl.exceptions.PolarsError):
             return set()
 
@@ -120,8 +119,6 @@ class SweepFolder:
             StorageFailed: if it cannot be written.
         """
         path = self.path / ROWS
-        content = io.BytesIO()
-        rows.write_parquet(content)
         with storage_failures(f"writing to {self.path}"):
-            write_bytes(path, content.getvalue())
+            write_bytes(path, parquet_bytes(rows))
         return path

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from iclscope.errors import BadRequest, require
+from iclscope.files import user_path
 from iclscope.language_models.loading import DEVICES, DTYPES, ModelSource
 from iclscope.language_models.prepared import TextMeasurement
 from iclscope.language_models.prompts import PromptFormat
@@ -128,7 +129,7 @@ def _asked(
         draws=draws,
         seed=seed,
     )
-    return Asked(measurement, out, force)
+    return Asked(measurement, None if out is None else user_path(out, "--out"), force)
 
 
 def _label_words(words: list[str]) -> dict[str, str]:

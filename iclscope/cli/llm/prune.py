@@ -10,6 +10,7 @@ from rich.console import Console
 
 from iclscope.cli.llm import options
 from iclscope.errors import BadRequest, require
+from iclscope.files import user_path
 from iclscope.language_models.api import results_folder
 from iclscope.language_models.neuron_scores import NORMS, SCORES
 from iclscope.language_models.prepared import prepare
@@ -95,7 +96,7 @@ def _wanted(save: Path | None, rate: str, score: str | None) -> Save | None:
         require(rate == RECOMMENDED, "--save-rate", rate, "only with --save")
         require(score is None, "--save-score", score, "only with --save")
         return None
-    return Save(save, None if rate == RECOMMENDED else _shares("--save-rate", rate)[0], score)
+    return Save(user_path(save, "--save"), None if rate == RECOMMENDED else _shares("--save-rate", rate)[0], score)
 
 
 def _shares(option: str, text: str) -> tuple[float, ...]:
