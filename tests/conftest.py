@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Self, get_args
 
@@ -11,6 +15,13 @@ import typer
 from beartype import BeartypeConf, beartype
 from jaxtyping import install_import_hook
 from numpy.typing import ArrayLike
+
+# Machine code that an earlier run left is not used: a test must see the source as it is. Before anything imports Numba,
+# which reads this once; the processes of pytest-xdist, and those that tests start, inherit it.
+_OWN_CACHE = None
+if "ICLSCOPE_TEST_CACHE" not in os.environ:
+    _OWN_CACHE = Path(tempfile.mkdtemp(prefix="iclscope-compiled-"))
+    os.environ["ICLSCOPE_TEST_CACHE"] = os.environ["NUMBA_CACHE_DIR"] = str(_OWN_CACHE)
 
 # An int is a float to every type checker (PEP 484), so it is one here.
 _beartype = beartype(conf=BeartypeConf(is_pep484_tower=True))
@@ -50,6 +61,12 @@ from hypothesis import settings  # noqa: E402
 torch.set_num_threads(1)
 settings.register_profile("iclscope", deadline=None, derandomize=True, max_examples=25)
 settings.load_profile("iclscope")
+
+
+def pytest_unconfigure() -> None:
+    """Remove the machine code of this run, in the process that made the folder for it."""
+    if _OWN_CACHE is not None:
+        shutil.rmtree(_OWN_CACHE, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

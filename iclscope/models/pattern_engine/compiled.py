@@ -1,12 +1,17 @@
-"""How the loops of the engine are compiled."""
+"""How the loops of the engine are compiled, and when machine code of an earlier process may be used again."""
 
 from __future__ import annotations
 
+import hashlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import llvmlite
 import numba
+import numpy as np
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -18,13 +23,19 @@ _RELAXED = {"reassoc", "contract", "arcp", "nsz"}
 def compiled(function: Function) -> Function:
     """Compile, without the lock of Python; what checks shapes in tests is taken off, for it is not compiled.
 
-    The machine code is kept beside the package, or in the user's cache, so that a second process starts at once.
+    The machine code is kept beside the package, or in the user's cache, so that a second process starts at once. It is
+    used again only if `source_stamp` is the same; Numba itself asks whether the processor is.
     """
     plain = inspect.unwrap(function)
     try:
         made = numba.njit(nogil=True, cache=True, fastmath=_RELAXED)(plain)
     except RuntimeError:  # neither place can be written to
         made = numba.njit(nogil=True, fastmath=_RELAXED)(plain)
+    else:
+        # Numba's stamp is the time and size of the one file in which the function stands, but parts from other files
+        # are written out in it (`inlined`). It offers no public way to give another stamp; a test would notice if this
+        # one were no longer read.
+        cast("Any", made)._cache._cache_file._source_stamp = source_stamp(plain)
     return cast("Function", made)
 
 
@@ -34,3 +45,35 @@ def inlined(function: Function) -> Function:
     That is cheap once and dear for every prompt.
     """
     return cast("Function", numba.njit(inline="always", fastmath=_RELAXED)(inspect.unwrap(function)))
+
+
+def source_stamp(function: Callable[..., Any]) -> str:
+    """What the machine code of a function is a function of, but for the types of its arguments and the processor.
+
+    That is the content of all files in its folder, since they are compiled together; the numbers that its file takes
+    from elsewhere; and the versions of Numba, LLVM's binding and NumPy.
+    """
+    folder = Path(inspect.getfile(function)).parent
+    numbers = {name: value for name, value in function.__globals__.items() if isinstance(value, int | float | str)}
+    known = sorted((name, repr(value)) for name, value in numbers.items() if not name.startswith("__"))
+    versions = (numba.__version__, llvmlite.__version__, np.__version__)
+    return hash_of_parts([hash_of_folder(folder), *versions, *(part for pair in known for part in pair)])
+
+
+@cache
+def hash_of_folder(folder: Path) -> str:
+    """A hash of the names and contents of the Python files in a folder, as they are when it is first asked for.
+
+    Asked once per process: what is edited later has not been imported by this one.
+    """
+    files = sorted(folder.glob("*.py"))
+    return hash_of_parts([part for file in files for part in (file.name, file.read_bytes())])
+
+
+def hash_of_parts(parts: Iterable[str | bytes]) -> str:
+    """A hash of texts in their order; where one ends and the next begins counts."""
+    found = hashlib.sha256()
+    for part in parts:
+        content = part.encode() if isinstance(part, str) else part
+        found.update(len(content).to_bytes(8, "big") + content)
+    return found.hexdigest()
