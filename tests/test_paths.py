@@ -22,10 +22,13 @@ from iclscope.files import (
     write_bytes,
     write_text,
 )
+from iclscope.language_models.api import prune
 from iclscope.language_models.labelled_text import load_task
+from iclscope.language_models.prune_measurement import Save
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.reproduction.folder import ResultFolder
 from iclscope.sweeps.store_files import StoreFiles
+from iclscope.sweeps.sweep_file import load_sweep
 from iclscope.sweeps.sweep_folder import SweepFolder
 
 # A name, and the name of another file that it would match as a pattern.
@@ -177,6 +180,19 @@ def test_reproduce_and_checkpoints_lie_in_the_home_folder(home: Path) -> None:
     with pytest.raises(BadRequest, match=str(home)):
         SoftmaxReLUTransformer.from_pretrained("~/no-model")
     assert not Path("~").exists()
+
+
+def test_a_sweep_extends_a_file_in_the_home_folder(home: Path) -> None:
+    write_text(home / "base.yaml", "paper: vonoswald2023\nseeds: 2\n")
+    write_text(_made(Path("~")) / "base.yaml", "paper: vonoswald2023\nseeds: 3\n")
+    write_text(Path("mine.yaml"), "extends: ~/base.yaml\nname: mine\n")
+    assert load_sweep("mine.yaml").seeds == 2
+
+
+def test_a_pruned_model_goes_into_the_home_folder(home: Path) -> None:
+    write_text(_made(home / "taken") / "x", "not empty")
+    with pytest.raises(BadRequest, match=f"--save = '{home}/taken'"):
+        prune("no-model", save=Save(Path("~/taken"), 0.2, None))
 
 
 def test_two_writers_never_share_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,6 +141,7 @@ def prune(
     """
     settings = PruneSettings() if settings is None else settings
     if save is not None:
+        save = save._replace(folder=user_path(save.folder, "--save"))
         check_save(save, settings)
     prepared = _prepared(model, data, asked)
     folder = results_folder("prune", prepared, settings, out, force=force)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from iclscope.errors import BadRequest
+from iclscope.files import user_path
 from iclscope.sweeps.misplaced import check_top
 from iclscope.sweeps.refusals import inside, refusal
 from iclscope.sweeps.settings_tree import Tree, merged
@@ -74,8 +75,8 @@ def _extended(path: Path, content: Mapping[str, Any], seen: Sequence[Path]) -> P
         return None
     name = content[EXTENDS]
     if not isinstance(name, str) or not name or "\0" in name or Path(name).is_absolute():
-        raise refusal(EXTENDS, name, "the name of a file, relative to this one")
-    other = path.parent / name
+        raise refusal(EXTENDS, name, "the name of a file, relative to this one or to the home folder (~)")
+    other = path.parent / user_path(name, EXTENDS)
     if not os.path.isfile(other):  # noqa: PTH113 (Path.is_file raises where a folder may not be read)
         raise refusal(EXTENDS, name, f"a file that exists; {str(other)!r} is none")
     if other.resolve() in seen:
