@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import polars as pl
-
-from iclscope.errors import BadRequest, require
-from iclscope.files import read_arrow_stream, read_parquet, read_parquet_metadata, user_path
+from iclscope.errors import require
+from iclscope.files import user_path
+from iclscope.language_models.texts.cells import labels_of, texts_of, whole_number
+from iclscope.language_models.texts.decoding import ENCODING, check_encoding
+from iclscope.language_models.texts.files import ENDINGS, is_written, read_table
+from iclscope.language_models.texts.folders import files_of
+from iclscope.language_models.texts.in_memory import KINDS, kind_of, tables_of
+from iclscope.language_models.texts.table import Table
 
 OWN_TASK = "words"
 """The task that comes with iclscope: everyday words and what kind of thing each names."""
 
+DATA, TEST = "DATA", "--test"
+
 _OWN_FILE = Path(__file__).with_name("words.tsv")
-_POOL = ("train",)
-_QUERIES = ("test", "dev", "validation", "valid", "eval")
-_ENDINGS = (".jsonl", ".csv", ".tsv", ".parquet", ".arrow")
-_ALLOWED = f"{OWN_TASK!r}, a file that ends in {', '.join(_ENDINGS)}, or a folder with such files named train and test"
+_ALLOWED = f"{OWN_TASK!r}, a file that ends in {', '.join(ENDINGS)}, or a folder with such files named train and test"
+_ALLOWED_IN_PYTHON = f"{_ALLOWED}; or {KINDS}"
 
 
 class LabelledTexts(NamedTuple):
@@ -59,155 +62,144 @@ class TextTask(NamedTuple):
 
 
 def load_task(
-    data: str | Path,
+    data: object,
     *,
-    test: str | Path | None = None,
+    test: object = None,
     text: str = "text",
     label: str = "label",
     words: Mapping[str, str] | None = None,
+    encoding: str | None = None,
 ) -> TextTask:
     """Read a task.
 
     Args:
         data: ``words`` for the task that comes with iclscope; a JSONL, CSV, TSV, Parquet or Arrow file; or a folder:
             one of Hugging Face ``datasets`` (``save_to_disk``, or Parquet files), or any with train.* and test.* (or
-            dev.*, validation.*), where queries come from the latter.
-        test: a file of queries; None: those of the folder, else some are set aside from the pool.
+            dev.*, validation.*), where queries come from the latter. Or an object: a data frame of polars or pandas, a
+            ``Dataset`` or ``DatasetDict``, or a dict of tables by split.
+        test: a file, folder or object with queries; None: those of ``data``, else some are set aside from the pool.
         text: name of the column of texts.
         label: name of the column of labels.
-        words: label in the data → word that the model should answer with; labels that are not named stay.
+        words: label in the data → word that the model should answer with; labels that are not named stay. A whole
+            number stands for the label however it was saved: ``0`` for 0, 0.0 and "0.0".
+        encoding: of text files, as Python names it; None: UTF-8.
 
     Raises:
-        BadRequest: if a file or column is missing, a text or label is empty, or there are fewer than two classes.
+        BadRequest: if a file or column is missing, a text or label is empty or of another type, a file is of another
+            encoding, or there are fewer than two classes.
     """
-    place = user_path(data, "DATA")
-    path = _OWN_FILE if str(data) == OWN_TASK and not place.exists() else place
-    require(path.exists(), "DATA", str(data), f"what exists: {_ALLOWED}")
-    found = _files_of(path)
-    require(bool(found.pool), "DATA", str(path), _ALLOWED)
-    queries = None
-    if test is not None:
-        require(user_path(test, "--test").exists(), "--test", str(test), "a file or folder of queries that exists")
-        asked = _files_of(user_path(test, "--test"), "--test")
-        require(bool(asked.queries or asked.pool), "--test", str(test), _ALLOWED)
-        queries = _read_all(asked.queries or asked.pool, "--test", text, label, words or {})
-    elif found.queries:
-        queries = _read_all(found.queries, "DATA", text, label, words or {})
-    task = TextTask(path.stem or "data", _read_all(found.pool, "DATA", text, label, words or {}), queries)
-    _check(task, str(data), None if test is None else str(test), words or {})
+    if encoding is not None:
+        check_encoding(encoding)
+    found = _tables(data, DATA, encoding)
+    require(bool(found.pool), DATA, found.shown, _ALLOWED)
+    others = None if test is None else _tables(test, TEST, encoding)
+    asked, option = (found.queries, DATA) if others is None else (others.queries or others.pool, TEST)
+    require(others is None or bool(asked), TEST, found.shown if others is None else others.shown, _ALLOWED)
+    has_encoding = found.is_written or (others is not None and others.is_written)
+    allowed = f"nothing where no JSONL, CSV or TSV file is read: {found.shown} has an encoding of its own"
+    require(encoding is None or has_encoding, ENCODING, encoding, allowed)
+    pool = _labelled(found.pool, DATA, text, label)
+    queries = _labelled(asked, option, text, label) if asked else None
+    named = _Words(words or {}, {*pool.labels, *(queries.labels if queries else ())})
+    task = TextTask(found.name, named.given_to(pool), None if queries is None else named.given_to(queries))
+    _check(task, found.shown, None if others is None else others.shown)
     return task
 
 
-def _check(task: TextTask, data: str, test: str | None, words: Mapping[str, str]) -> None:
+class _Tables(NamedTuple):
+    """What was found under a name or in an object.
+
+    Attributes:
+        shown: the data, as they were given.
+        name: of the task.
+        pool: tables of the pool with the name of each for errors; none if there is no pool.
+        queries: the same of queries.
+        is_written: whether a file of text is among them, which has an encoding.
+    """
+
+    shown: str
+    name: str
+    pool: list[tuple[str, Table]]
+    queries: list[tuple[str, Table]]
+    is_written: bool
+
+
+def _tables(data: object, option: str, encoding: str | None) -> _Tables:
+    if not isinstance(data, (str, Path)):
+        kind = kind_of(data)
+        pool, queries = ([] if one is None else [(kind, one)] for one in tables_of(data, option, _ALLOWED_IN_PYTHON))
+        return _Tables(kind, "data", pool, queries, False)
+    shown = str(data)
+    place = user_path(data, option)
+    is_own = option == DATA and shown == OWN_TASK and not place.exists()
+    path = _OWN_FILE if is_own else place
+    there = path.exists()
+    require(
+        there,
+        option,
+        shown,
+        "a file or folder of queries that exists" if option == TEST else f"what exists: {_ALLOWED}",
+    )
+    files = files_of(path, option, _ALLOWED)
+    encodings = None if is_own else encoding
+    pool, queries = ([(str(one), read_table(one, option, encodings)) for one in part] for part in files)
+    written = not is_own and any(is_written(one) for part in files for one in part)
+    return _Tables(shown, path.stem or "data", pool, queries, written)
+
+
+def _labelled(tables: Sequence[tuple[str, Table]], option: str, text: str, label: str) -> LabelledTexts:
+    """The texts of all tables one behind the other."""
+    texts: list[str] = []
+    labels: list[str] = []
+    for name, table in tables:
+        short = Path(name).name
+        for column, flag in ((text, "--text"), (label, "--label")):
+            there = f"a column of {short}: {', '.join(table.columns) or 'none'}"
+            require(column in table.columns, flag, column, there)
+            require(column not in table.repeated, flag, column, f"a column that {short} has once")
+        texts += texts_of(table.columns[text], text, option, name)
+        labels += labels_of(
+            table.columns[label],
+            label,
+            option,
+            name,
+            names=table.class_names.get(label),
+            written_numbers=table.written_numbers,
+        )
+    return LabelledTexts(tuple(texts), tuple(labels))
+
+
+class _Words:
+    """What the model should answer for which label."""
+
+    def __init__(self, words: Mapping[str, str], labels: set[str]) -> None:
+        """Find the label that each word is meant for.
+
+        Raises:
+            BadRequest: if the data have no such label.
+        """
+        self._words: dict[str, str] = {}
+        for key, word in words.items():
+            same = (label for label in sorted(labels) if whole_number(label) == whole_number(key))
+            label = key if key in labels else next(same, key)
+            others = ", ".join(sorted(labels - self._words.keys())) or "none but those named"
+            allowed = f"LABEL=WORD for a label that the data has; it has {others}"
+            require(label in labels and label not in self._words, "--label-word", f"{key}={word}", allowed)
+            self._words[label] = word
+
+    def given_to(self, texts: LabelledTexts) -> LabelledTexts:
+        """The texts with these words as labels."""
+        return texts._replace(labels=tuple(self._words.get(label, label) for label in texts.labels))
+
+
+def _check(task: TextTask, data: str, test: str | None) -> None:
     classes = task.pool.classes
-    require(len(classes) >= 2, "DATA", data, f"a pool of at least two classes; it has {', '.join(classes) or 'none'}")
-    unused = sorted(set(words.values()) - {*classes, *(task.queries.classes if task.queries else ())})
-    blamed = ", ".join(f"{label}={word}" for label, word in words.items() if word in unused)
-    labels = ", ".join(sorted({*classes} - {*words.values()})) or "none but those named"
-    require(not unused, "--label-word", blamed, f"LABEL=WORD for a label that the data has; it has {labels}")
+    require(len(classes) >= 2, DATA, data, f"a pool of at least two classes; it has {', '.join(classes) or 'none'}")
     if task.queries is not None:
         unknown = sorted(set(task.queries.classes) - set(classes))
-        option, given = ("DATA", data) if test is None else ("--test", test)
+        option, given = (DATA, data) if test is None else (TEST, test)
         other = "; --test names other queries" if test is None else ""
         require(not unknown, option, given, f"queries whose labels the pool has; it lacks {', '.join(unknown)}{other}")
-
-
-class _Files(NamedTuple):
-    """The files of the pool, and those of the queries; either may be none."""
-
-    pool: list[Path]
-    queries: list[Path]
-
-
-def _files_of(path: Path, option: str = "DATA") -> _Files:
-    if path.is_file():
-        require(path.suffix in _ENDINGS, option, str(path), _ALLOWED)
-        return _Files([path], [])
-    pool, queries = (_split(path, names) for names in (_POOL, _QUERIES))
-    if not pool:
-        pool = _arrow_files(path) or sorted(p for p in path.iterdir() if p.suffix in _ENDINGS and p not in queries)
-        one = len(pool) <= 1 or all(p.suffix == ".arrow" for p in pool)
-        require(one, option, str(path), f"{_ALLOWED}; it holds {', '.join(p.name for p in pool[:3])}")
-    return _Files(pool, queries)
-
-
-def _split(folder: Path, names: Sequence[str]) -> list[Path]:
-    """The files of the first split of these names: train.tsv, train/ of `datasets`, train-00000-of-00002.parquet."""
-    for name in names:
-        inside = folder / name
-        if inside.is_dir() and (found := _arrow_files(inside)):
-            return found
-        for where in (folder, folder / "data"):
-            for pattern in (f"{name}{{}}", f"{name}-*-of-*{{}}"):
-                for ending in _ENDINGS:
-                    if found := sorted(where.glob(pattern.format(ending))):
-                        return found
-    return []
-
-
-def _arrow_files(folder: Path) -> list[Path]:
-    """The files of a folder that `datasets` wrote with `save_to_disk`."""
-    try:
-        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        return [folder / Path(one["filename"]).name for one in state["_data_files"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-
-
-def _read_all(paths: Sequence[Path], option: str, text: str, label: str, words: Mapping[str, str]) -> LabelledTexts:
-    parts = [_read(path, option, text, label, words) for path in paths]
-    return LabelledTexts(tuple(t for p in parts for t in p.texts), tuple(y for p in parts for y in p.labels))
-
-
-def _read(path: Path, option: str, text: str, label: str, words: Mapping[str, str]) -> LabelledTexts:
-    """The labelled texts of one file."""
-    try:
-        table = _table(path)
-    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
-        first = " ".join(str(error).split())[:160]
-        raise BadRequest(f"{option} = {str(path)!r} is not allowed; it cannot be read: {first}") from error
-    for name, flag in ((text, "--text"), (label, "--label")):
-        require(name in table.columns, flag, name, f"a column of {path.name}: {', '.join(table.columns) or 'none'}")
-    require(table[text].dtype == pl.String, "--text", text, f"a column of texts; it holds {table[text].dtype}")
-    texts = table[text].to_list()
-    named = _class_names(path, label)
-    labels = [_label_text(value, named) for value in table[label].to_list()]
-    for number, (one, kind) in enumerate(zip(texts, labels, strict=True), start=1):
-        require(bool(one and one.strip()), option, str(path), f"a text in every row; row {number} has none")
-        require(bool(kind and kind.strip()), option, str(path), f"a label in every row; row {number} has none")
-    return LabelledTexts(tuple(one.strip() for one in texts), tuple(words.get(kind, kind) for kind in labels))
-
-
-def _table(path: Path) -> pl.DataFrame:
-    """The rows of a file; CSV and TSV with every cell as text."""
-    if path.suffix == ".jsonl":
-        return pl.read_ndjson(path.read_bytes())
-    if path.suffix == ".parquet":
-        return read_parquet(path)
-    if path.suffix == ".arrow":
-        return read_arrow_stream(path)
-    if path.suffix == ".tsv":  # nothing is quoted in it: a text may begin with a quotation mark
-        return pl.read_csv(path.read_bytes(), separator="\t", quote_char=None, infer_schema=False)
-    return pl.read_csv(path.read_bytes(), infer_schema=False)
-
-
-def _class_names(path: Path, label: str) -> list[str] | None:
-    """The names of numbered labels, which `datasets` writes into its Parquet files and beside its Arrow files."""
-    try:
-        if path.suffix == ".parquet":
-            info = json.loads(read_parquet_metadata(path)["huggingface"])["info"]
-        else:
-            info = json.loads((path.parent / "dataset_info.json").read_text(encoding="utf-8"))
-        names: list[str] | None = info["features"][label].get("names")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, pl.exceptions.PolarsError):
-        return None
-    return names
-
-
-def _label_text(value: Any, names: Sequence[str] | None) -> str:
-    if names is not None and isinstance(value, int) and 0 <= value < len(names):
-        return names[value]
-    return "" if value is None else str(value).strip()
 
 
 def describe(texts: LabelledTexts) -> str:
