@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from iclscope.errors import require
 from iclscope.files import user_path
 from iclscope.language_models.attention_measurement import AttentionDone, attention_measurement
 from iclscope.language_models.attention_rows import AttentionSettings
@@ -19,6 +21,7 @@ from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.select import SelectSettings
 from iclscope.language_models.select_measurement import SelectDone, selection
 from iclscope.language_models.selectors import SELECTORS, SelectorOptions
+from iclscope.language_models.texts.in_memory import kind_of
 from iclscope.settings import Settings
 
 
@@ -43,11 +46,11 @@ def results_folder(
 
 
 def evaluate(
-    model: str | ModelSource,
-    data: str | Path = "words",
+    model: str | Path | ModelSource,
+    data: Any = "words",
     *,
-    shots: Sequence[int] = (0, 2, 4, 8, 16),
-    selectors: Sequence[str] = ("balanced",),
+    shots: int | Sequence[int] = (0, 2, 4, 8, 16),
+    selectors: str | Sequence[str] = ("balanced",),
     out: str | Path | None = None,
     force: bool = False,
     progress: Progress | None = None,
@@ -57,18 +60,20 @@ def evaluate(
 
     Args:
         model: a hub name, a folder, a GGUF file, or a `ModelSource`.
-        data: ``words``, a file or a folder.
-        shots: numbers of demonstrations.
-        selectors: how they are chosen.
+        data: ``words``, a file, a folder, a data frame (polars, pandas), a ``Dataset`` or a ``DatasetDict``;
+            `load_task` says more.
+        shots: numbers of demonstrations, or one.
+        selectors: how they are chosen; one or more names.
         out: where to; what is finished there is not measured again.
         force: make everything anew.
         progress: is told how many prompts have been read, of how many.
-        **asked: what else a `TextMeasurement` has: ``format``, ``queries``, ``draws``, ``seed``, ``test``, …
+        **asked: what else a `TextMeasurement` has: ``format``, ``queries``, ``draws``, ``seed``, ``test``,
+            ``words``, ``encoding``, …
 
     Raises:
         BadRequest: if it cannot be done.
     """
-    settings = EvaluateSettings(shots=tuple(shots), selectors=tuple(selectors))
+    settings = EvaluateSettings(shots=shots, selectors=selectors)
     prepared = _prepared(model, data, asked)
     return evaluation(
         prepared, settings, results_folder("evaluate", prepared, settings, out, force=force), progress=progress
@@ -76,11 +81,11 @@ def evaluate(
 
 
 def select(
-    model: str | ModelSource,
-    data: str | Path = "words",
+    model: str | Path | ModelSource,
+    data: Any = "words",
     *,
-    selectors: Sequence[str] = SELECTORS,
-    shots: Sequence[int] = (2, 4, 8, 16),
+    selectors: str | Sequence[str] = SELECTORS,
+    shots: int | Sequence[int] = (2, 4, 8, 16),
     options: SelectorOptions | None = None,
     explain: int = 0,
     out: str | Path | None = None,
@@ -93,8 +98,8 @@ def select(
     Args:
         model: as for `evaluate`.
         data: as for `evaluate`.
-        selectors: which to compare.
-        shots: numbers of demonstrations.
+        selectors: which to compare; one or more names.
+        shots: numbers of demonstrations, or one.
         options: how selectors look at texts; None: the defaults.
         explain: for how many queries to tell which demonstrations were taken and why.
         out: as for `evaluate`.
@@ -106,7 +111,7 @@ def select(
         BadRequest: if it cannot be done.
     """
     settings = SelectSettings(
-        shots=tuple(shots), selectors=tuple(selectors), options=SelectorOptions() if options is None else options
+        shots=shots, selectors=selectors, options=SelectorOptions() if options is None else options
     )
     prepared = _prepared(model, data, asked)
     folder = results_folder("select", prepared, settings, out, force=force)
@@ -114,11 +119,11 @@ def select(
 
 
 def prune(
-    model: str | ModelSource,
-    data: str | Path = "words",
+    model: str | Path | ModelSource,
+    data: Any = "words",
     *,
     settings: PruneSettings | None = None,
-    save: Save | None = None,
+    save: Save | str | Path | None = None,
     out: str | Path | None = None,
     force: bool = False,
     progress: Progress | None = None,
@@ -130,7 +135,7 @@ def prune(
         model: as for `evaluate`.
         data: as for `evaluate`.
         settings: rates, scores and how they are measured; None: the defaults.
-        save: what smaller checkpoint to write where; None: none.
+        save: what smaller checkpoint to write where; a folder alone: the recommended one; None: none.
         out: as for `evaluate`.
         force: as for `evaluate`.
         progress: as for `evaluate`.
@@ -140,6 +145,9 @@ def prune(
         BadRequest: if it cannot be done.
     """
     settings = PruneSettings() if settings is None else settings
+    require(isinstance(settings, PruneSettings), "settings", kind_of(settings), "PruneSettings(rates=…, …)")
+    save = Save(user_path(save, "save")) if isinstance(save, (str, os.PathLike)) else save
+    require(save is None or isinstance(save, Save), "save", kind_of(save), "a folder, or Save(folder, rate, score)")
     if save is not None:
         save = save._replace(folder=user_path(save.folder, "--save"))
         check_save(save, settings)
@@ -149,8 +157,8 @@ def prune(
 
 
 def attention(
-    model: str | ModelSource,
-    data: str | Path = "words",
+    model: str | Path | ModelSource,
+    data: Any = "words",
     *,
     shots: int = 8,
     out: str | Path | None = None,
@@ -178,6 +186,12 @@ def attention(
     return attention_measurement(prepared, settings, folder, progress=progress)
 
 
-def _prepared(model: str | ModelSource, data: str | Path, asked: dict[str, Any]) -> Prepared:
-    source = ModelSource(name=model) if isinstance(model, str) else model
-    return prepare(TextMeasurement(model=source, data=str(data), **asked))
+def _prepared(model: object, data: object, asked: dict[str, Any]) -> Prepared:
+    """Check and load what is asked for.
+
+    Raises:
+        BadRequest: if it cannot be done.
+    """
+    named = isinstance(model, (str, os.PathLike, ModelSource))
+    require(named, "MODEL", kind_of(model), "a hub name, a folder, a GGUF file, or a ModelSource")
+    return prepare(TextMeasurement(model=model, data=data, **asked))

@@ -13,6 +13,7 @@ from iclscope.errors import require
 from iclscope.evaluation.crossed import crossed_rate
 from iclscope.language_models.answers import answers, crossed
 from iclscope.language_models.draws import generator, shuffled_labels
+from iclscope.language_models.one_or_more import OneOrMore
 from iclscope.language_models.prepared import Prepared
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.scoring import Told
@@ -32,8 +33,8 @@ class ShotsAndSelectors(Settings):
 
     least_shots: ClassVar[int] = 0
 
-    shots: tuple[int, ...] = Field(min_length=1)
-    selectors: tuple[str, ...] = Field(min_length=1)
+    shots: OneOrMore[int] = Field(min_length=1)
+    selectors: OneOrMore[str] = Field(min_length=1)
 
     @field_validator("shots")
     @classmethod
@@ -52,8 +53,8 @@ class ShotsAndSelectors(Settings):
 class EvaluateSettings(ShotsAndSelectors):
     """What is evaluated: accuracy at each number of shots with each selector."""
 
-    shots: tuple[int, ...] = Field((0, 2, 4, 8, 16), min_length=1)
-    selectors: tuple[str, ...] = Field(("balanced",), min_length=1)
+    shots: OneOrMore[int] = Field((0, 2, 4, 8, 16), min_length=1)
+    selectors: OneOrMore[str] = Field(("balanced",), min_length=1)
 
 
 class Unit(NamedTuple):

@@ -7,6 +7,7 @@ import importlib.util
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -96,14 +97,19 @@ def load_language_model(source: ModelSource | str) -> LanguageModel:
         model: Any = AutoModelForCausalLM.from_pretrained(where, dtype=getattr(torch, dtype), **shared, **kinds)
     model = model.to(device).eval().requires_grad_(False)
     path = user_path(source.name, "MODEL")
-    name = path.stem if path.suffix == ".gguf" else path.resolve().name if path.is_dir() else path.name
+    name = path.stem if _is_gguf(path) else path.resolve().name if path.is_dir() else path.name
     return LanguageModel(model, tokenizer, source, name, _context_length(model.config))
+
+
+def _is_gguf(path: Path) -> bool:
+    """Whether a name is that of a GGUF file; a folder may be called anything."""
+    return path.suffix.lower() == ".gguf" and not path.is_dir()
 
 
 def _where(source: ModelSource) -> tuple[str, dict[str, Any]]:
     """What transformers is asked for: a name or folder, and the GGUF file in it if it is one."""
     path = user_path(source.name, "MODEL")
-    if path.suffix == ".gguf":
+    if _is_gguf(path):
         require(path.is_file(), "MODEL", source.name, "a GGUF file that exists")
         known = all(importlib.util.find_spec(package) for package in ("gguf", "accelerate"))
         require(known, "MODEL", source.name, "a GGUF file, once pip install 'iclscope[llm]' was run")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from iclscope.language_models.draws import Asked, draw_queries
 from iclscope.language_models.labelled_text import LabelledTexts, TextTask, load_task
@@ -20,31 +22,49 @@ class TextMeasurement(Settings):
 
     Attributes:
         model: which language model.
-        data: ``words``, a file or a folder, as `load_task` takes it.
-        test: a file of queries; None: the folder's own, or set aside from ``data``.
+        data: ``words``, a file, a folder or a table in memory, as `load_task` takes it.
+        test: the same for queries; None: the folder's own, or set aside from ``data``.
         text: the column of texts.
         label: the column of labels.
         words: label in the data → word that the model should answer with.
-        format: how an example is written.
+        encoding: of text files, as Python names it; None: UTF-8.
+        format: how an example is written; a text alone is how it is written before its label.
         queries: how many queries, at most.
         draws: how many draws of demonstrations.
         seed: of queries and draws.
     """
 
     model: ModelSource
-    data: str = "words"
-    test: str | None = None
+    data: Any = "words"
+    test: Any = None
     text: str = "text"
     label: str = "label"
     words: dict[str, str] = Field(default_factory=dict)
+    encoding: str | None = None
     format: PromptFormat = Field(default_factory=PromptFormat)
     queries: int = Field(200, ge=1)
     draws: int = Field(3, ge=1)
     seed: int = Field(0, ge=0)
 
+    @field_validator("model", mode="before")
+    @classmethod
+    def _named(cls, value: object) -> object:
+        return ModelSource(name=os.fspath(value)) if isinstance(value, (str, os.PathLike)) else value
+
+    @field_validator("words", mode="before")
+    @classmethod
+    def _by_text(cls, value: object) -> object:
+        return {str(label): word for label, word in value.items()} if isinstance(value, Mapping) else value
+
+    @field_validator("format", mode="before")
+    @classmethod
+    def _written(cls, value: object) -> object:
+        return PromptFormat(query=value) if isinstance(value, str) else value
+
     def task(self) -> TextTask:
         """Read the texts."""
-        return load_task(self.data, test=self.test, text=self.text, label=self.label, words=self.words)
+        columns = {"text": self.text, "label": self.label}
+        return load_task(self.data, test=self.test, **columns, words=self.words, encoding=self.encoding)
 
 
 class Prepared(NamedTuple):

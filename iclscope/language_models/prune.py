@@ -19,6 +19,7 @@ from iclscope.language_models.draws import generator
 from iclscope.language_models.evaluate import draw_seed
 from iclscope.language_models.mlp_layout import mlp_layout
 from iclscope.language_models.neuron_scores import SCORES, Norm, ScoreName, activity, magnitudes
+from iclscope.language_models.one_or_more import OneOrMore, one_or_more
 from iclscope.language_models.perplexity import text_surprise
 from iclscope.language_models.prepared import Prepared
 from iclscope.language_models.pruned import without_neurons
@@ -53,8 +54,8 @@ class PruneSettings(Settings):
         timings: how often each latency is measured; 0: not at all.
     """
 
-    rates: tuple[float, ...] = Field((0.05, 0.1, 0.2, 0.3, 0.4), min_length=1)
-    scores: tuple[ScoreName, ...] = Field(SCORES, min_length=1)
+    rates: OneOrMore[float] = Field((0.05, 0.1, 0.2, 0.3, 0.4), min_length=1)
+    scores: OneOrMore[ScoreName] = Field(SCORES, min_length=1)
     shots: int = 8
     norm: Norm = "auto"
     prompts: int = 16
@@ -70,10 +71,11 @@ class PruneSettings(Settings):
 
     @field_validator("scores", mode="before")
     @classmethod
-    def _known(cls, value: Sequence[str]) -> tuple[str, ...]:
-        for name in value:
+    def _known(cls, value: object) -> tuple[str, ...]:
+        names: Sequence[str] = one_or_more(value)
+        for name in names:
             require(name in SCORES, "--score", name, ", ".join(SCORES))
-        return tuple(dict.fromkeys(value))
+        return tuple(dict.fromkeys(names))
 
     @field_validator("shots", "prompts", "texts", "timings")
     @classmethod

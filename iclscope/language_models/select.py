@@ -12,6 +12,7 @@ from iclscope.errors import require
 from iclscope.language_models.answers import answers
 from iclscope.language_models.draws import Asked, generator, shuffled_labels
 from iclscope.language_models.evaluate import AS_GIVEN, SHUFFLED, ShotsAndSelectors, Unit, draw_seed, rows_of_units
+from iclscope.language_models.one_or_more import OneOrMore
 from iclscope.language_models.patterns import pattern_share
 from iclscope.language_models.prepared import Prepared
 from iclscope.language_models.run_folder import RunFolder
@@ -33,8 +34,8 @@ class SelectSettings(ShotsAndSelectors):
 
     least_shots: ClassVar[int] = 1
 
-    shots: tuple[int, ...] = Field((2, 4, 8, 16), min_length=1)
-    selectors: tuple[str, ...] = Field(SELECTORS, min_length=1)
+    shots: OneOrMore[int] = Field((2, 4, 8, 16), min_length=1)
+    selectors: OneOrMore[str] = Field(SELECTORS, min_length=1)
     options: SelectorOptions = SelectorOptions()
 
 

@@ -21,6 +21,7 @@ from iclscope.files import user_path
 from iclscope.language_models.loading import DEVICES, DTYPES, ModelSource
 from iclscope.language_models.prepared import TextMeasurement
 from iclscope.language_models.prompts import PromptFormat
+from iclscope.language_models.texts.escapes import unescaped
 from iclscope.report.measurement_page import TextTable
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A hub name, a folder (safetensors) or a GGUF file.")]
@@ -41,7 +42,14 @@ LabelWords = Annotated[
 ]
 Format = Annotated[
     str,
-    typer.Option("--format", metavar="TEXT", help=r"How an example is written before its label; \n is a new line."),
+    typer.Option(
+        "--format",
+        metavar="TEXT",
+        help=r"How an example is written before its label; \n is a new line, \t a tab, \\ a backslash.",
+    ),
+]
+Encoding = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Of JSONL, CSV and TSV files, as cp1252 or utf-16; default: utf-8.")
 ]
 Queries = Annotated[int, typer.Option(metavar="N", help="Queries, at most.")]
 Draws = Annotated[int, typer.Option(metavar="N", help="Draws of demonstrations.")]
@@ -100,6 +108,7 @@ def _asked(
     text: TextColumnName = "text",
     label: LabelColumnName = "label",
     label_word: LabelWords = None,
+    encoding: Encoding = None,
     form: Format = DEFAULT_FORMAT,
     queries: Queries = 200,
     draws: Draws = 3,
@@ -124,7 +133,8 @@ def _asked(
         text=text,
         label=label,
         words=_label_words(label_word or []),
-        format=PromptFormat(query=form.replace("\\n", "\n")),
+        encoding=encoding,
+        format=PromptFormat(query=unescaped(form)),
         queries=queries,
         draws=draws,
         seed=seed,
@@ -133,10 +143,13 @@ def _asked(
 
 
 def _label_words(words: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
     for pair in words:
-        name, equals, word = pair.partition("=")
-        require(bool(equals and name.strip() and word.strip()), "--label-word", pair, "LABEL=WORD, as 0=negative")
-    return {pair.partition("=")[0].strip(): pair.partition("=")[2].strip() for pair in words}
+        name, equals, word = (part.strip() for part in pair.partition("="))
+        require(bool(equals and name and word), "--label-word", pair, "LABEL=WORD, as 0=negative")
+        require(name not in found, "--label-word", pair, f"one word per label; {name}={found.get(name)} was given too")
+        found[name] = unescaped(word)
+    return found
 
 
 def whole_numbers(option: str, text: str, *, least: int = 0) -> tuple[int, ...]:
