@@ -99,8 +99,12 @@ class Prepared(NamedTuple):
             **self.settings.model_dump(mode="json", include={"format", "queries", "draws", "seed"}),
             "model": {"name": self.language_model.name, "weights": _fingerprint(self.language_model)},
             "dtype": str(self.language_model.model.dtype).removeprefix("torch."),
-            "data": {"name": self.asked.name, "texts": _hash_of(self.asked)},
+            "data": {"name": self.asked.name, "texts": _hash_of(self.asked), **self._left_out()},
         }
+
+    def _left_out(self) -> dict[str, Any]:
+        counts = self.asked.left_out.counted()
+        return {"left out": counts} if counts else {}
 
 
 def prepare(settings: TextMeasurement) -> Prepared:

@@ -85,7 +85,7 @@ def write_report(
         seconds: how long measuring took.
         claims_need: what must have been asked for that there are claims, in words; empty where there always are.
         tables: below the figures.
-        notes: above all; that there are few draws, or no claims, is added.
+        notes: above all; which rows were left out, and that there are few draws, or no claims, is added.
         settings: what else to name under "Where this ran", in front of what all measurements name.
     """
     sections = [
@@ -103,7 +103,7 @@ def write_report(
         for one in figures
     ]
     claims = [claim for one in figures for claim in one.claims]
-    found = [*notes]
+    found = [*notes, *prepared.asked.left_out.notes()]
     if claims_need and not claims:
         found.append(f"No claim was judged: that takes {claims_need}.")
     if prepared.settings.draws < FEW_DRAWS:
