@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from pathlib import PurePath
+
+from iclscope.addresses import shown_address, without_secrets
 
 
 class BadRequest(ValueError):
     """A request that cannot be honoured.
 
     The message is one line that names the option, the value that was given and what is allowed. The command
-    line prints it and exits with status 2; nothing has been computed or written by then.
+    line prints it and exits with status 2; nothing has been computed or written by then. Like those of the other errors
+    here, it hides what is secret in addresses.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(without_secrets(message))
 
 
 class StorageFailed(OSError):
@@ -21,6 +28,9 @@ class StorageFailed(OSError):
     line prints the message and exits with status 1.
     """
 
+    def __init__(self, message: str) -> None:
+        super().__init__(without_secrets(message))
+
 
 class ClusterFailed(RuntimeError):
     """A cluster could not go on with its work: it was shut down, or lost the same work again and again.
@@ -28,6 +38,9 @@ class ClusterFailed(RuntimeError):
     The message is one line. What had been finished by then is kept; the command line prints the message and exits with
     status 1.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(without_secrets(message))
 
 
 def require(condition: bool, option: str, value: object, allowed: str) -> None:
@@ -43,6 +56,7 @@ def require(condition: bool, option: str, value: object, allowed: str) -> None:
         BadRequest: if ``condition`` is false.
     """
     if not condition:
+        value = shown_address(str(value)) if isinstance(value, (str, PurePath)) else value
         raise BadRequest(f"{option} = {value!r} is not allowed; allowed: {allowed}")
 
 

@@ -25,8 +25,9 @@ LONGEST_FILE = 320
 
 # A room imports itself and the rooms above it. Those of the last line see everything.
 ROOMS = (
+    ("addresses",),
     ("errors",),
-    ("files", "random_streams", "settings", "threads"),
+    ("files", "memory", "random_streams", "settings", "threads"),
     ("tasks",),
     ("models",),
     ("training",),

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from iclscope import __version__
+from iclscope.addresses import without_secrets
 from iclscope.cli.lazy_group import LazyCommand, LazyGroup
 from iclscope.errors import BadRequest, ClusterFailed, StorageFailed
 
@@ -122,7 +123,7 @@ def _hint(refusal: Exception) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return without_secrets(" ".join(text.split()))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
+from iclscope.addresses import without_secrets
 from iclscope.errors import BadRequest, require
 from iclscope.files import user_path
 from iclscope.language_models.hub import is_only_cached
@@ -161,7 +162,7 @@ def _one_line(source: ModelSource) -> Iterator[None]:
     except BadRequest:
         raise
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-        text = " ".join(str(error).split())
+        text = without_secrets(" ".join(str(error).split()), source.name)
         if "trust_remote_code" in text:
             allowed = "a model without Python code of its own, or --trust-remote-code if you trust who wrote it"
         elif "safetensors" in text:

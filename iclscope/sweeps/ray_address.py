@@ -9,10 +9,13 @@ import subprocess
 import sys
 from types import ModuleType
 
+from iclscope.addresses import shown_address, without_secrets
 from iclscope.errors import BadRequest
 
 AUTO = "auto"
 """Stands for the cluster that RAY_ADDRESS names, or else the one that was started last on this machine."""
+
+_SCHEME = "ray://"
 
 _CONNECT = 5.0
 """Seconds that a machine has to accept a connection."""
@@ -49,11 +52,18 @@ def import_ray() -> ModuleType:
 
 
 def refused(address: str, why: str) -> BadRequest:
-    """The refusal of an address."""
+    """The refusal of an address, without what is secret in it, also where the reason repeats that."""
+    whole = address if "://" in address else f"{_SCHEME}{address}"
+    reason = without_secrets(" ".join(why.split()), whole)
     return BadRequest(
-        f"--address = {address!r} is not allowed: {' '.join(why.split())}; "
+        f"--address = {shown_cluster(address)!r} is not allowed: {reason}; "
         f"allowed: HOST:PORT of the head of a running Ray cluster that this machine is a node of, or {AUTO}"
     )
+
+
+def shown_cluster(address: str) -> str:
+    """The address of a cluster, which has a scheme or none, without what is secret in it."""
+    return shown_address(address) if "://" in address else shown_address(f"{_SCHEME}{address}").removeprefix(_SCHEME)
 
 
 def check_address(address: str, *, patience: float = 20.0) -> str:

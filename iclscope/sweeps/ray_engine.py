@@ -18,7 +18,7 @@ from iclscope.errors import BadRequest, ClusterFailed
 from iclscope.reproduction.environment import DEVICES
 from iclscope.sweeps.groups import group_cost
 from iclscope.sweeps.jobs import Job, OnRunSteps, Outcome, perform
-from iclscope.sweeps.ray_address import AUTO, check_address, import_ray, refused
+from iclscope.sweeps.ray_address import AUTO, check_address, import_ray, refused, shown_cluster
 from iclscope.threads import one_thread_per_operation
 from iclscope.training.interrupts import InterruptRequest, deferred_interrupt
 
@@ -74,8 +74,9 @@ class RayEngine:
             raise BadRequest(
                 "--engine = 'ray' is not allowed in a process that has joined a Ray cluster; allowed: once"
             )
-        self._named = AUTO if address is None else address
-        where = check_address(self._named)
+        given = AUTO if address is None else address
+        self._named = shown_cluster(given)
+        where = check_address(given)
         with _kept_signal_handler(signal.SIGTERM):
             self._ray.init(where, log_to_driver=False, logging_level="ERROR")
         try:

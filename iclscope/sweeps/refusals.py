@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from iclscope.addresses import shown_address
 from iclscope.errors import BadRequest
 
 LONGEST_VALUE = 80
@@ -31,7 +32,7 @@ _MEMBER = re.compile(r"\.(?:(?:literal|tuple|list|dict|function)[\w-]*\[[^=]*\]|
 
 def shown(value: object) -> str:
     """A value as one line of at most `LONGEST_VALUE` characters, with nothing that a terminal would act on."""
-    text = repr(value)
+    text = repr(shown_address(value) if isinstance(value, str) else value)
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
 
 

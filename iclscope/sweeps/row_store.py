@@ -17,6 +17,7 @@ import json
 import re
 import threading
 import time
+import uuid
 from collections.abc import Iterable, Sequence
 
 import polars as pl
@@ -65,12 +66,15 @@ class RowStore:
 
     Attributes:
         files: where it is.
+        id: tells it from other stores, whose addresses may differ only in what is not shown; made with the store, and
+            known once it has been opened. None: a folder of an earlier version, which its path tells from others.
         damaged: names of files of rows that cannot be read; their trials count as missing.
         foreign: names of files among the rows that are not of iclscope; they are left alone.
     """
 
     def __init__(self, files: StoreFiles) -> None:
         self.files = files
+        self.id: str | None = None
         self.damaged: list[str] = []
         self.foreign: list[str] = []
         self._known: set[str] = set()
@@ -93,12 +97,13 @@ class RowStore:
             return
         try:
             note = json.loads(content)
-        except ValueError:
+        except (ValueError, RecursionError):
             note = None
         if not isinstance(note, dict) or note.get("made by") != MARK:
             raise self._refusal(f"its {NOTE} is not of iclscope")
         found, maker = note.get("format"), note.get("iclscope")
         if found == FORMAT:
+            self.id = note["id"] if isinstance(note.get("id"), str) else None
             return
         newer = isinstance(found, int) and found > FORMAT
         advice = "a newer iclscope" if newer else f"iclscope {maker} to read it"
@@ -121,7 +126,8 @@ class RowStore:
         try:
             # Elsewhere only writing tells whether one may; what is written is the same again.
             if self.files.local is None or not self.files.has(NOTE):
-                note = {"made by": MARK, "format": FORMAT, "iclscope": iclscope.__version__}
+                self.id = self.id or uuid.uuid4().hex
+                note = {"made by": MARK, "format": FORMAT, "iclscope": iclscope.__version__, "id": self.id}
                 self.files.write(NOTE, (json.dumps(note) + "\n").encode())
         except StorageFailed as error:
             raise self._refusal(f"it cannot be written to ({error})") from error

@@ -185,8 +185,10 @@ def run_sweep(
         KeyboardInterrupt: on Ctrl-C, once every group under way is saved or dropped.
         StorageFailed: if results can no longer be written.
     """
-    folder.start(sweep, store.rows.files.address)
+    address = store.rows.files.address
+    folder.start(sweep, address)  # first, as a folder with a store and without a note would be taken for another's
     store.rows.open()
+    folder.start(sweep, address, store.rows.id)
 
     def commit(job: Job, outcome: Outcome) -> None:
         store.commit(job, outcome, folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -13,7 +12,8 @@ from typing import Any
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from iclscope.errors import BadRequest, StorageFailed
+from iclscope.addresses import has_secrets, is_address, shown_address, without_secrets
+from iclscope.errors import BadRequest, StorageFailed, require
 from iclscope.files import user_path, write_bytes
 
 # Where a file appears when it is complete, whatever its writer does meanwhile; elsewhere files are renamed into place.
@@ -26,7 +26,7 @@ class StoreFiles:
     Names are relative, with ``/`` between folders. Reading and writing are safe from several threads and processes.
 
     Attributes:
-        address: as it was given, without a password.
+        address: as it was given, without what is secret in it (`addresses.shown_address`).
         local: the folder, where it is one on this machine; else None.
     """
 
@@ -39,8 +39,16 @@ class StoreFiles:
         Raises:
             BadRequest: if fsspec does not know the address, or lacks a package for it.
         """
-        self.address = _without_password(str(address))
+        self.address = shown_address(str(address))
+        self._given = str(address)
         if isinstance(address, Path) or "://" not in address:
+            # A folder of that name would have the password in its name.
+            require(
+                not is_address(str(address)),
+                "store",
+                str(address),
+                "a folder, or an address that begins with a scheme, as sftp://host/path",
+            )
             self._system, self._root = LocalFileSystem(), str(user_path(address, "--store").absolute())
         else:
             self._system, self._root = _found(address)
@@ -120,11 +128,17 @@ class StoreFiles:
         try:
             with nullcontext() if self.local is not None else self._one_at_a_time:
                 yield
-        except (FileNotFoundError, BadRequest, StorageFailed):
+        except (BadRequest, StorageFailed):
             raise
+        except FileNotFoundError as error:
+            if not has_secrets(self._given):
+                raise
+            raise FileNotFoundError(without_secrets(_reason(error), self._given)) from None
         except Exception as error:  # what a server's client raises is its own affair
             if self.local is None or isinstance(error, OSError):
-                raise StorageFailed(f"{doing} failed: {_reason(error)}") from error
+                reason = without_secrets(_reason(error), self._given)
+                # What a client says of an address with secrets may repeat them; then it is not shown as the cause.
+                raise StorageFailed(f"{doing} failed: {reason}") from (None if has_secrets(self._given) else error)
             raise
 
 
@@ -135,13 +149,9 @@ def _found(address: str) -> tuple[Any, str]:
         return system, str(root)
     except Exception as error:  # what a server's client raises is its own affair
         allowed = "a folder, or an address that fsspec knows, as s3://bucket/folder (with the package s3fs)"
-        shown = _without_password(address)
-        raise BadRequest(f"store = {shown!r} is not allowed: {_reason(error)}; allowed: {allowed}") from error
-
-
-def _without_password(address: str) -> str:
-    """An address that may be shown and written down."""
-    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1@", address)
+        reason = without_secrets(_reason(error), address)
+        text = f"store = {shown_address(address)!r} is not allowed: {reason}; allowed: {allowed}"
+        raise BadRequest(text) from (None if has_secrets(address) else error)
 
 
 def _reason(error: Exception) -> str:

@@ -81,12 +81,13 @@ class SweepFolder:
         """Where unfinished trainings are saved, and logs of long ones."""
         return self.path / "training"
 
-    def start(self, sweep: Sweep, store: str) -> None:
+    def start(self, sweep: Sweep, store: str, store_id: str | None = None) -> None:
         """Make the folder and note which sweep it is of.
 
         Args:
             sweep: the sweep.
-            store: the address of its store.
+            store: the address of its store, as it may be shown.
+            store_id: what tells that store from others (`RowStore.id`).
 
         Raises:
             BadRequest: if it cannot be written to.
@@ -97,6 +98,7 @@ class SweepFolder:
             "name": sweep.name,
             "iclscope": iclscope.__version__,
             "store": store,
+            "store id": store_id,
             "sweep": sweep.model_dump(mode="json"),
         }
         try:

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 from pydantic import Field
 
+from iclscope.addresses import without_secrets
 from iclscope.errors import BadRequest, require
 from iclscope.language_models.draws import Asked, generator
 from iclscope.language_models.hidden_states import TextStates, text_states
@@ -161,6 +162,6 @@ def _sentence_encoder(name: str, device: str) -> Any:
         with quiet_transformers():
             return SentenceTransformer(name, device=device)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-        short = " ".join(str(error).split())[:160]
+        short = without_secrets(" ".join(str(error).split()), name)[:160]
         allowed = f"a sentence-transformers model on the hub that can be reached, or a folder with one: {short}"
         raise BadRequest(f"--embeddings = {name!r} is not allowed; allowed: {allowed}") from error
