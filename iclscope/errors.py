@@ -1,4 +1,4 @@
-"""What stops work: a request that is at fault, a place for results or a cluster that fails in the middle."""
+"""What stops work: a bad request, a place for results, a cluster that fails; and what failed beside other work."""
 
 from __future__ import annotations
 
@@ -37,6 +37,16 @@ class ClusterFailed(RuntimeError):
 
     The message is one line. What had been finished by then is kept; the command line prints the message and exits with
     status 1.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(without_secrets(message))
+
+
+class JobsFailed(RuntimeError):
+    """Parts of the work failed, each for a reason of its own; all else was done and kept.
+
+    The message is one line that names them and the first reason. The same request does only these again.
     """
 
     def __init__(self, message: str) -> None:

@@ -92,7 +92,8 @@ def _headline(results: SweepResults) -> str:
     diverged = int(trials["diverged_at"].is_not_null().sum())
     lost = f", {diverged:,} of which diverged and are left out" if diverged else ""
     seeds = trials["seed"].n_unique()
-    return f"{plain_text(results.name)}: {trials.height:,} trials{lost}, {seeds} seed{'s' * (seeds != 1)}"
+    missing = f"; {results.failed:,} more failed and are missing (iclscope sweep says why)" if results.failed else ""
+    return f"{plain_text(results.name)}: {trials.height:,} trials{lost}, {seeds} seed{'s' * (seeds != 1)}{missing}"
 
 
 class _Printer:

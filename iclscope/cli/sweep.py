@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -20,12 +20,16 @@ from iclscope.errors import ClusterFailed, StorageFailed
 from iclscope.reproduction.environment import DEVICES
 from iclscope.sweeps.calibration import estimate
 from iclscope.sweeps.engines import ENGINES, check_engine, engine_named, folder_of, store_of
+from iclscope.sweeps.failures import FailedJob, IncompleteSweep
 from iclscope.sweeps.jobs import Engine, Job
 from iclscope.sweeps.overview import overview
 from iclscope.sweeps.refusals import inside
 from iclscope.sweeps.run_sweep import Standing, SweepStore, run_sweep
 from iclscope.sweeps.sweep_file import Sweep, load_sweep
 from iclscope.sweeps.sweep_folder import ROWS, SweepFolder
+
+FAILED = 1
+"""Exit status where a part of the work failed."""
 
 _MOST_WARNINGS = 3
 
@@ -81,22 +85,29 @@ def sweep_command(
     _tell_damage(kept)
     before = folder.trials()
     done = FinishedTrials(standing)
+    failures: Sequence[FailedJob] = ()
     try:
         with engine_named(engine, address, device, folder) as performs:
             rows = _run(console, sweep, folder, kept, performs, done)
     except KeyboardInterrupt:
         console.print(f"Interrupted. {done.text}; the same command goes on from there.")
         raise
+    except IncompleteSweep as incomplete:
+        rows, failures = incomplete.rows, incomplete.failures
     except (ClusterFailed, StorageFailed) as error:
         raise type(error)(f"{error}. {done.text}") from error
     diverged = rows.filter(rows["diverged_at"].is_not_null())["trial"].n_unique()
     lost = f", {diverged:,} of which diverged" if diverged else ""
-    trials = f"{counted(standing.trials, 'trial')} ({done.origins}){lost}"
+    failed = sum(len(failure.job.planned) for failure in failures)
+    trials = f"{counted(standing.trials, 'trial')} ({done.origins(failed)}){lost}"
     console.print(f"{sweep.name}: {trials}, {counted(rows.height, 'row')}")
     if gone := before.difference(rows["trial"]):
         left = f"{counted(len(gone), 'trial')} of the table before, which this sweep does not have"
         console.print(f"Left out: {left}; what a store holds of them stays there.")
     console.print(f"Rows: {folder.path / ROWS}")
+    if failures:
+        _tell_failures(failures, folder)
+        raise typer.Exit(FAILED)
 
 
 class FinishedTrials:
@@ -123,12 +134,12 @@ class FinishedTrials:
         """For whoever stopped the sweep."""
         return f"{self._finished:,} of {self._all:,} trials are finished"
 
-    @property
-    def origins(self) -> str:
-        """Where the trials of a finished sweep come from; those that other processes trained are found, too."""
+    def origins(self, failed: int = 0) -> str:
+        """Where the trials of a sweep that has ended come from; those that other processes trained are found, too."""
         tested = f"{self._tested:,} only tested, " if self._tested else ""
-        found = self._all - self._trained - self._tested
-        return f"{self._trained:,} trained now, {tested}{found:,} found in the store"
+        lost = f", {failed:,} failed" if failed else ""
+        found = self._all - self._trained - self._tested - failed
+        return f"{self._trained:,} trained now, {tested}{found:,} found in the store{lost}"
 
 
 def _run(
@@ -138,14 +149,14 @@ def _run(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # told when the trials were checked
         if not console.is_terminal or done.standing.work == 0:
-            return run_sweep(sweep, folder, store, engine, on_finished=done.add)
+            return run_sweep(sweep, folder, store, engine, on_finished=done.add, told=_tell_note)
         with progress_on(console) as progress:
             bar = progress.add_task("training", total=done.standing.work)
 
             def advance(made: int) -> None:
                 progress.update(bar, advance=made, description=done.text)
 
-            return run_sweep(sweep, folder, store, engine, on_step=advance, on_finished=done.add)
+            return run_sweep(sweep, folder, store, engine, on_step=advance, on_finished=done.add, told=_tell_note)
 
 
 def progress_on(console: Console) -> Progress:
@@ -159,6 +170,22 @@ def progress_on(console: Console) -> Progress:
         TextColumn("left"),
     )
     return Progress(*columns, console=console, transient=True)
+
+
+def _tell_failures(failures: Sequence[FailedJob], folder: SweepFolder) -> None:
+    """Name every group that failed, with its settings and the reason."""
+    for failure in failures:
+        typer.echo(f"failed: {failure.text}", err=True)
+    traces = folder.training / "failed-*.txt"
+    typer.echo(
+        f"iclscope: {counted(len(failures), 'group')} of trials failed; where is in {traces}. All others are finished; "
+        "the same command trains only these again.",
+        err=True,
+    )
+
+
+def _tell_note(text: str) -> None:
+    typer.echo(f"note: {text}", err=True)
 
 
 def _tell_damage(store: SweepStore) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext, suppress
-from pathlib import Path
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path, PurePath
 from typing import NamedTuple, Protocol
 
 import polars as pl
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load
 
+from iclscope.errors import StorageFailed
 from iclscope.experiments.probes import trial_probe
 from iclscope.experiments.trained import untrained_models
 from iclscope.experiments.trial import Trial
@@ -31,6 +33,7 @@ from iclscope.training.schedules import ScheduledSampler
 from iclscope.training.state import TrainingState
 
 OnRunSteps = Callable[[int], None]
+OnFailed = Callable[["Job", Exception], None]
 
 SAVED_AFTER = 30.0
 """Seconds of training after which it is saved before the tests begin."""
@@ -91,13 +94,20 @@ class Engine(Protocol):
         commit: Callable[[Job, Outcome], None],
         *,
         on_step: OnRunSteps | None = None,
+        on_failed: OnFailed | None = None,
+        told: Callable[[str], None] | None = None,
     ) -> None:
         """Perform jobs and commit what each gives as soon as it is there; the numbers do not depend on the engine.
+
+        A job that does not fit into memory is performed as two halves, down to single trials.
 
         Args:
             jobs: taken one at a time, when there is room for one; None: none now, ask again.
             commit: stores an outcome; called in this process, from several threads perhaps.
             on_step: told of work done, in runs times `step_cost`.
+            on_failed: told of a job that failed, while the others go on; from several threads perhaps. None: the first
+                failure is raised, and what is under way stops.
+            told: told in one line, once, that jobs are performed in parts; None: that is a warning.
 
         Raises:
             KeyboardInterrupt: on Ctrl-C.
@@ -219,7 +229,7 @@ def _trained(
         if trials[0].training.steps >= LONG:
             log = TrainingLog(folder / f"log-{name}.jsonl", trials)
     cost = step_cost(trials[0])
-    with nullcontext() if folder is None else storage_failures(f"writing to {folder}"):
+    with nullcontext() if folder is None else _saving(folder):
         return train_trials(
             trials,
             device=device,
@@ -230,8 +240,28 @@ def _trained(
         )
 
 
+@contextmanager
+def _saving(folder: Path) -> Iterator[None]:
+    """Let a save that fails be told as such; what a task reads elsewhere is its own affair."""
+    try:
+        with storage_failures(f"writing to {folder}"):
+            yield
+    except SafetensorError as error:
+        raise StorageFailed(f"writing to {folder} failed: {error}") from error
+    except StorageFailed as error:
+        cause = error.__cause__
+        elsewhere = isinstance(cause, OSError) and cause.filename is not None and not _is_in(folder, cause.filename)
+        if isinstance(cause, OSError) and elsewhere:
+            raise cause from None
+        raise
+
+
+def _is_in(folder: Path, name: object) -> bool:
+    return isinstance(name, (str, PurePath)) and Path(name).absolute().is_relative_to(folder.absolute())
+
+
 def _save(state: TrainingState, folder: Path, name: str) -> None:
-    with storage_failures(f"writing to {folder}"):
+    with _saving(folder):
         state.save(unfinished_path(folder, name), name)
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import torch
 
-from iclscope.sweeps.jobs import Job, OnRunSteps, Outcome, perform
+from iclscope.memory import usable_memory
+from iclscope.sweeps.jobs import Job, OnFailed, OnRunSteps, Outcome, perform
+from iclscope.sweeps.parts import JobQueue, free_after
 from iclscope.threads import one_thread_per_operation
 from iclscope.training.interrupts import deferred_interrupt
 
@@ -29,7 +31,12 @@ class LocalEngine:
     """
 
     def __init__(
-        self, device: torch.device | str = "cpu", *, workers: int | None = None, folder: Path | None = None
+        self,
+        device: torch.device | str = "cpu",
+        *,
+        workers: int | None = None,
+        folder: Path | None = None,
+        memory: int | None = None,
     ) -> None:
         """Choose where and how many.
 
@@ -38,10 +45,13 @@ class LocalEngine:
             workers: how many groups to train at a time; None: one per core on a CPU, one on a GPU. The numbers do not
                 depend on it.
             folder: where unfinished trainings are saved, and logs of long ones; None: nowhere.
+            memory: bytes that all jobs together may use on a CPU; None: what this process may (`usable_memory`). A GPU
+                says itself what does not fit.
         """
         self.device = torch.device(device)
         self._workers = workers or workers_on(self.device)
         self._folder = folder
+        self._memory = memory
 
     def run(
         self,
@@ -49,6 +59,8 @@ class LocalEngine:
         commit: Callable[[Job, Outcome], None],
         *,
         on_step: OnRunSteps | None = None,
+        on_failed: OnFailed | None = None,
+        told: Callable[[str], None] | None = None,
     ) -> None:
         """Perform jobs, as `Engine.run` says.
 
@@ -61,32 +73,34 @@ class LocalEngine:
             return interrupt.made or failed
 
         def work(job: Job) -> None:
-            if not stop_asked():
+            if stop_asked():
+                return
+            try:
                 outcome = perform(job, self.device, folder=self._folder, on_step=on_step, stop_asked=stop_asked)
-                commit(job, outcome)
+            except Exception as error:
+                if not queue.failed(job, error):
+                    raise
+                free_after(error, self.device)
+                return
+            commit(job, outcome)
 
+        queue = JobQueue(jobs, device=self.device, on_failed=on_failed, told=told, memory=self._memory_of_a_job())
         pool = ThreadPoolExecutor(self._workers)
         under_way: set[Future[None]] = set()
         error: BaseException | None = None
         asked_at: float | None = None
         with deferred_interrupt() as interrupt, one_thread_per_operation():
             try:
-                more = True
-                while more or under_way:
+                while not queue.is_empty or under_way:
                     # One job more than there are workers, so that none waits while the next is made.
-                    while more and not stop_asked() and len(under_way) <= self._workers:
-                        try:
-                            job = next(jobs)
-                        except StopIteration:
-                            more = False
-                            break
+                    while not stop_asked() and len(under_way) <= self._workers:
+                        job = queue.take()
                         if job is None:
                             break
                         under_way.add(pool.submit(work, job))
                     if stop_asked():
-                        more = False
                         asked_at = asked_at or time.monotonic()
-                        if time.monotonic() - asked_at > PATIENCE and interrupt.made:
+                        if not under_way or (time.monotonic() - asked_at > PATIENCE and interrupt.made):
                             break
                     if under_way:
                         done, under_way = wait(under_way, timeout=_WAKE_UP, return_when=FIRST_COMPLETED)
@@ -94,7 +108,7 @@ class LocalEngine:
                             found = future.exception()
                             if found is not None and not isinstance(found, KeyboardInterrupt):
                                 error, failed = error or found, True
-                    elif more:
+                    elif not queue.is_empty:
                         time.sleep(_WAKE_UP)
             except BaseException:
                 failed = True
@@ -105,6 +119,12 @@ class LocalEngine:
                 raise error
             if interrupt.made:
                 raise KeyboardInterrupt
+
+    def _memory_of_a_job(self) -> int | None:
+        """Bytes that each of the jobs that are performed at a time may use, where that can be said beforehand."""
+        if self.device.type != "cpu":
+            return None
+        return (usable_memory() if self._memory is None else self._memory) // self._workers
 
 
 def workers_on(device: torch.device) -> int:

@@ -17,7 +17,8 @@ import iclscope
 from iclscope.errors import BadRequest, ClusterFailed
 from iclscope.reproduction.environment import DEVICES
 from iclscope.sweeps.groups import group_cost
-from iclscope.sweeps.jobs import Job, OnRunSteps, Outcome, perform
+from iclscope.sweeps.jobs import Job, OnFailed, OnRunSteps, Outcome, perform
+from iclscope.sweeps.parts import JobQueue, free_after
 from iclscope.sweeps.ray_address import AUTO, check_address, import_ray, refused, shown_cluster
 from iclscope.threads import one_thread_per_operation
 from iclscope.training.interrupts import InterruptRequest, deferred_interrupt
@@ -37,10 +38,18 @@ _ANSWER = 60.0
 """Seconds that a node has to start a process and say which version it has."""
 
 
+class OtherVersion(BadRequest):
+    """A node has another version of iclscope: no job may be done there."""
+
+
 def perform_there(job: Job, device: str) -> Outcome:
     """What a task does by default: train and test a job, as `LocalEngine` does."""
     with one_thread_per_operation():
-        return perform(job, device)
+        try:
+            return perform(job, device)
+        except Exception as error:
+            free_after(error, device)
+            raise
 
 
 class RayEngine:
@@ -113,6 +122,8 @@ class RayEngine:
         commit: Callable[[Job, Outcome], None],
         *,
         on_step: OnRunSteps | None = None,
+        on_failed: OnFailed | None = None,
+        told: Callable[[str], None] | None = None,
     ) -> None:
         """Perform jobs, as `Engine.run` says; when it raises, the connection is closed and what is under way dropped.
 
@@ -121,9 +132,10 @@ class RayEngine:
             BadRequest: if a node that joined meanwhile has another version of iclscope.
             ClusterFailed: if the cluster cannot perform a job.
         """
+        queue = JobQueue(jobs, device=self.device, on_failed=on_failed, told=told)
         try:
             with deferred_interrupt() as interrupt:
-                self._run(jobs, commit, on_step, interrupt)
+                self._run(queue, commit, on_step, interrupt)
         except BaseException:
             # Leaving drops all that is under way. Cancelling it one by one does not do: where that meets a task which
             # is just finishing, Ray 2.60 ends this process ("Tried to complete task that was not pending").
@@ -132,7 +144,7 @@ class RayEngine:
 
     def _run(
         self,
-        jobs: Iterator[Job | None],
+        queue: JobQueue,
         commit: Callable[[Job, Outcome], None],
         on_step: OnRunSteps | None,
         interrupt: InterruptRequest,
@@ -141,14 +153,9 @@ class RayEngine:
         # Made once: the cluster keeps each for as long as this process is connected.
         performed = self._ray.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES)(_performed)
         under_way: dict[Any, Job] = {}
-        more = True
-        while more or under_way:
-            while more and not interrupt.made and len(under_way) < self._room():
-                try:
-                    job = next(jobs)
-                except StopIteration:
-                    more = False
-                    break
+        while not queue.is_empty or under_way:
+            while not interrupt.made and len(under_way) < self._room():
+                job = queue.take()
                 if job is None:
                     break
                 task = performed.remote(self.work, job, str(self.device), iclscope.__version__)
@@ -156,11 +163,19 @@ class RayEngine:
             if interrupt.made:
                 raise KeyboardInterrupt
             if not under_way:
-                time.sleep(_WAKE_UP if more else 0.0)
+                time.sleep(0.0 if queue.is_empty else _WAKE_UP)
                 continue
             for task in self._finished(list(under_way)):
                 job = under_way.pop(task)
-                commit(job, self._outcome(task))
+                try:
+                    outcome = self._outcome(task)
+                except OtherVersion:
+                    raise
+                except Exception as error:  # noqa: BLE001 (it is raised again, or told at the end)
+                    if not queue.failed(job, error):
+                        raise self._as_it_ends_the_work(error) from error.__cause__
+                    continue
+                commit(job, outcome)
                 if on_step is not None and job.trained is None:
                     on_step(group_cost(job.trials))
 
@@ -194,10 +209,18 @@ class RayEngine:
             outcome: Outcome = self._ray.get(task)
         except errors.RayTaskError as error:
             raise (error.cause if isinstance(error.cause, Exception) else error) from error
+        except (errors.WorkerCrashedError, errors.OutOfMemoryError):
+            raise  # the job's own fault, as far as one can tell: others go on
         except errors.RayError as error:
-            why = " ".join(str(error).split())
-            raise ClusterFailed(f"the cluster at {self._named} cannot perform a group of trials: {why}") from error
+            raise self._as_it_ends_the_work(error) from error
         return outcome
+
+    def _as_it_ends_the_work(self, error: Exception) -> Exception:
+        """The same error, or in one line if Ray has raised it."""
+        if not isinstance(error, self._ray.exceptions.RayError):
+            return error
+        why = " ".join(str(error).split())
+        return ClusterFailed(f"the cluster at {self._named} cannot perform a group of trials: {why}")
 
     def _check_nodes(self) -> None:
         """Ask every node that can do work which version it has.
@@ -252,7 +275,7 @@ def _version() -> str:
 def _performed(work: Work, job: Job, device: str, version: str) -> Outcome:
     """Do the work, on a node that has the same iclscope as the process that asks for it."""
     if version != iclscope.__version__:
-        raise BadRequest(
+        raise OtherVersion(
             f"iclscope = {iclscope.__version__!r} on a node of the cluster is not allowed; "
             f"allowed: {version}, as on the machine that started the sweep"
         )

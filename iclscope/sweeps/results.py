@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,7 @@ class SweepResults:
         question: what it asks, for a reader; may be empty.
         drawn: whether its points were drawn (a random or a Sobol design) and are no grid.
         rows: its table.
+        failed: how many of its trials failed and have no rows.
     """
 
     folder: Path
@@ -71,6 +72,7 @@ class SweepResults:
     question: str
     drawn: bool
     rows: pl.DataFrame
+    failed: int = 0
 
     @property
     def settings(self) -> tuple[str, ...]:
@@ -176,7 +178,15 @@ def load_results(folder: str | Path) -> SweepResults:
         question=" ".join(str(asked.get("question") or "").split()),
         drawn=kind in ("random", "sobol"),
         rows=rows,
+        failed=_failed(note),
     )
+
+
+def _failed(note: Mapping[str, Any]) -> int:
+    """How many trials failed, of what ``sweep.json`` says; notes of earlier versions do not speak of it."""
+    noted = note.get("failed")
+    jobs = [job for job in noted if isinstance(job, dict)] if isinstance(noted, list) else []
+    return sum(len(job["trials"]) for job in jobs if isinstance(job.get("trials"), list))
 
 
 def _note(path: Path) -> dict[str, Any]:

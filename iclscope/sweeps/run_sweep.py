@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import NamedTuple
@@ -10,6 +11,7 @@ from typing import NamedTuple
 import polars as pl
 
 from iclscope.errors import BadRequest, StorageFailed
+from iclscope.sweeps.failures import FailedJob, IncompleteSweep
 from iclscope.sweeps.groups import step_cost, sweep_groups, windows_of
 from iclscope.sweeps.jobs import Engine, Job, OnRunSteps, Outcome, forget_unfinished, unfinished_path
 from iclscope.sweeps.planned import PlannedTrial
@@ -67,6 +69,8 @@ class SweepStore:
         self.keep_weights = keep_weights
         folder = None if files.local is None else files.local / RESERVED
         self._reservations = Reservations(folder)
+        self._left: dict[str, int] = {}
+        self._counting = threading.Lock()
 
     def standing(self, sweep: Sweep) -> Standing:
         """Check every trial of a sweep, and count what is missing.
@@ -135,6 +139,8 @@ class SweepStore:
         trials = [one.trial for one in lacking]
         known = self._any_weights and not self.weights.missing(trials)
         trained = self.weights.read(trials) if known else None
+        with self._counting:
+            self._left[name] = len(lacking)
         return Job(tuple(lacking), tuple(tests), self.keep_weights and trained is None, trained, name), True
 
     @cached_property
@@ -148,7 +154,20 @@ class SweepStore:
         if outcome.rows is not None:
             self.rows.add(outcome.rows)
         forget_unfinished(folder.training, job.name)
-        self._reservations.give_back(job.group)
+        folder.forget_failure(job.name)
+        self._end(job)
+
+    def give_up(self, job: Job) -> None:
+        """Let others try a job that failed here."""
+        self._end(job)
+
+    def _end(self, job: Job) -> None:
+        """Count down what is left of a group, which may be performed in parts; at the end it is free again."""
+        with self._counting:
+            self._left[job.group] = self._left.get(job.group, 0) - len(job.planned)
+            is_over = self._left[job.group] <= 0
+        if is_over:
+            self._reservations.give_back(job.group)
 
     def close(self) -> None:
         """Give back what was reserved and not done."""
@@ -163,11 +182,12 @@ def run_sweep(
     *,
     on_step: OnRunSteps | None = None,
     on_finished: Callable[[Job], None] | None = None,
+    told: Callable[[str], None] | None = None,
 ) -> pl.DataFrame:
     """Train and test the trials that the store does not hold yet, and write the rows.
 
     An interrupted call leaves finished groups stored and those under way saved; called again, it goes on there. It
-    writes the table of what is finished, if that does not take long.
+    writes the table of what is finished, if that does not take long. A group that fails does not end the others.
 
     Args:
         sweep: the sweep.
@@ -176,12 +196,14 @@ def run_sweep(
         engine: what trains.
         on_step: as that of `Engine.run`.
         on_finished: called with what was left to do of a group, once it is stored; from several threads.
+        told: told what the user should know, as that of `Engine.run`.
 
     Returns:
         The rows (`table.sweep_table`).
 
     Raises:
         BadRequest: if a folder cannot be written to, or a trial is not allowed.
+        IncompleteSweep: at the end, if groups failed; all else is stored and in the table.
         KeyboardInterrupt: on Ctrl-C, once every group under way is saved or dropped.
         StorageFailed: if results can no longer be written.
     """
@@ -195,8 +217,17 @@ def run_sweep(
         if on_finished is not None:
             on_finished(job)
 
+    failures: list[FailedJob] = []
+
+    def give_up(job: Job, error: Exception) -> None:
+        failure = FailedJob.of(job, error)
+        failures.append(failure)
+        folder.note_trace(job.name, failure.trace)
+        store.give_up(job)
+
     try:
-        engine.run(store.jobs(sweep, engine, folder), commit, on_step=on_step)
+        jobs = store.jobs(sweep, engine, folder)
+        engine.run(jobs, commit, on_step=on_step, on_failed=give_up, told=told)
     except (KeyboardInterrupt, StorageFailed):
         if sweep.count <= _QUICKLY_TOLD:
             with contextlib.suppress(StorageFailed):
@@ -206,4 +237,7 @@ def run_sweep(
         store.close()
     rows = sweep_table(sweep, store.rows)
     folder.write_rows(rows)
+    if failures:
+        folder.start(sweep, address, store.rows.id, [failure.to_json() for failure in failures])
+        raise IncompleteSweep(failures, rows, sweep.count)
     return rows

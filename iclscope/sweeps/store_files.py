@@ -147,7 +147,7 @@ def _found(address: str) -> tuple[Any, str]:
     try:
         system, root = url_to_fs(address)
         return system, str(root)
-    except Exception as error:  # what a server's client raises is its own affair
+    except Exception as error:  # noqa: BLE001 (what a server's client raises is its own affair; it is raised again)
         allowed = "a folder, or an address that fsspec knows, as s3://bucket/folder (with the package s3fs)"
         reason = without_secrets(_reason(error), address)
         text = f"store = {shown_address(address)!r} is not allowed: {reason}; allowed: {allowed}"

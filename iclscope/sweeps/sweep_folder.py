@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -81,13 +84,16 @@ class SweepFolder:
         """Where unfinished trainings are saved, and logs of long ones."""
         return self.path / "training"
 
-    def start(self, sweep: Sweep, store: str, store_id: str | None = None) -> None:
-        """Make the folder and note which sweep it is of.
+    def start(
+        self, sweep: Sweep, store: str, store_id: str | None = None, failed: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        """Make the folder and note which sweep it is of, and what of it failed.
 
         Args:
             sweep: the sweep.
             store: the address of its store, as it may be shown.
             store_id: what tells that store from others (`RowStore.id`).
+            failed: what failed, with settings and reasons (`FailedJob.to_json`).
 
         Raises:
             BadRequest: if it cannot be written to.
@@ -99,6 +105,7 @@ class SweepFolder:
             "iclscope": iclscope.__version__,
             "store": store,
             "store id": store_id,
+            "failed": list(failed),
             "sweep": sweep.model_dump(mode="json"),
         }
         try:
@@ -106,6 +113,19 @@ class SweepFolder:
             write_text(self.path / NOTE, json.dumps(note, indent=1, ensure_ascii=False) + "\n")
         except OSError as error:
             raise BadRequest(f"out = {str(self.path)!r} is not allowed: it cannot be written to ({error})") from error
+
+    def note_trace(self, name: str, trace: str) -> None:
+        """Keep where a job failed, as Python tells it, for whoever must mend a task of their own."""
+        with suppress(OSError):
+            write_text(self._trace(name), trace)
+
+    def forget_failure(self, name: str) -> None:
+        """Remove what was kept of a job that has since been done."""
+        with suppress(OSError):
+            self._trace(name).unlink(missing_ok=True)
+
+    def _trace(self, name: str) -> Path:
+        return self.training / f"failed-{name}.txt"
 
     def trials(self) -> set[str]:
         """The trials in the table that is there; none where there is no table, or none that can be read."""
