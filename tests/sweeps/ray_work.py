@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+import torch
 
 from iclscope.errors import BadRequest
 from iclscope.sweeps.jobs import Job, Outcome
@@ -24,6 +25,25 @@ def answer(job: Job, device: str) -> Outcome:
 def refuse(job: Job, device: str) -> Outcome:
     """Find fault with the request."""
     raise BadRequest("task.alpha = 2 is not allowed; allowed: 0 to 1")
+
+
+def fail_at_length_4(job: Job, device: str) -> Outcome:
+    """Fail where the context has four examples, train and test elsewhere."""
+    if job.trials[0].task.length_range[1] == 4:
+        raise ValueError("a bug at https://me:p@ss@h/x")
+    return perform_there(job, device)
+
+
+def fit_one(job: Job, device: str) -> Outcome:
+    """Have room for one trial at a time."""
+    if len(job.planned) > 1:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+    return perform_there(job, device)
+
+
+def die_at_length_4(job: Job, device: str) -> Outcome:
+    """Take the process down where the context has four examples, every time."""
+    return die(job, device) if job.trials[0].task.length_range[1] == 4 else perform_there(job, device)
 
 
 def die(job: Job, device: str) -> Outcome:

@@ -17,10 +17,11 @@ import pytest
 import ray
 from sweeps.ray_cluster import PATIENCE, RayCluster, listening_addresses, ray_cluster
 from sweeps.ray_sweeps import SOURCES, jobs_of, perform_all, run_there, sweep_of
-from sweeps.ray_work import Noted, answer, die, refuse
+from sweeps.ray_work import Noted, answer, die, die_at_length_4, fail_at_length_4, fit_one, refuse
 from sweeps.sweep_runs import assert_same_rows, run_here
 
 from iclscope.errors import BadRequest, ClusterFailed
+from iclscope.sweeps.failures import IncompleteSweep
 from iclscope.sweeps.jobs import Job, Outcome
 from iclscope.sweeps.ray_engine import RayEngine
 
@@ -175,6 +176,30 @@ def test_a_job_that_takes_its_process_down_every_time_ends_the_sweep(
     text = r"^the cluster at 127.0.0.1:\d+ cannot perform a group of trials: [^\n]+$"
     with pytest.raises(ClusterFailed, match=text):
         perform_all(engine, jobs_of(tmp_path, 1), die)
+
+
+@pytest.mark.parametrize(("work", "why"), [(fail_at_length_4, "ValueError: a bug at"), (die_at_length_4, "Worker")])
+def test_a_job_that_fails_ends_no_other(
+    work: Callable[[Job, str], Outcome], why: str, engine: RayEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("iclscope.sweeps.ray_engine.RETRIES", 0)
+    sweep = sweep_of(tmp_path, 3)
+    with pytest.raises(IncompleteSweep) as incomplete:
+        run_there(sweep, tmp_path / "there", engine, work)
+    (failure,) = incomplete.value.failures
+    assert why in failure.reason
+    assert "p@ss" not in failure.reason + failure.trace
+    expected = run_here(sweep, tmp_path / "here")
+    assert_same_rows(incomplete.value.rows, expected.filter(expected["task.length"] != 4))
+    assert ray.is_initialized()
+    assert_same_rows(run_there(sweep, tmp_path / "there", engine), expected)
+
+
+def test_a_job_that_does_not_fit_is_halved(engine: RayEngine, tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path, 2)
+    with pytest.warns(UserWarning, match="a group of 4 trials did not fit"):
+        rows = run_there(sweep, tmp_path / "there", engine, fit_one)
+    assert rows["trial"].n_unique() == 8
 
 
 def test_a_refusal_within_a_task_is_told_as_it_is(engine: RayEngine, tmp_path: Path) -> None:
