@@ -12,6 +12,7 @@ from iclscope.files import user_path
 from iclscope.language_models.attention_measurement import AttentionDone, attention_measurement
 from iclscope.language_models.attention_rows import AttentionSettings
 from iclscope.language_models.evaluate import EvaluateSettings
+from iclscope.language_models.fingerprint import encoder_hash
 from iclscope.language_models.loading import ModelSource
 from iclscope.language_models.measurements import Done, Progress, evaluation
 from iclscope.language_models.prepared import Prepared, TextMeasurement, prepare
@@ -20,7 +21,7 @@ from iclscope.language_models.prune_measurement import PruneDone, Save, check_sa
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.select import SelectSettings
 from iclscope.language_models.select_measurement import SelectDone, selection
-from iclscope.language_models.selectors import SELECTORS, SelectorOptions
+from iclscope.language_models.selectors import SELECTORS, SeenTexts, SelectorOptions
 from iclscope.language_models.texts.in_memory import kind_of
 from iclscope.settings import Settings
 
@@ -38,10 +39,14 @@ def results_folder(
         force: make everything anew, also over other settings.
 
     Raises:
-        BadRequest: if the folder holds other files or results of other settings.
+        BadRequest: if the folder holds other files or results of other settings, or ``--embeddings`` names no model.
     """
     name = f"{command}-{prepared.language_model.name}-{prepared.asked.name}"
     noted = {"command": command, **prepared.noted(), **settings.model_dump(mode="json")}
+    if isinstance(settings, SelectSettings) and settings.options.embeddings is not None:
+        noted["embeddings"] = encoder_hash(
+            SeenTexts(prepared.language_model, prepared.asked, options=settings.options).encoder
+        )
     return RunFolder(Path("results") / "llm" / name if out is None else user_path(out, "--out"), noted, force=force)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from huggingface_hub import try_to_load_from_cache
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
@@ -19,6 +20,7 @@ from iclscope.addresses import without_secrets
 from iclscope.errors import BadRequest, require
 from iclscope.files import user_path
 from iclscope.language_models.hub import is_only_cached
+from iclscope.language_models.weight_files import ReadWeights, WeightFiles, weight_files
 from iclscope.settings import Settings
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -54,6 +56,7 @@ class LanguageModel:
         source: where it came from.
         name: for titles and folders.
         context_length: the most tokens that it reads; None if it says nothing.
+        read: what files the weights were read from; None if the model was made or changed in Python.
     """
 
     model: PreTrainedModel
@@ -61,6 +64,7 @@ class LanguageModel:
     source: ModelSource
     name: str
     context_length: int | None
+    read: ReadWeights | None = None
 
     @property
     def device(self) -> torch.device:
@@ -81,7 +85,7 @@ def load_language_model(source: ModelSource | str) -> LanguageModel:
 
     Raises:
         BadRequest: if there is no such model, it cannot be reached, needs code of its own that is not trusted, has no
-            safetensors, or is no causal language model.
+            safetensors, lacks weights, or is no causal language model.
     """
     source = ModelSource(name=source) if isinstance(source, str) else source
     require(source.name.strip() != "", "MODEL", source.name, "a hub name, a folder or a GGUF file")
@@ -90,16 +94,25 @@ def load_language_model(source: ModelSource | str) -> LanguageModel:
     device = (_GPU if has_gpu else "cpu") if source.device == "auto" else source.device
     dtype = ("bfloat16" if device == _GPU else "float32") if source.dtype == "auto" else source.dtype
     where, arguments = _where(source)
+    files = _local_files(where, arguments)  # as they are before they are read
     with quiet_transformers(), _one_line(source):
         shared = {"revision": source.revision, "trust_remote_code": source.trust_remote_code, **arguments}
         shared = {name: value for name, value in shared.items() if value is not None}
         tokenizer = AutoTokenizer.from_pretrained(where, **shared)
         kinds = {} if "gguf_file" in arguments else {"use_safetensors": True}
-        model: Any = AutoModelForCausalLM.from_pretrained(where, dtype=getattr(torch, dtype), **shared, **kinds)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            where, dtype=getattr(torch, dtype), output_loading_info=True, **shared, **kinds
+        )
+    model, told = loaded
+    lacking = sorted(told["missing_keys"])
+    allowed = f"a checkpoint with all weights; {len(lacking)} are missing, {' '.join(lacking[:1])} the first of them"
+    require(not lacking, "MODEL", source.name, allowed)  # transformers would put random numbers in their place
+    files = files or _fetched_files(source, model)
     model = model.to(device).eval().requires_grad_(False)
     path = user_path(source.name, "MODEL")
     name = path.stem if _is_gguf(path) else path.resolve().name if path.is_dir() else path.name
-    return LanguageModel(model, tokenizer, source, name, _context_length(model.config))
+    read = None if files is None else ReadWeights.of(files, model)
+    return LanguageModel(model, tokenizer, source, name, _context_length(model.config), read)
 
 
 def _is_gguf(path: Path) -> bool:
@@ -125,6 +138,22 @@ def _where(source: ModelSource) -> tuple[str, dict[str, Any]]:
     elif is_only_cached(source.name, source.revision):
         return source.name, {"local_files_only": True}
     return str(path) if path.is_dir() else source.name, {}
+
+
+def _local_files(where: str, arguments: dict[str, Any]) -> WeightFiles | None:
+    """The files of the weights, of a folder or a GGUF file; None of a model of the hub."""
+    if "gguf_file" in arguments:
+        return WeightFiles.of([Path(where) / arguments["gguf_file"]])
+    return weight_files(Path(where)) if Path(where).is_dir() else None
+
+
+def _fetched_files(source: ModelSource, model: PreTrainedModel) -> WeightFiles | None:
+    """The files of the weights of a model of the hub, in its local snapshot; None if it cannot be told."""
+    if Path(source.name).exists():
+        return None
+    commit = getattr(model.config, "_commit_hash", None) or source.revision
+    config = try_to_load_from_cache(source.name, "config.json", revision=commit)
+    return weight_files(Path(config).parent) if isinstance(config, str) else None
 
 
 def _context_length(config: Any) -> int | None:

@@ -7,10 +7,10 @@ import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import torch
 from pydantic import Field, field_validator
 
 from iclscope.language_models.draws import Asked, draw_queries
+from iclscope.language_models.fingerprint import model_fingerprint
 from iclscope.language_models.labelled_text import LabelledTexts, TextTask, load_task
 from iclscope.language_models.loading import LanguageModel, ModelSource, load_language_model
 from iclscope.language_models.prompts import PromptFormat
@@ -91,13 +91,13 @@ class Prepared(NamedTuple):
         return f"{self.language_model.name} on {self.asked.name}"
 
     def noted(self) -> dict[str, Any]:
-        """All that decides the rows, ready for JSON: settings, and fingerprints of weights and texts.
+        """All that decides the rows, ready for JSON: settings, and fingerprints of model and texts.
 
         Where things lie is left out: a copy of the same model gives the same rows.
         """
         return {
             **self.settings.model_dump(mode="json", include={"format", "queries", "draws", "seed"}),
-            "model": {"name": self.language_model.name, "weights": _fingerprint(self.language_model)},
+            "model": {"name": self.language_model.name, **model_fingerprint(self.language_model)},
             "dtype": str(self.language_model.model.dtype).removeprefix("torch."),
             "data": {"name": self.asked.name, "texts": _hash_of(self.asked), **self._left_out()},
         }
@@ -115,15 +115,6 @@ def prepare(settings: TextMeasurement) -> Prepared:
     """
     asked = draw_queries(settings.task(), settings.queries, settings.seed)
     return Prepared(settings, load_language_model(settings.model), asked)
-
-
-def _fingerprint(language_model: LanguageModel) -> str:
-    """A hash of the architecture and of some numbers of every tensor."""
-    found = hashlib.sha256(language_model.model.config.to_json_string(use_diff=True).encode())
-    for name, weights in sorted(language_model.model.state_dict().items()):
-        some = weights.reshape(-1)[:: max(1, weights.numel() // 64)]
-        found.update(f"{name}{tuple(weights.shape)}".encode() + some.to(torch.float32).cpu().numpy().tobytes())
-    return found.hexdigest()[:16]
 
 
 def _hash_of(asked: Asked) -> str:

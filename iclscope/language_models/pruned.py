@@ -78,7 +78,7 @@ def pruned_model(language_model: LanguageModel, kept: Bool[Tensor, "layer neuron
     quantizer = getattr(model, "hf_quantizer", None)
     if quantizer is not None:
         quantizer.remove_quantization_config(model)
-    return replace(language_model, model=model, name=f"{language_model.name}-pruned")
+    return replace(language_model, model=model, name=f"{language_model.name}-pruned", read=None)
 
 
 def _checked(language_model: LanguageModel, kept: Bool[Tensor, "layer neuron"]) -> MLPLayout:

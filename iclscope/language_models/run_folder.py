@@ -16,8 +16,12 @@ from iclscope.errors import BadRequest, require
 from iclscope.files import check_writable, parquet_bytes, read_parquet, storage_failures, write_bytes, write_text
 
 MARK = "iclscope llm"
-FORMAT = 1
+FORMAT = 2
+"""Layout 1 noted a sample of the weights and no tokenizer, and its rows have fewer columns."""
 NOTE, PARTS = "run.json", "parts"
+_EARLIER = (
+    ", of an earlier version that noted neither all weights nor the tokenizer, so that its rows may be of another model"
+)
 GROWS = "draws"
 """The setting that a folder may be asked for more of: each part is of one draw, whatever their number."""
 
@@ -62,8 +66,13 @@ class RunFolder:
         ours = isinstance(noted, dict) and noted.get("made by") == MARK
         require(ours, "--out", str(self.path), f"{allowed}; its {NOTE} is not of iclscope llm")
         assert isinstance(noted, dict)
-        old = noted.get("format") == FORMAT
-        require(old or force, "--out", str(self.path), f"a folder of layout {FORMAT}; --force makes it anew")
+        layout = noted.get("format")
+        if layout != FORMAT and not force:
+            raise BadRequest(
+                f"--out = {str(self.path)!r} is not allowed; allowed: {allowed} and layout {FORMAT}; this one is "
+                f"of layout {_short(layout)}{_EARLIER if layout == 1 else ''}; choose another folder, or --force "
+                "makes it anew"
+            )
         if force:
             return True
         changed = _first_difference(noted.get("settings"), self._settings)
@@ -128,8 +137,16 @@ def _first_difference(old: Any, new: Mapping[str, Any]) -> str:
         before = noted.get(name)
         more = name == GROWS and isinstance(before, int) and before < value
         if before != value and not more:
-            return f"{name} (there: {_short(before)}; asked for: {_short(value)})"
+            return f"{name}{_told_apart(before, value)}"
     return "" if noted.keys() == new.keys() else "version of its settings"
+
+
+def _told_apart(before: Any, value: Any) -> str:
+    """How two settings differ; of settings with parts, the parts that do."""
+    if not (isinstance(before, dict) and isinstance(value, dict)):
+        return f" (there: {_short(before)}; asked for: {_short(value)})"
+    names = [name for name in before | value if before.get(name) != value.get(name)]
+    return ": " + ", ".join(f"other {name}{_told_apart(before.get(name), value.get(name))}" for name in names)
 
 
 def _short(value: Any) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
@@ -66,3 +68,50 @@ def make_tiny(folder: Path, kind: str, *, seed: int = 0, **sizes: Any) -> Path:
     model.save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)
     return folder
+
+
+def make_tiny_gguf(file: Path, *, seed: int = 0, chat_template: str = "{{ messages }}") -> Path:
+    """Write a GGUF file of a Llama of one layer, with the tokenizer of `tiny_tokenizer`."""
+    from gguf import GGUFWriter
+
+    numbers = np.random.default_rng(seed)
+    dim, hidden = 32, 48
+    writer = GGUFWriter(str(file), "llama")
+    for add, value in (
+        (writer.add_context_length, 512),
+        (writer.add_embedding_length, dim),
+        (writer.add_block_count, 1),
+        (writer.add_feed_forward_length, hidden),
+        (writer.add_head_count, 4),
+        (writer.add_head_count_kv, 4),
+        (writer.add_vocab_size, VOCABULARY),
+        (writer.add_rope_dimension_count, dim // 4),
+        (writer.add_bos_token_id, 0),
+        (writer.add_eos_token_id, 0),
+    ):
+        add(value)
+    writer.add_layer_norm_rms_eps(1e-6)
+    model = json.loads(tiny_tokenizer().backend_tokenizer.to_str())["model"]
+    tokens = sorted(model["vocab"], key=model["vocab"].__getitem__)
+    tokens += [f"<unused{number}>" for number in range(VOCABULARY - len(tokens))]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_token_list(tokens)
+    writer.add_token_types([3 if token == "<|endoftext|>" else 1 for token in tokens])
+    writer.add_token_merges([" ".join(pair) if isinstance(pair, list) else pair for pair in model["merges"]])
+    writer.add_chat_template(chat_template)
+    shapes = {
+        "token_embd": (VOCABULARY, dim),
+        "output": (VOCABULARY, dim),
+        **{f"blk.0.attn_{name}": (dim, dim) for name in ("q", "k", "v", "output")},
+        **{f"blk.0.ffn_{name}": (hidden, dim) for name in ("gate", "up")},
+        "blk.0.ffn_down": (dim, hidden),
+    }
+    for name, shape in shapes.items():
+        writer.add_tensor(f"{name}.weight", numbers.normal(0, 0.25, shape).astype(np.float32))
+    for name in ("output_norm", "blk.0.attn_norm", "blk.0.ffn_norm"):
+        writer.add_tensor(f"{name}.weight", np.ones(dim, dtype=np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return file
