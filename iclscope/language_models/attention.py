@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from iclscope.errors import BadRequest
 from iclscope.language_models.cached import LastAttention, ReadSoFar
-from iclscope.language_models.demonstration_tokens import token_owners
+from iclscope.language_models.demonstration_tokens import Owners, token_owners
 from iclscope.language_models.labelled_text import LabelledTexts
 from iclscope.language_models.loading import LanguageModel, quiet_transformers
 from iclscope.language_models.prompts import PromptFormat, PromptGroup
@@ -59,7 +59,11 @@ def demonstration_attention(
     check_attention_only(language_model)
     group = PromptGroup(form.prefix(shown), tuple(form.asked(query) for query in queries))
     encoded = encode_group(language_model, group, form.answers(classes))
-    owners = token_owners(language_model, form, shown, queries)
+    # Where a token of the prompt is joined with an answer, less of the prompt is read.
+    owners = [
+        Owners(*(part[: len(prompt)] for part in each))
+        for each, prompt in zip(token_owners(language_model, form, shown, queries), encoded.prompts, strict=True)
+    ]
     read = ReadSoFar(language_model.model, 1)
     if encoded.shared:
         read.read([encoded.prompts[0][: encoded.shared]])

@@ -53,15 +53,17 @@ def token_owners(
     require(tokenizer.is_fast, "MODEL", language_model.name, allowed)
     starts, words = _places(form, shown)
     prompts = [form.prefix(shown) + form.asked(query) for query in queries]
+    begin = [(0, 0)] * len(language_model.reader.begin)  # what the tokenizer adds stands nowhere
     found = []
-    for offsets in tokenizer(prompts, return_offsets_mapping=True)["offset_mapping"]:
-        at = np.asarray(offsets, dtype=np.int64).reshape(-1, 2)
-        written = at[:, 1] > at[:, 0]  # what the tokenizer adds stands nowhere
+    for read in language_model.reader.read(prompts, places=True):
+        at = np.asarray([*begin, *read.places], dtype=np.int64).reshape(-1, 2)
+        written = at[:, 1] > at[:, 0]
         whole = np.searchsorted(starts, at[:, 0], side="right") - 1
         whole[~written | (whole == len(shown.texts))] = NOBODY
-        whole[0] = NOBODY
         meets = (at[:, :1] < words[None, :, 1]) & (at[:, 1:] > words[None, :, 0]) & written[:, None]
-        found.append(Owners(whole, np.where(meets.any(axis=1), meets.argmax(axis=1), NOBODY)))
+        of_words = np.where(meets.any(axis=1), meets.argmax(axis=1), NOBODY)
+        whole[:1] = of_words[:1] = NOBODY
+        found.append(Owners(whole, of_words))
     return found
 
 

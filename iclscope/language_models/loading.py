@@ -7,6 +7,7 @@ import importlib.util
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from iclscope.addresses import without_secrets
 from iclscope.errors import BadRequest, require
 from iclscope.files import user_path
 from iclscope.language_models.hub import is_only_cached
+from iclscope.language_models.plain_text import TextReader
 from iclscope.language_models.weight_files import ReadWeights, WeightFiles, weight_files
 from iclscope.settings import Settings
 
@@ -76,6 +78,12 @@ class LanguageModel:
         """The architecture, as transformers calls it, such as ``llama`` or ``gpt2``."""
         return str(self.model.config.model_type)
 
+    @cached_property
+    def reader(self) -> TextReader:
+        """What turns texts into the model's tokens; no text is a command to it."""
+        embedding: Any = self.model.get_input_embeddings()
+        return TextReader(self.tokenizer, self.name, len(embedding.weight))
+
 
 def load_language_model(source: ModelSource | str) -> LanguageModel:
     """Load a model for scoring, in evaluation mode.
@@ -85,7 +93,7 @@ def load_language_model(source: ModelSource | str) -> LanguageModel:
 
     Raises:
         BadRequest: if there is no such model, it cannot be reached, needs code of its own that is not trusted, has no
-            safetensors, lacks weights, or is no causal language model.
+            safetensors, lacks weights, is no causal language model, or knows fewer tokens than its tokenizer.
     """
     source = ModelSource(name=source) if isinstance(source, str) else source
     require(source.name.strip() != "", "MODEL", source.name, "a hub name, a folder or a GGUF file")
@@ -112,7 +120,9 @@ def load_language_model(source: ModelSource | str) -> LanguageModel:
     path = user_path(source.name, "MODEL")
     name = path.stem if _is_gguf(path) else path.resolve().name if path.is_dir() else path.name
     read = None if files is None else ReadWeights.of(files, model)
-    return LanguageModel(model, tokenizer, source, name, _context_length(model.config), read)
+    language_model = LanguageModel(model, tokenizer, source, name, _context_length(model.config), read)
+    language_model.reader.check_vocabulary()
+    return language_model
 
 
 def _is_gguf(path: Path) -> bool:

@@ -133,7 +133,9 @@ def test_weights_stay_as_they_are(tiny: LanguageModel) -> None:
 
 def test_a_prompt_that_is_too_long_is_named(tiny: LanguageModel) -> None:
     long = PromptGroup("", ("short", "very " * 600 + "long"))
-    with pytest.raises(BadRequest, match=r"ends in 'very .* long' has \d{3,} tokens, .* at most 512, .* fewer --shots"):
+    with pytest.raises(
+        BadRequest, match=r"ends in 'very .* long' has \d{3,} tokens, .* at most 512, the context length"
+    ):
         label_scores(tiny, [long], ANSWERS)
 
 
