@@ -33,8 +33,9 @@ class TextReader:
     """Turns texts into tokens as they stand there.
 
     Text that spells a control token, such as ``<|endoftext|>``, is read letter by letter like any other. Control tokens
-    are those that the tokenizer calls special, and added tokens that the chat template is made of; the one for unknown
-    text is none. Tokens that a tokenizer puts around texts are left out; `begin` has those that belong in front.
+    are those that the tokenizer calls special, and added tokens that the chat template is made of; ``<unk>``, for
+    unknown text, is none. Tokens that a tokenizer puts around texts are left out; `begin` has those that belong in
+    front.
 
     Attributes:
         begin: the tokens that the tokenizer puts in front of every text, such as ``<s>``; empty for many.
@@ -105,11 +106,12 @@ class TextReader:
 
     def _letter_by_letter(self, text: str, places: bool) -> ReadText:
         if self._without_control is not None:
-            found = self._without_control.encode(text, add_special_tokens=False)
-            if self.control.keys().isdisjoint(found.ids):
-                return ReadText(tuple(found.ids), tuple(found.offsets) if places else ())
-        names = ", ".join(name for name in self.control.values() if name in text)
-        allowed = f"a text that the tokenizer of {self._name} can read as text; {names} is a command to it"
+            plain = self._without_control.encode(text, add_special_tokens=False)
+            if self.control.keys().isdisjoint(plain.ids):
+                return ReadText(tuple(plain.ids), tuple(plain.offsets) if places else ())
+        found = self._tokenizer(text, add_special_tokens=False)
+        names = " and ".join(sorted({self.control[one] for one in found["input_ids"] if one in self.control}))
+        allowed = f"a text that the tokenizer of {self._name} does not take for the command {names}"
         raise BadRequest(f"text = {_short(text)!r} is not allowed; allowed: {allowed}")
 
     def _check_embedded(self, ids: Sequence[int], text: str) -> None:
@@ -138,7 +140,9 @@ def _control_tokens(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
     return {
         number: token.content
         for number, token in added.items()
-        if commands(token.content, token.special) and number != tokenizer.unk_token_id
+        # Some tokenizers of bytes, to which nothing is unknown, call <|endoftext|> their unknown token.
+        if commands(token.content, token.special)
+        and not (number == tokenizer.unk_token_id and "unk" in token.content.lower())
     }
 
 
@@ -165,6 +169,8 @@ def _renamed(backend: Tokenizer, names: Collection[str]) -> Tokenizer | None:
     for token in parts["added_tokens"]:
         token["content"] = new(token["content"])
     model = parts["model"]
+    if model.get("unk_token") is not None:
+        model["unk_token"] = new(model["unk_token"])
     if isinstance(model["vocab"], dict):
         model["vocab"] = {new(name): number for name, number in model["vocab"].items()}
     else:

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from language_models.made_tokenizers import CONTROL, MAKES, made_tokenizer, model_for
 from language_models.tiny_models import make_tiny
-from transformers import AutoTokenizer
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from iclscope.errors import BadRequest
 from iclscope.language_models.demonstration_tokens import token_owners
@@ -82,6 +85,21 @@ def test_commands_of_the_chat_template_are_text_too() -> None:
     assert tokenizer.decode(found.ids) == "a <think>wolf<table>"
 
 
+def test_an_end_of_text_that_is_called_unknown_is_a_command() -> None:
+    """As in SmolLM2, whose bytes leave nothing unknown; a tokenizer that reads words so cannot read others."""
+    reader = TextReader(made_tokenizer("byte-level", unk_token="<|endoftext|>"), "made")
+    assert "<|endoftext|>" in reader.control.values()
+    assert (
+        reader.read(["<|endoftext|>"])[0].ids
+        == TextReader(made_tokenizer("byte-level"), "made").read(["<|endoftext|>"])[0].ids
+    )
+    words = Tokenizer(WordLevel({"</s>": 0, "a": 1}, unk_token="</s>"))
+    words.pre_tokenizer = WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, unk_token="</s>", eos_token="</s>")
+    with pytest.raises(BadRequest, match=r"text = 'a wolf' is not allowed; .* for the command </s>"):
+        TextReader(tokenizer, "made").read(["a", "a wolf"])
+
+
 def test_a_sign_that_was_made_the_padding_remains_a_sign() -> None:
     tokenizer = made_tokenizer("unigram", pad_token="[")
     (found,) = TextReader(tokenizer, "made").read(["a [wolf]"])
@@ -94,7 +112,7 @@ def test_a_tokenizer_that_cannot_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     reader = TextReader(tokenizer, "made")
     monkeypatch.setitem(reader.__dict__, "_without_control", None)
     assert reader.read(["soup"])[0].ids
-    with pytest.raises(BadRequest, match=r"text = 'a <s>' is not allowed; allowed: .*; <s> is a command to it"):
+    with pytest.raises(BadRequest, match=r"text = 'a <s>' is not allowed; .* does not take for the command <s>"):
         reader.read(["a <s>"])
 
     def refuses(*_: object, **__: object) -> None:
