@@ -18,6 +18,7 @@ from iclscope.language_models.prepared import Prepared
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.scoring import Told
 from iclscope.language_models.selectors import SeenTexts, check_selectors, choose
+from iclscope.language_models.undecided import with_undecided
 from iclscope.settings import Settings
 
 AS_GIVEN, SHUFFLED = "as given", "shuffled labels"
@@ -107,7 +108,7 @@ def evaluate_rows(
         began: is told which unit begins.
 
     Returns:
-        The columns of `answers`, and ``arm``, ``selector``, ``shots``, ``draw``.
+        The columns of `answers`, and ``arm``, ``selector``, ``shots``, ``draw``, ``undecided``.
 
     Raises:
         BadRequest: if the pool is too small or a prompt too long; the longest prompts come first.
@@ -145,7 +146,8 @@ def rows_of_units(
         part = folder.part(unit.name, partial(measure, unit)) if folder is not None else measure(unit)
         tagged = [pl.lit(value).alias(name) for name, value in zip(Unit._fields, unit, strict=True)]
         found[unit] = part.select(*tagged, pl.all())
-    return pl.concat([found[unit] for unit in asked_for])
+    # Parts that an older version left may lack a column.
+    return pl.concat([found[unit] for unit in asked_for], how="diagonal")
 
 
 def draw_seed(seed: int, draw: int) -> int:
@@ -157,7 +159,8 @@ def _measured(prepared: Prepared, unit: Unit, seen: SeenTexts, told: Told | None
     seed = draw_seed(prepared.settings.seed, unit.draw)
     choice = choose(unit.selector, prepared.language_model, prepared.asked, unit.shots, seed, seen=seen)
     pool = shuffled_labels(prepared.asked.pool, seed) if unit.arm == SHUFFLED else None
-    return answers(prepared.language_model, prepared.asked, choice, prepared.format, pool=pool, told=told)
+    found = answers(prepared.language_model, prepared.asked, choice, prepared.format, pool=pool, told=told)
+    return with_undecided(found, choice)
 
 
 def accuracy_table(rows: pl.DataFrame, by: Sequence[str] = ("arm", "selector", "shots")) -> pl.DataFrame:

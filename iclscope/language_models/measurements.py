@@ -17,6 +17,7 @@ from iclscope.language_models.report import write_report
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.selectors import check_shots
 from iclscope.language_models.selectors.at_random import AT_RANDOM
+from iclscope.language_models.undecided import undecided_notes
 
 Progress = Callable[[int, int], None]
 """Is told how many prompts have been read, of how many."""
@@ -77,6 +78,7 @@ def evaluation(
         figures=[figure],
         tables=[accuracy_text(rows)],
         claims_need="0 and a larger number among --shots",
+        notes=undecided_notes(rows),
         seconds=time.monotonic() - began,
     )
     return Done(rows, *written)

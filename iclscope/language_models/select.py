@@ -18,6 +18,7 @@ from iclscope.language_models.prepared import Prepared
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.scoring import Told
 from iclscope.language_models.selectors import SELECTORS, Choice, SeenTexts, SelectorOptions, choose
+from iclscope.language_models.undecided import with_undecided
 
 OTHER_PATTERNS = "other patterns"
 """The arm of the control: the selector ``pattern`` with the farthest patterns first, labels balanced all the same."""
@@ -95,7 +96,8 @@ def select_rows(
         told: is told how many prompts have been read.
 
     Returns:
-        The columns of `answers`, with ``arm``, ``selector``, ``shots``, ``draw``, ``pattern`` (of the query), ``alpha``
+        The columns of `answers`, with ``arm``, ``selector``, ``shots``, ``draw``, ``undecided`` (whether the selector
+        could not tell texts apart, so that chance chose), ``pattern`` (of the query), ``alpha``
         (the share of its demonstrations that have it), and ``alpha_elsewhere`` (the share that has the pattern of
         another query, drawn at random: a control).
 
@@ -109,7 +111,7 @@ def select_rows(
         seed = draw_seed(prepared.settings.seed, unit.draw)
         pool = shuffled_labels(asked.pool, seed) if unit.arm == SHUFFLED else None
         found = answers(prepared.language_model, asked, choice, prepared.format, pool=pool, told=told)
-        return found.with_columns(**_alphas(seen, asked, choice, prepared.settings.seed))
+        return with_undecided(found, choice).with_columns(**_alphas(seen, asked, choice, prepared.settings.seed))
 
     return rows_of_units(units(settings, prepared.settings.draws), measure, folder)
 

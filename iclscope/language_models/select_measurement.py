@@ -18,6 +18,7 @@ from iclscope.language_models.select import SelectSettings, narrowed, see, selec
 from iclscope.language_models.select_explanation import explanations
 from iclscope.language_models.select_figure import select_figure, select_text, shots_text
 from iclscope.language_models.selectors import check_shots
+from iclscope.language_models.undecided import undecided_notes
 from iclscope.report.measurement_page import TextTable
 
 _EXPLAINED = 2
@@ -85,7 +86,8 @@ def selection(
         claims_need="balanced and pattern among the selectors",
         notes=[
             "Selectors that look at the query choose among a random half of the pool, another in each draw; intervals "
-            "tell how much the pool matters."
+            "tell how much the pool matters.",
+            *undecided_notes(rows),
         ],
         settings={
             "patterns": f"{options.patterns}, by k-means of the last token's hidden state behind layer {layer}",

@@ -92,7 +92,9 @@ def test_words_are_scored_by_the_formula_of_bm25() -> None:
 
 
 def test_texts_without_words_are_alike() -> None:
-    assert by_words(("?", "!", "…"), ("?",), 2).places.tolist() == [[1, 0]]
+    found = by_words(("?", "!", "…"), ("?",), 2)
+    assert found.scores.tolist() == [[0, 0]]
+    assert found.undecided.tolist() == [True]
 
 
 def test_diverse_demonstrations_are_those_of_the_plain_loop() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from iclscope.language_models.draws import generator
-from iclscope.language_models.selectors.by_likeness import Ranked
+from iclscope.language_models.selectors.by_likeness import Ranked, all_equal
 
 
 def by_pattern(
@@ -40,7 +40,9 @@ def by_pattern(
     numbers = generator(seed, "demonstrations by pattern")
     kinds = np.asarray(labels)
     sign = 1 if far else -1
-    rank = np.argsort(np.argsort(sign * closeness, axis=1, kind="stable"), axis=1)  # 0: the first to take from
+    between_equal = generator(seed, "equally close patterns").random(closeness.shape)
+    order = np.lexsort((between_equal, sign * closeness), axis=1)
+    rank = np.argsort(order, axis=1)  # 0: the first to take from
     chance = numbers.permutation(len(kinds))
     cost = rank[:, pool_patterns] * len(kinds) + chance  # the pattern decides, then chance
     turns = _turns(kinds, shots, numbers)
@@ -51,7 +53,7 @@ def by_pattern(
         places[:, at] = mine[np.argsort(cost[:, mine], axis=1)[:, : len(at)]]
     places = places[:, ::-1]
     scores = np.take_along_axis(closeness, pool_patterns[places], axis=1)
-    return Ranked(places, scores.astype(np.float32))
+    return Ranked(places, scores.astype(np.float32), all_equal(closeness[:, pool_patterns]))
 
 
 def _turns(kinds: np.ndarray, shots: int, numbers: np.random.Generator) -> list[str]:

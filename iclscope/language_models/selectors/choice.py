@@ -35,11 +35,13 @@ class Choice(NamedTuple):
         demonstrations: places in the pool, in the order of the prompt; one tuple per query.
         shared: whether all queries have the same.
         scores: why each was taken (`SCORES`); empty where chance decided alone.
+        undecided: places of the queries for which the scores told no text from another, so that chance chose.
     """
 
     demonstrations: tuple[tuple[int, ...], ...]
     shared: bool
     scores: tuple[tuple[float, ...], ...] = ()
+    undecided: tuple[int, ...] = ()
 
 
 def check_selectors(names: Sequence[str]) -> None:
@@ -106,7 +108,8 @@ def choose(
     found = _ranked(name, seen, drawn, shots, seed, far)
     places = seen.candidates[drawn][found.places]
     scores = tuple(tuple(row) for row in found.scores.tolist())
-    return Choice(tuple(tuple(row) for row in places.tolist()), False, scores)
+    undecided = tuple(int(place) for place in np.flatnonzero(found.undecided))
+    return Choice(tuple(tuple(row) for row in places.tolist()), False, scores, undecided)
 
 
 def _ranked(name: str, seen: SeenTexts, drawn: np.ndarray, shots: int, seed: int, far: bool) -> Ranked:
@@ -114,6 +117,6 @@ def _ranked(name: str, seen: SeenTexts, drawn: np.ndarray, shots: int, seed: int
         patterns, labels = seen.pool_patterns[drawn], seen.pool.at(drawn.tolist()).labels
         return by_pattern(patterns, labels, seen.closeness[1], shots, seed, far=far)
     if name == "bm25":
-        return by_words(seen.pool.at(drawn.tolist()).texts, seen.asked.queries.texts, shots)
+        return by_words(seen.pool.at(drawn.tolist()).texts, seen.asked.queries.texts, shots, seed)
     pool, queries = seen.directions
-    return {"similarity": nearest, "diverse": diverse}[name](pool[drawn], queries, shots)
+    return {"similarity": nearest, "diverse": diverse}[name](pool[drawn], queries, shots, seed)
