@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import polars as pl
@@ -59,6 +60,29 @@ def test_labels_can_be_given_other_words(model: str, capsys: pytest.CaptureFixtu
     assert r"Review: {text}\nSentiment: {label}" in Path("out/report.html").read_text(encoding="utf-8")
 
 
+def test_data_of_another_encoding_with_tabs_in_the_format(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [f"Straße {i},{'süß' if i % 2 else 'herb'}\n" for i in range(30)]
+    Path("data.CSV").write_bytes(("text,label\n" + "".join(lines)).encode("cp1252"))
+    words = (model, "data.CSV", *FEW, "--format", r"Wo?\t{text}\\:")
+    assert "row 1, line 2, is not UTF-8: byte 0xdf; allowed: a file in UTF-8, or --encoding" in refused(capsys, *words)
+    assert main(["llm", "evaluate", *words, "--encoding", "cp1252", "--out", "out"]) == 0
+    assert set(pl.read_parquet("out/rows.parquet")["label"]) == {"süß", "herb"}
+    noted = json.loads(Path("out/run.json").read_text(encoding="utf-8"))["settings"]
+    assert noted["format"]["query"] == "Wo?\t{text}\\:"
+    assert r"Wo?\t{text}" in Path("out/report.html").read_text(encoding="utf-8")
+
+
+def test_what_was_left_out_is_told(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [f"text {i // 2}{'.' * (i % 2)}\t{'xy'[i // 2 % 2]}\n" for i in range(40)]
+    Path("data.tsv").write_text("text\tlabel\n" + "".join(lines), encoding="utf-8")
+    assert main(["llm", "evaluate", model, "data.tsv", *FEW, "--out", "out"]) == 0
+    told = capsys.readouterr().out
+    assert "Note: Rows of the pool with the text of a query, left out: 6 (texts are compared without case" in told
+    assert "Note: Rows of the pool that repeat an earlier one, left out: 14 (" in told
+    noted = json.loads(Path("out/run.json").read_text(encoding="utf-8"))["settings"]
+    assert noted["data"]["left out"] == {"queries_in_pool": 6, "repeated_demonstrations": 14}
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -75,6 +99,9 @@ def test_labels_can_be_given_other_words(model: str, capsys: pytest.CaptureFixtu
         (["--format", "{text} {label}"], "--format"),
         (["--label-word", "good"], "--label-word = 'good' is not allowed; allowed: LABEL=WORD"),
         (["--label-word", "plant=tree"], "--label-word = 'plant=tree'"),
+        (["--label-word", "food=eat", "--label-word", "food=meal"], "--label-word = 'food=meal' is not allowed"),
+        (["--encoding", "klingon"], "--encoding = 'klingon' is not allowed; allowed: an encoding that Python knows"),
+        (["--encoding", "utf-16"], "--encoding = 'utf-16' is not allowed; allowed: nothing where no JSONL"),
         (["--test", "none.tsv"], "--test = 'none.tsv'"),
         (["--shot", "1"], "No such option"),
     ],

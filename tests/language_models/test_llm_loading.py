@@ -14,7 +14,7 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
 from iclscope.errors import BadRequest
-from iclscope.language_models.loading import LanguageModel, ModelSource, load_language_model
+from iclscope.language_models.loading import LanguageModel, ModelSource, _where, load_language_model
 
 
 def refusal(name: Path | str, **settings: object) -> str:
@@ -48,6 +48,15 @@ def test_no_model_there(tmp_path: Path) -> None:
     assert "ends in .gguf" in refusal(tmp_path / "file.bin")
     for name in (tmp_path / "none", "./none", "~/none", "../models/none"):
         assert "a folder or file that exists, or a hub name" in refusal(name)
+
+
+@pytest.mark.parametrize("name", ["a.gguf", "a.GGUF", "b[1].Gguf"])
+def test_a_gguf_file_by_its_ending_in_any_case(name: str, tmp_path: Path, tiny_llama_folder: Path) -> None:
+    assert "a GGUF file that exists" in refusal(tmp_path / name)
+    (tmp_path / name).touch()
+    assert _where(ModelSource(name=str(tmp_path / name))) == (str(tmp_path), {"gguf_file": name})
+    shutil.copytree(tiny_llama_folder, tmp_path / f"folder {name}")  # a folder may be called so
+    assert load_language_model(str(tmp_path / f"folder {name}")).name == f"folder {name}"
 
 
 @pytest.fixture
