@@ -34,6 +34,12 @@ def is_address(text: str) -> bool:
     return _SCHEME.match(text) is not None or _USER_ALONE.match(text) is not None
 
 
+def has_scheme(text: str) -> bool:
+    """Whether a text begins as an address does: ``s3://``, or the ``s3:/`` that a path object makes of it."""
+    found = _SCHEME.match(text)
+    return found is not None and len(found[0].rstrip("/")) > 2  # C:/ is a drive
+
+
 def shown_address(address: str) -> str:
     """An address that may be shown and written down; a path of this machine is left as it is.
 

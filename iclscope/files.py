@@ -6,12 +6,13 @@ import errno
 import io
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
 
+from iclscope.addresses import has_scheme
 from iclscope.errors import BadRequest, StorageFailed, require
 
 _UNFINISHED = ".unfinished"
@@ -79,10 +80,15 @@ def read_arrow_stream(path: Path) -> pl.DataFrame:
     return pl.read_ipc_stream(io.BytesIO(path.read_bytes()))
 
 
-def parquet_bytes(rows: pl.DataFrame) -> bytes:
-    """A table as the content of a Parquet file."""
+def parquet_bytes(rows: pl.DataFrame, noted: Mapping[str, str] | None = None) -> bytes:
+    """A table as the content of a Parquet file.
+
+    Args:
+        rows: the table.
+        noted: what `read_parquet_metadata` will find.
+    """
     content = io.BytesIO()
-    rows.write_parquet(content)
+    rows.write_parquet(content, metadata=None if noted is None else dict(noted))
     return content.getvalue()
 
 
@@ -167,6 +173,8 @@ def check_writable(folder: Path, option: str) -> None:
     Raises:
         BadRequest: naming the option and the folder on the way that is in the way.
     """
+    allowed = "a folder of this machine; this is an address of something elsewhere"
+    require(not has_scheme(str(folder)), option, str(folder), allowed)
     existing = next(p for p in (folder, *folder.absolute().parents) if os.path.lexists(p))
     usable = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
     require(usable, option, str(folder), f"a folder that can be written to; {str(existing)!r} cannot")

@@ -14,7 +14,17 @@ from iclscope.report import print_claims
 from iclscope.reproduction.environment import DEVICES
 from iclscope.reproduction.index import check_index, write_index
 from iclscope.reproduction.progress import progress_bars
-from iclscope.reproduction.reproduce import InterruptedReproduction, Reproduction, papers_asked_for, planned, reproduce
+from iclscope.reproduction.reproduce import (
+    IncompleteReproduction,
+    InterruptedReproduction,
+    Reproduction,
+    papers_asked_for,
+    planned,
+    reproduce,
+)
+
+FAILED = 1
+"""Exit status where figures failed."""
 
 
 def reproduce_command(
@@ -41,6 +51,7 @@ def reproduce_command(
     folders = {name: (out / name if out is not None and len(names) > 1 else out) for name in names}
     for name in names:  # all of them, before the first one computes anything
         planned(name, figures=figure or (), preset=preset, seeds=seeds, device=device, out=folders[name], force=force)
+    has_failed = False
     for name in names:
         try:
             with progress_bars(console) as progress:
@@ -59,8 +70,13 @@ def reproduce_command(
             _tell_index(console, beside)
             console.print("Interrupted. What is finished is kept; the same command goes on from there.")
             raise
+        except IncompleteReproduction as incomplete:
+            done, has_failed = incomplete.reproduction, True
         _tell(console, done)
     _tell_index(console, beside)
+    if has_failed:
+        typer.echo("iclscope: what did not fail is finished; the same command makes only the rest again.", err=True)
+        raise typer.Exit(FAILED)
 
 
 def _tell_index(console: Console, folder: Path | None) -> None:
@@ -72,6 +88,9 @@ def _tell_index(console: Console, folder: Path | None) -> None:
 def _tell(console: Console, done: Reproduction) -> None:
     """Print the verdicts and where the report is."""
     print_claims(done.claims, console)
+    for name, reason in done.failed.items():
+        where = done.folder / "trained" / f"failed-{name}.txt"
+        typer.echo(f"failed: {name}: {reason} (where: {where})", err=True)
     if done.missing:
         console.print(f"Not made yet: {', '.join(done.missing)}", soft_wrap=True)
     console.print(f"Report: {done.report}", soft_wrap=True, highlight=False)

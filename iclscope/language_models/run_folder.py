@@ -13,7 +13,15 @@ import polars as pl
 
 import iclscope
 from iclscope.errors import BadRequest, require
-from iclscope.files import check_writable, parquet_bytes, read_parquet, storage_failures, write_bytes, write_text
+from iclscope.files import (
+    check_writable,
+    parquet_bytes,
+    read_parquet,
+    read_parquet_metadata,
+    storage_failures,
+    write_bytes,
+    write_text,
+)
 
 MARK = "iclscope llm"
 FORMAT = 2
@@ -61,7 +69,7 @@ class RunFolder:
         require(note.is_file(), "--out", str(self.path), f"{allowed}; it holds other files and is left as it is")
         try:
             noted = json.loads(note.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             noted = None
         ours = isinstance(noted, dict) and noted.get("made by") == MARK
         require(ours, "--out", str(self.path), f"{allowed}; its {NOTE} is not of iclscope llm")
@@ -99,10 +107,12 @@ class RunFolder:
             write_text(self.path / NOTE, json.dumps({**note, **(more or {})}, indent=2, ensure_ascii=False) + "\n")
 
     def finished(self, name: str) -> pl.DataFrame | None:
-        """The rows of a part, or None if it is not finished or its file is damaged."""
+        """The rows of a part, or None if it is not finished, or its file is damaged or is not what its name says."""
         try:
-            return None if self._is_new else read_parquet(self._file(name))
-        except (OSError, pl.exceptions.PolarsError):
+            if self._is_new or not self._mark(name).items() <= read_parquet_metadata(self._file(name)).items():
+                return None
+            return read_parquet(self._file(name))
+        except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError):
             return None
 
     def part(self, name: str, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
@@ -110,7 +120,7 @@ class RunFolder:
         found = self.finished(name)
         if found is None:
             found = make()
-            self.write(f"{PARTS}/{self._file(name).name}", parquet_bytes(found))
+            self.write(f"{PARTS}/{self._file(name).name}", parquet_bytes(found, self._mark(name)))
         return found
 
     def write_rows(self, rows: pl.DataFrame, name: str = "rows") -> None:
@@ -122,6 +132,12 @@ class RunFolder:
         with storage_failures(f"writing to {self.path}"):
             (self.path / name).parent.mkdir(parents=True, exist_ok=True)
             write_bytes(self.path / name, content.encode() if isinstance(content, str) else content)
+
+    def _mark(self, name: str) -> dict[str, str]:
+        """What the file of a part says of itself: any other Parquet file under its name is not the part."""
+        settings = {setting: value for setting, value in self._settings.items() if setting != GROWS}
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+        return {"made by": MARK, "part": name, "settings": digest}
 
     def _file(self, name: str) -> Path:
         short = re.sub(r"[^\w.+-]", "_", name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,21 @@ import polars as pl
 from matplotlib.figure import Figure
 
 import iclscope
+from iclscope.addresses import without_secrets
 from iclscope.errors import BadRequest, require
 from iclscope.experiments.claims import JudgedClaim
 from iclscope.experiments.experiment import Experiment, Preset
 from iclscope.experiments.trained import TrainedGroup
 from iclscope.experiments.trial import Trial
-from iclscope.files import check_writable, parquet_bytes, read_parquet, write_bytes, write_text
+from iclscope.files import (
+    check_writable,
+    parquet_bytes,
+    read_parquet,
+    read_parquet_metadata,
+    storage_failures,
+    write_bytes,
+    write_text,
+)
 from iclscope.models.pretrained import CONFIG, WEIGHTS
 from iclscope.report import save_figure
 from iclscope.sweeps.store import TrialStore
@@ -85,11 +95,17 @@ class ResultFolder:
         require(RUN in names, "out", str(self.path), refusal)
         try:
             run = json.loads((self.path / RUN).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             run = None
         ours = isinstance(run, dict) and run.get("made by") == MARK and isinstance(run.get("settings"), dict)
         require(ours, "out", str(self.path), refusal)
         assert isinstance(run, dict)
+        # What is noted in another shape is as good as not there: its figures are made again.
+        figures, made_with = run.get("figures"), run.get("environment")
+        figures = figures if isinstance(figures, dict) else {}
+        run["figures"] = {name: noted for name, noted in figures.items() if _is_note_of_figure(noted)}
+        made_with = made_with if isinstance(made_with, dict) else {}
+        run["environment"] = {name: str(value) for name, value in made_with.items()}
         return run
 
     def start(self, environment: Mapping[str, str], anew: Collection[str] = ()) -> None:
@@ -130,6 +146,10 @@ class ResultFolder:
             with contextlib.suppress(OSError):  # not empty, or gone
                 checkpoint.rmdir()
 
+    def _writing(self) -> contextlib.AbstractContextManager[None]:
+        """A full disk concerns all figures: it ends the work, in one line."""
+        return storage_failures(f"writing to {self.path}")
+
     def _write_run(self) -> None:
         write_text(self.path / RUN, json.dumps(self._run, indent=1) + "\n")
 
@@ -151,18 +171,21 @@ class ResultFolder:
         if noted is None or noted["fingerprint"] != _fingerprint(trials) or not all(f.is_file() for f in files):
             return False
         try:
+            # What is damaged, or has been put there by somebody else, is made again.
+            mark = read_parquet_metadata(self.path / f"{experiment.name}.parquet")
             self.rows(experiment)
-        except (OSError, pl.exceptions.PolarsError):  # damaged since; it is made again
+        except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError):
             return False
-        return True
+        return _mark(experiment, trials).items() <= mark.items()
 
     def finish(
         self, experiment: Experiment, trials: Sequence[Trial], rows: pl.DataFrame, figure: Figure, seconds: float
     ) -> None:
         """Write a figure's rows and pictures, then note that it is finished."""
-        write_bytes(self.path / f"{experiment.name}.parquet", parquet_bytes(rows))
-        svg = save_figure(figure, self.path, experiment.name, label=experiment.title)
-        write_text(self.path / f"{experiment.name}.svg", svg)
+        with self._writing():
+            write_bytes(self.path / f"{experiment.name}.parquet", parquet_bytes(rows, _mark(experiment, trials)))
+            svg = save_figure(figure, self.path, experiment.name, label=experiment.title)
+            write_text(self.path / f"{experiment.name}.svg", svg)
         named = experiment.checkpoint
         self.figures[experiment.name] = {
             "fingerprint": _fingerprint(trials),
@@ -170,13 +193,26 @@ class ResultFolder:
             "trials": [trial.hash for trial in trials],
             "checkpoints": sorted({named(trial) for trial in trials}) if named is not None else [],
         }
-        self._write_run()
+        with self._writing():
+            self._write_run()
+        with contextlib.suppress(OSError):
+            self._trace(experiment.name).unlink(missing_ok=True)
 
     def write_checkpoints(self, name: Callable[[Trial], str], groups: Iterable[TrainedGroup[Any]]) -> None:
         """Write each trained model as a checkpoint of its own, under its name."""
         for group in groups:
             for run, trial in enumerate(group.trials):
-                group.model.run(run).save_pretrained(self.path / "checkpoints" / name(trial))
+                with self._writing():
+                    group.model.run(run).save_pretrained(self.path / "checkpoints" / name(trial))
+
+    def note_trace(self, name: str, error: Exception) -> None:
+        """Keep where a figure failed, as Python tells it, for whoever must mend it; gone once the figure is made."""
+        with contextlib.suppress(OSError):
+            self.store.folder.mkdir(parents=True, exist_ok=True)
+            write_text(self._trace(name), without_secrets("".join(traceback.format_exception(error))))
+
+    def _trace(self, name: str) -> Path:
+        return self.store.folder / f"failed-{name}.txt"
 
     def rows(self, experiment: Experiment) -> pl.DataFrame:
         """A finished figure's rows."""
@@ -189,13 +225,31 @@ class ResultFolder:
     def write_claims(self, claims: Sequence[JudgedClaim]) -> None:
         """Write ``claims.json``."""
         text = json.dumps([claim.to_json() for claim in claims], indent=1, ensure_ascii=False)
-        write_text(self.path / "claims.json", text + "\n")
+        with self._writing():
+            write_text(self.path / "claims.json", text + "\n")
 
     def write_report(self, html: str) -> Path:
         """Write ``report.html``; returns where it is."""
         path = self.path / "report.html"
-        write_text(path, html)
+        with self._writing():
+            write_text(path, html)
         return path
+
+
+def _mark(experiment: Experiment, trials: Sequence[Trial]) -> dict[str, str]:
+    """What a figure's file of rows says of itself."""
+    return {"made by": MARK, "figure": experiment.name, "fingerprint": _fingerprint(trials)}
+
+
+def _is_note_of_figure(noted: object) -> bool:
+    """Whether a note of a figure is as this version writes it."""
+    if not isinstance(noted, dict):
+        return False
+    lists = (noted.get("trials"), noted.get("checkpoints", []))
+    are_texts = all(isinstance(held, list) and all(isinstance(one, str) for one in held) for held in lists)
+    seconds = noted.get("seconds")
+    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    return are_texts and is_number and isinstance(noted.get("fingerprint"), str)
 
 
 def _fingerprint(trials: Sequence[Trial]) -> str:

@@ -14,7 +14,7 @@ from iclscope.errors import BadRequest, require
 from iclscope.evaluation.intervals import Interval, UpperBound
 from iclscope.experiments.claims import JudgedClaim, Verdict, finite
 from iclscope.experiments.experiment import PAPERS, Paper, experiments_of
-from iclscope.files import read_parquet, write_text
+from iclscope.files import read_parquet, read_parquet_metadata, write_text
 from iclscope.report.index import CommonFigure, PaperCard, render_index
 from iclscope.reproduction.folder import MARK, RUN
 
@@ -71,13 +71,13 @@ def _card(folder: Path, paper: Paper) -> PaperCard | None:
     try:
         run = json.loads((folder / paper.name / RUN).read_text(encoding="utf-8"))
         claims = json.loads((folder / paper.name / "claims.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(run, dict) or run.get("made by") != MARK:
         return None
     try:
         return _card_of(paper, run, claims)
-    except (KeyError, TypeError):  # of an older version
+    except (KeyError, TypeError, ValueError, AttributeError):  # of an older version, or of somebody else
         return None
 
 
@@ -136,7 +136,9 @@ def _common_figures(folder: Path) -> Iterator[CommonFigure]:
         svg, rows = folder / f"{experiment.name}.svg", folder / f"{experiment.name}.parquet"
         if svg.is_file() and rows.is_file():
             try:
+                if read_parquet_metadata(rows).get("figure") != experiment.name:  # somebody else's
+                    continue
                 finding = experiment.finding(read_parquet(rows))
-            except pl.exceptions.PolarsError:  # rows of an older version
-                continue
+            except (pl.exceptions.PolarsError, OSError, ValueError, LookupError, ArithmeticError):
+                continue  # rows of an older version, or damaged
             yield CommonFigure(experiment.title, experiment.caption, finding, svg.read_text(encoding="utf-8"))

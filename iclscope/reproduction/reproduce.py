@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import polars as pl
 import torch
 
-from iclscope.errors import BadRequest
+from iclscope.errors import BadRequest, JobsFailed
 from iclscope.experiments.claims import JudgedClaim
 from iclscope.experiments.experiment import PAPERS, Experiment, Preset, experiments_named, experiments_of, paper_named
 from iclscope.experiments.trial import Trial
@@ -23,6 +24,7 @@ from iclscope.reproduction.environment import chosen_device, environment
 from iclscope.reproduction.folder import ResultFolder
 from iclscope.reproduction.progress import ProgressReport, Silence
 from iclscope.reproduction.settings_table import settings_of
+from iclscope.sweeps.failures import FATAL, reason_of
 from iclscope.sweeps.groups import groups_of, step_cost
 from iclscope.sweeps.local import workers_on
 from iclscope.sweeps.run_trials import load_groups, run_trials
@@ -37,12 +39,14 @@ class Reproduction(NamedTuple):
         report: the page to open.
         claims: the claims of all finished figures in the folder, judged.
         missing: the figures asked for that are not in the folder yet.
+        failed: why those of them failed that did, by name, each in one line.
     """
 
     folder: Path
     report: Path
     claims: Sequence[JudgedClaim]
     missing: Sequence[str]
+    failed: Mapping[str, str] = MappingProxyType({})
 
 
 class InterruptedReproduction(KeyboardInterrupt):
@@ -50,6 +54,18 @@ class InterruptedReproduction(KeyboardInterrupt):
 
     def __init__(self, reproduction: Reproduction) -> None:
         super().__init__()
+        self.reproduction = reproduction
+
+
+class IncompleteReproduction(JobsFailed):
+    """Some figures failed; all others are in ``reproduction``, and the same request makes only these again."""
+
+    def __init__(self, reproduction: Reproduction) -> None:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in reproduction.failed.items())
+        super().__init__(
+            f"{len(reproduction.failed)} figures failed ({reasons}). The others are finished and kept; the same call "
+            "makes only these again"
+        )
         self.reproduction = reproduction
 
 
@@ -111,6 +127,7 @@ def reproduce(
 
     Raises:
         BadRequest: before anything is computed or written, if a setting is not allowed.
+        IncompleteReproduction: if figures failed, after all others have been made and reported.
         InterruptedReproduction: on Ctrl-C, after the finished figures have been reported.
     """
     figures = (figures,) if isinstance(figures, str) else figures
@@ -126,13 +143,24 @@ def reproduce(
     to_do = [experiment for experiment in chosen if not folder.is_finished(experiment, trials_of[experiment.name])]
     needed = folder.store.missing([trial for experiment in to_do for trial in trials_of[experiment.name]])
     told.expect(len(to_do), sum(trial.training.steps * step_cost(trial) for trial in needed))
+    failed: dict[str, str] = {}
     try:
         for number, experiment in enumerate(to_do):
             later = [trial for other in to_do[number + 1 :] for trial in trials_of[other.name]]
-            _make(experiment, trials_of[experiment.name], later, settings, folder, where, told)
+            try:
+                _make(experiment, trials_of[experiment.name], later, settings, folder, where, told)
+            except FATAL:
+                raise
+            except Exception as error:  # noqa: BLE001 (told at the end; it is the figure's own, or that of its task)
+                failed[experiment.name] = reason_of(error)
+                folder.note_trace(experiment.name, error)
+                told.figure_done()
     except KeyboardInterrupt:
-        raise InterruptedReproduction(_report(paper, settings, folder, list(trials_of))) from None
-    return _report(paper, settings, folder, list(trials_of))
+        raise InterruptedReproduction(_report(paper, settings, folder, list(trials_of), failed)) from None
+    done = _report(paper, settings, folder, list(trials_of), failed)
+    if done.failed:
+        raise IncompleteReproduction(done)
+    return done
 
 
 def _unique(trials: Sequence[Trial]) -> list[Trial]:
@@ -188,30 +216,30 @@ def _filling(trials: Sequence[Trial], later: Sequence[Trial], device: torch.devi
     return [trial for group in islice(groups, idle) for trial in group]
 
 
-def _report(paper: str, preset: Preset, folder: ResultFolder, asked: Sequence[str]) -> Reproduction:
+def _report(
+    paper: str, preset: Preset, folder: ResultFolder, asked: Sequence[str], failed: Mapping[str, str]
+) -> Reproduction:
     """Judge and report every finished figure of the folder."""
-    sections, claims, missing = [], [], []
+    reasons = dict(failed)
+    sections: list[FigureSection] = []
+    claims: list[JudgedClaim] = []
+    missing: list[str] = []
     for experiment in experiments_of(paper):
         trials = _unique(experiment.trials(preset))
         if not folder.is_finished(experiment, trials):
             missing.append(experiment.name)
             continue
-        rows = folder.rows(experiment)
-        judged = [claim.judged(paper, experiment.name, rows) for claim in experiment.claims]
-        claims += judged
-        sections.append(
-            FigureSection(
-                name=experiment.name,
-                title=experiment.title,
-                caption=experiment.caption,
-                finding=experiment.finding(rows),
-                settings=settings_of(trials, preset, rows),
-                svg=folder.svg(experiment),
-                claims=judged,
-                seconds=folder.figures[experiment.name]["seconds"],
-                notes=_notes(rows),
-            )
-        )
+        try:
+            section = _section(paper, experiment, trials, preset, folder)
+        except FATAL:
+            raise
+        except Exception as error:  # noqa: BLE001 (a claim or a finding that cannot be told takes no other with it)
+            missing.append(experiment.name)
+            reasons[experiment.name] = reason_of(error)
+            folder.note_trace(experiment.name, error)
+            continue
+        claims += section.claims
+        sections.append(section)
     folder.write_claims(claims)
     about = paper_named(paper)
     html = render_page(
@@ -228,7 +256,25 @@ def _report(paper: str, preset: Preset, folder: ResultFolder, asked: Sequence[st
         )
     )
     unmade = [name for name in missing if name in asked]
-    return Reproduction(folder.path, folder.write_report(html), claims, unmade)
+    return Reproduction(folder.path, folder.write_report(html), claims, unmade, reasons)
+
+
+def _section(
+    paper: str, experiment: Experiment, trials: Sequence[Trial], preset: Preset, folder: ResultFolder
+) -> FigureSection:
+    """What the report says of a finished figure."""
+    rows = folder.rows(experiment)
+    return FigureSection(
+        name=experiment.name,
+        title=experiment.title,
+        caption=experiment.caption,
+        finding=experiment.finding(rows),
+        settings=settings_of(trials, preset, rows),
+        svg=folder.svg(experiment),
+        claims=[claim.judged(paper, experiment.name, rows) for claim in experiment.claims],
+        seconds=folder.figures[experiment.name]["seconds"],
+        notes=_notes(rows),
+    )
 
 
 def _notes(rows: pl.DataFrame) -> list[str]:

@@ -44,7 +44,7 @@ class StoreFiles:
         if isinstance(address, Path) or "://" not in address:
             # A folder of that name would have the password in its name.
             require(
-                not is_address(str(address)),
+                isinstance(address, Path) or not is_address(address),
                 "store",
                 str(address),
                 "a folder, or an address that begins with a scheme, as sftp://host/path",

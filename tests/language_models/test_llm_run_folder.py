@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from iclscope.errors import BadRequest, StorageFailed
+from iclscope.files import parquet_bytes
 from iclscope.language_models.run_folder import NOTE, PARTS, RunFolder
 
 SETTINGS: dict[str, Any] = {"command": "evaluate", "shots": (0, 4), "draws": 2, "format": {"query": "Text: {text}"}}
@@ -89,6 +90,40 @@ def test_a_damaged_part_is_made_again(damage: Callable[[bytes], bytes], tmp_path
     assert folder.part("a", make).equals(ROWS)
     assert make.times == 2
     assert begun(tmp_path).finished("a") is not None
+
+
+def foreign() -> dict[str, bytes]:
+    """Parquet files that are none of this part: of others, and of a part that has another name or other settings."""
+    others = {
+        "other columns": pl.DataFrame({"x": [1.0]}),
+        "other types": ROWS.with_columns(pl.col("draw").cast(pl.String)),
+        "other trials": ROWS.with_columns(draw=pl.lit(7)),
+        "no rows": ROWS.clear(),
+        "equal": ROWS,
+    }
+    return {name: parquet_bytes(rows) for name, rows in others.items()}
+
+
+@pytest.mark.parametrize("kind", list(foreign()))
+def test_a_foreign_parquet_is_not_the_part(kind: str, tmp_path: Path) -> None:
+    make = Counted()
+    begun(tmp_path).part("a", make)
+    part_file(tmp_path).write_bytes(foreign()[kind])
+    assert begun(tmp_path).finished("a") is None
+    assert begun(tmp_path).part("a", make).equals(ROWS)
+    assert make.times == 2
+
+
+def test_the_part_of_another_name_or_of_other_settings_is_not_the_part(tmp_path: Path) -> None:
+    begun(tmp_path / "one").part("a", Counted())
+    folder = begun(tmp_path / "two", {**SETTINGS, "shots": [0, 8]})
+    folder.part("b", Counted())
+    content = part_file(tmp_path / "one").read_bytes()
+    (tmp_path / "two" / PARTS / "a.parquet").write_bytes(content)
+    (tmp_path / "one" / PARTS / "b.parquet").write_bytes(content)
+    assert begun(tmp_path / "two", {**SETTINGS, "shots": [0, 8]}).finished("a") is None
+    assert begun(tmp_path / "one").finished("b") is None
+    assert begun(tmp_path / "one", {**SETTINGS, "draws": 5}).finished("a") is not None, "more draws, the same parts"
 
 
 def test_names_of_parts_never_meet(tmp_path: Path) -> None:

@@ -106,6 +106,7 @@ def test_refusals_of_a_cluster_hide_them(address: str) -> None:
         ["show", "s3://KEY:SE/CRET@b"],
         ["llm", "evaluate", "https://me:p@ss@h/x?sig=abc123", "hf://tok1n:hush@x"],
         ["s3://KEY:SE/CRET@b"],
+        ["reproduce", "li2024", "--out", "s3://KEY:SE/CRET@b"],
         ["reproduce", "li2024", "--figure", "s3://KEY:SE/CRET@b"],
     ],
 )
@@ -131,6 +132,19 @@ def test_a_sweep_writes_them_nowhere_and_tells_stores_apart(tmp_path: Path, vaul
     assert [note["store"] for note in notes] == ["vault://***@x"] * 3
     assert notes[0]["store id"] == notes[2]["store id"] != notes[1]["store id"]
     assert len(notes[0]["store id"]) == 32
+
+
+@pytest.mark.parametrize("out", ["s3://KEY:SE/CRET@b", "s3:/KEY:SE/CRET@b", "https://h/x?sig=abc123"])
+def test_no_folder_is_named_after_an_address(
+    out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("small.yaml").write_text(yaml_of(lengths=2, shares=2, seeds=1), encoding="utf-8")
+    assert main(["sweep", "small.yaml", "--out", out]) == 2
+    text = capsys.readouterr().err
+    assert "a folder of this machine" in text
+    assert_hidden(text)
+    assert [path.name for path in tmp_path.iterdir()] == ["small.yaml"]
 
 
 def test_a_folder_may_be_named_so_when_it_is_said_to_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
