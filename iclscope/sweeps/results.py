@@ -237,6 +237,11 @@ def _rows(path: Path) -> pl.DataFrame:
             raise refusal("DIR", str(path), f"{_again(path)}; its {ROWS} is not of this version: it {what}")
     if rows.is_empty():
         raise BadRequest(_no_rows(path))
+    for name in rows.columns:
+        metric = name.removesuffix(STANDARD_ERROR)
+        if metric != name and not all(rows.schema.get(one, pl.String).is_float() for one in (metric, name)):
+            what = f"it has {name} but no numbers in {metric} and {name}"
+            raise refusal("DIR", str(path), f"{_again(path)}; its {ROWS} is not of this version: {what}")
     if not any(name.endswith(STANDARD_ERROR) for name in rows.columns):
         raise refusal("DIR", str(path), f"{_again(path)}; its {ROWS} is not of this version: nothing was measured")
     return rows

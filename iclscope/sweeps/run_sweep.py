@@ -169,6 +169,10 @@ class SweepStore:
         if is_over:
             self._reservations.give_back(job.group)
 
+    def tell(self, told: Callable[[str], None] | None) -> None:
+        """Let what the user should know be told so, and not by a warning."""
+        self._reservations.told = told
+
     def close(self) -> None:
         """Give back what was reserved and not done."""
         self._reservations.give_all_back()
@@ -211,6 +215,7 @@ def run_sweep(
     folder.start(sweep, address)  # first, as a folder with a store and without a note would be taken for another's
     store.rows.open()
     folder.start(sweep, address, store.rows.id)
+    store.tell(told)
 
     def commit(job: Job, outcome: Outcome) -> None:
         store.commit(job, outcome, folder)

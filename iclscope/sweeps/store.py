@@ -7,14 +7,16 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load
 from torch import Tensor
 
 from iclscope.errors import StorageFailed
 from iclscope.experiments.trained import TrainedGroup
 from iclscope.experiments.trial import Trial
+from iclscope.memory import is_out_of_memory
 from iclscope.sweeps.store_files import StoreFiles
-from iclscope.sweeps.trial_files import group_of_files
+from iclscope.sweeps.trial_files import group_of_files, is_file_of, tensors_of
+
+_MOST_NAMED = 2
 
 
 class TrialStore:
@@ -56,7 +58,7 @@ class TrialStore:
         """The trials that are not stored yet, each once, in the given order."""
         unique = {trial.hash: trial for trial in trials}
         if self.files.local is not None:
-            return [trial for trial in unique.values() if not _is_readable(self.path(trial))]
+            return [trial for trial in unique.values() if not _is_there(trial, self.path(trial))]
         there = set(self.files.names(self._prefix.rstrip("/")))
         return [trial for trial in unique.values() if self._name(trial.hash) not in there]
 
@@ -79,34 +81,49 @@ class TrialStore:
         for name, content in contents.items():
             self.files.write(self._name(name), content)
 
-    def read(self, trials: Sequence[Trial]) -> dict[str, bytes]:
-        """The files of stored trials, by their hashes."""
-        return {trial.hash: self.files.read(self._name(trial.hash)) for trial in trials}
+    def read(self, trials: Sequence[Trial]) -> dict[str, bytes] | None:
+        """The files of stored trials, by their hashes; None if one is damaged, or is not the file of its trial."""
+        found = {trial.hash: self.files.read(self._name(trial.hash)) for trial in trials}
+        return found if all(tensors_of(trial, found[trial.hash]) is not None for trial in trials) else None
 
     def load(self, trials: Sequence[Trial], device: torch.device | str = "cpu") -> TrainedGroup:
         """Read finished trials of one shape back as one group.
 
         Raises:
-            StorageFailed: if a file has been damaged since it was found.
+            StorageFailed: if a file is damaged, or is none of the model of its trial.
         """
-        return group_of_files(trials, [self._tensors(trial, device) for trial in trials], device)
-
-    def _tensors(self, trial: Trial, device: torch.device | str) -> dict[str, Tensor]:
+        found = [self._tensors(trial, device) for trial in trials]
         try:
-            if self.files.local is None:
-                return load(self.files.read(self._name(trial.hash)))
-            with safe_open(self.path(trial), framework="pt", device=str(device)) as file:
-                return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        except SafetensorError as error:
+            return group_of_files(trials, found, device)
+        except (KeyError, RuntimeError, ValueError) as error:
+            if is_out_of_memory(error):
+                raise
+            names = ", ".join(trial.hash for trial in trials[:_MOST_NAMED]) + ("…" if len(trials) > _MOST_NAMED else "")
+            where = f"{self.files.address}/{self._prefix}".rstrip("/")
+            reason = " ".join(str(error).split())
             raise StorageFailed(
-                f"{self.files.address}/{self._name(trial.hash)} is damaged ({error}); remove it, and run again"
+                f"{where} has files that are not of their trials, among {names} ({reason}); remove them, and run again"
             ) from error
 
+    def _tensors(self, trial: Trial, device: torch.device | str) -> dict[str, Tensor]:
+        name = f"{self.files.address}/{self._name(trial.hash)}"
+        if self.files.local is None:
+            found = tensors_of(trial, self.files.read(self._name(trial.hash)))
+            if found is None:
+                raise StorageFailed(f"{name} is damaged or not of this trial; remove it, and run again")
+            return {key: tensor.to(device) for key, tensor in found.items()}
+        try:
+            with safe_open(self.path(trial), framework="pt", device=str(device)) as file:
+                return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+        except (SafetensorError, OSError) as error:
+            raise StorageFailed(f"{name} is damaged ({error}); remove it, and run again") from error
 
-def _is_readable(path: Path) -> bool:
-    """Whether a file is there, whole (safetensors compares header and size on opening) and one of ours."""
+
+def _is_there(trial: Trial, path: Path) -> bool:
+    """Whether a file is there, whole (safetensors compares header and size on opening) and that of the trial."""
     try:
         with safe_open(path, framework="pt") as file:
-            return {"recorded_at", "stopped_at", "diverged_at"} <= set(file.keys())
+            shapes = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            return is_file_of(trial, file.metadata() or {}, shapes)
     except (SafetensorError, OSError):
         return False

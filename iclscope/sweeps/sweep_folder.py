@@ -130,7 +130,8 @@ class SweepFolder:
     def trials(self) -> set[str]:
         """The trials in the table that is there; none where there is no table, or none that can be read."""
         try:
-            return set(read_parquet(self.path / ROWS, ["trial"])["trial"].unique())
+            trials = read_parquet(self.path / ROWS, ["trial"])["trial"]
+            return set(trials.unique()) if trials.dtype == pl.String else set()
         except (OSError, pl.exceptions.PolarsError):
             return set()
 

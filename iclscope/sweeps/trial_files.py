@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from iclscope.experiments.trained import TrainedGroup, untrained_models
@@ -40,6 +42,59 @@ def trial_files(
         yield trial.hash, save(plain, {**metadata, "trial": json.dumps(trial.model_dump(mode="json"))})
 
 
+def tensors_of(trial: Trial, content: bytes) -> dict[str, Tensor] | None:
+    """The tensors of a trial's file; None if the content is damaged, or is not a file of this trial.
+
+    Args:
+        trial: whose file it should be.
+        content: all of it.
+    """
+    try:
+        tensors: dict[str, Tensor] = load(content)
+    except (SafetensorError, ValueError, KeyError, RuntimeError):
+        return None
+    return tensors if is_file_of(trial, metadata_of(content), tensors) else None
+
+
+def metadata_of(content: bytes) -> dict[str, str]:
+    """What was noted in a safetensors file that can be read: its header is JSON behind eight bytes of length."""
+    length = int.from_bytes(content[:8], "little")
+    noted = json.loads(content[8 : 8 + length]).get("__metadata__")
+    return noted if isinstance(noted, dict) else {}
+
+
+def is_file_of(trial: Trial, metadata: Mapping[str, str], tensors: Mapping[str, Any]) -> bool:
+    """Whether a safetensors file is that of a trial.
+
+    Args:
+        trial: whose file it should be.
+        metadata: what the file notes.
+        tensors: by the names in the file, each with a ``shape`` or a ``get_shape()``.
+    """
+    if not {"recorded_at", "stopped_at", "diverged_at"} <= tensors.keys():
+        return False
+    if [len(_shape(tensors[name])) for name in ("recorded_at", "stopped_at", "diverged_at")] != [1, 0, 0]:
+        return False
+    try:
+        noted = json.loads(metadata.get("trial", "null"))
+    except (ValueError, RecursionError):
+        return False
+    own = json.loads(json.dumps(trial.model_dump(mode="json")))
+    return isinstance(noted, dict) and {"task", "model", "training", "seed"} <= noted.keys() and _agree(noted, own)
+
+
+def _agree(noted: Any, own: Any) -> bool:
+    """Whether settings agree, wherever both say something: an earlier version may have had fewer."""
+    if isinstance(noted, dict) and isinstance(own, dict):
+        return all(_agree(noted[name], own[name]) for name in noted.keys() & own.keys())
+    return bool(noted == own)
+
+
+def _shape(tensor: Any) -> Sequence[int]:
+    shape: Sequence[int] = tensor.get_shape() if hasattr(tensor, "get_shape") else tensor.shape
+    return shape
+
+
 def trained_group(trials: Sequence[Trial], state: TrainingState, device: torch.device | str = "cpu") -> TrainedGroup:
     """The trials of a finished training as they are measured.
 
@@ -62,6 +117,9 @@ def group_of_files(
         trials: trials of one shape.
         files: the tensors of each trial's file, in the same order.
         device: where the models go.
+
+    Raises:
+        KeyError, RuntimeError, ValueError: if they are not those of models of these trials.
     """
     longest = max((tensors["recorded_at"] for tensors in files), key=len)
     names = [name for name in max(files, key=len) if name.startswith((RECORD, WEIGHT))]

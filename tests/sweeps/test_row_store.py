@@ -117,3 +117,50 @@ def test_a_folder_of_any_name_is_a_store(name: str, tmp_path: Path) -> None:
     store.add(rows_of(("a" * 24, "0" * 24)))
     assert opened(tmp_path / name).holds("a" * 24, "0" * 24)
     assert {path.name for path in (tmp_path / name).iterdir()} == {"rows", "store.json"}
+
+
+def foreign_rows() -> dict[str, pl.DataFrame]:
+    """Tables that are none of the trial and test whose file's name they take."""
+    own = rows_of(("a" * 24, "0" * 24), hinge_risk=0.25)
+    return {
+        "other columns": pl.DataFrame({"x": [1, 2]}),
+        "a column less": own.drop("hinge_risk"),
+        "other types": own.with_columns(pl.col("hinge_risk").cast(pl.String)),
+        "numbers for names": own.with_columns(trial=pl.lit(1), asked=pl.lit(2)),
+        "no names": own.with_columns(trial=pl.lit(None, dtype=pl.String)),
+        "other trials": rows_of(("b" * 24, "0" * 24), hinge_risk=0.25),
+        "no rows": own.clear(),
+    }
+
+
+@pytest.mark.parametrize("kind", list(foreign_rows()))
+def test_a_foreign_parquet_under_a_name_of_ours_is_damaged(kind: str, tmp_path: Path) -> None:
+    pair = ("a" * 24, "0" * 24)
+    opened(tmp_path).add(rows_of(pair, hinge_risk=0.25))
+    (file,) = (tmp_path / "rows").iterdir()
+    foreign_rows()[kind].write_parquet(file)
+    store = opened(tmp_path)
+    assert store.damaged == [f"rows/{file.name}"]
+    assert not store.holds(*pair)
+    assert store.rows().is_empty()
+    store.add(rows_of(pair, hinge_risk=0.5))
+    assert opened(tmp_path).rows()["hinge_risk"].to_list() == [0.5]
+
+
+@pytest.mark.parametrize("note", ["[1]", "null", '{"made by": ["iclscope store"]}', "[" * 100_000])
+def test_a_note_of_another_shape_is_refused(note: str, tmp_path: Path) -> None:
+    opened(tmp_path)
+    (tmp_path / "store.json").write_text(note, encoding="utf-8")
+    with pytest.raises(BadRequest, match=r"its store\.json is not of iclscope"):
+        opened(tmp_path)
+
+
+def test_files_that_a_killed_process_left_are_passed_over(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    store.add(rows_of(("a" * 24, "0" * 24)))
+    (file,) = (tmp_path / "rows").iterdir()
+    for left in (f".{file.name}.4711", f".{file.name}.{'0' * 32}.unfinished"):
+        (tmp_path / "rows" / left).write_bytes(b"half of it")
+    later = opened(tmp_path)
+    assert (later.damaged, later.foreign) == ([], [])
+    assert later.rows().height == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import json
 import pickle
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,16 @@ from typing import Any
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
+from iclscope.errors import StorageFailed
 from iclscope.experiments.trial import Evaluation, Training, Trial
 from iclscope.models.softmax_relu import SoftmaxReLUConfig
 from iclscope.sweeps.groups import groups_of
 from iclscope.sweeps.jobs import train_trials
 from iclscope.sweeps.run_trials import load_groups, run_trials
 from iclscope.sweeps.store import TrialStore
-from iclscope.sweeps.trial_files import trial_files
+from iclscope.sweeps.trial_files import is_file_of, trial_files
 from iclscope.tasks.patterns import PatternClassification
 from iclscope.training.state import TrainingState
 
@@ -146,6 +149,80 @@ def test_a_broken_file_is_trained_again(store: TrialStore) -> None:
     run_trials(trials, store, workers=1)
     assert store.missing(trials) == []
     assert len(store.path(trials[1]).read_bytes()) == len(whole)
+
+
+def rename_tensor(tensors: dict[str, Any], noted: dict[str, str]) -> None:
+    tensors["weights"] = tensors.pop("recorded_at")
+
+
+def forget_note(tensors: dict[str, Any], noted: dict[str, str]) -> None:
+    noted.clear()
+
+
+def note_nonsense(tensors: dict[str, Any], noted: dict[str, str]) -> None:
+    noted["trial"] = "[1, 2"
+
+
+def note_another_seed(tensors: dict[str, Any], noted: dict[str, str]) -> None:
+    noted["trial"] = noted["trial"].replace('"seed": 1', '"seed": 7')
+
+
+def note_another_rate(tensors: dict[str, Any], noted: dict[str, str]) -> None:
+    noted["trial"] = noted["trial"].replace('"steps": 12', '"steps": 13')
+
+
+def record_in_another_shape(tensors: dict[str, Any], noted: dict[str, str]) -> None:
+    tensors["recorded_at"] = tensors["recorded_at"][None]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [rename_tensor, forget_note, note_nonsense, note_another_seed, note_another_rate, record_in_another_shape],
+)
+def test_a_foreign_file_under_the_name_of_a_trial_is_trained_again(store: TrialStore, change: Any) -> None:
+    trials = [make_trial(0), make_trial(1)]
+    run_trials(trials, store, workers=1)
+    path = store.path(trials[1])
+    with safe_open(path, framework="pt") as file:
+        tensors, noted = {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata())  # noqa: SIM118
+    before = load_file(path)
+    change(tensors, noted)
+    save_file(tensors, path, noted)
+    assert store.missing(trials) == [trials[1]]
+    assert store.read(trials) is None
+    run_trials(trials, store, workers=1)
+    assert store.missing(trials) == []
+    assert all(torch.equal(tensor, before[name]) for name, tensor in load_file(path).items())
+
+
+def test_the_file_of_another_trial_is_not_the_trials(store: TrialStore) -> None:
+    one, other = make_trial(0), make_trial(1)
+    run_trials([one], store, workers=1)
+    store.path(other).write_bytes(store.path(one).read_bytes())
+    assert store.missing([one, other]) == [other]
+
+
+def test_weights_of_another_shape_are_refused_in_one_line(store: TrialStore) -> None:
+    trial = make_trial(0)
+    run_trials([trial], store, workers=1)
+    with safe_open(store.path(trial), framework="pt") as file:
+        tensors, noted = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+    tensors["weight/W_O"] = tensors["weight/W_O"][:1]
+    save_file(tensors, store.path(trial), noted)
+    with pytest.raises(StorageFailed, match="not of their trials") as told:
+        store.load([trial])
+    assert "\n" not in str(told.value)
+
+
+def test_an_earlier_version_noted_fewer_settings(store: TrialStore) -> None:
+    trial = make_trial(0)
+    noted = trial.model_dump(mode="json")
+    del noted["evaluation"]["prompts"]
+    assert is_file_of(
+        trial,
+        {"trial": json.dumps(noted)},
+        {**dict.fromkeys(("stopped_at", "diverged_at"), torch.tensor(1)), "recorded_at": torch.tensor([0])},
+    )
 
 
 def test_nothing_is_pickled_or_unpickled(store: TrialStore, monkeypatch: pytest.MonkeyPatch) -> None:
