@@ -31,6 +31,7 @@ from iclscope.files import (
 )
 from iclscope.models.pretrained import CONFIG, WEIGHTS
 from iclscope.report import save_figure
+from iclscope.sweeps.leftovers import remove_leftovers
 from iclscope.sweeps.store import TrialStore
 
 RUN = "run.json"
@@ -119,6 +120,7 @@ class ResultFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            remove_leftovers((self.path, self.store.folder))
             figures = self._run["figures"] if self._run else {}
             if self._run and self._run["settings"] != self._settings:
                 anew = tuple(figures)

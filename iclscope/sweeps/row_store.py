@@ -26,6 +26,7 @@ from polars.exceptions import PanicException, PolarsError
 import iclscope
 from iclscope.errors import BadRequest, StorageFailed
 from iclscope.files import check_writable, parquet_table
+from iclscope.sweeps.leftovers import remove_leftovers
 from iclscope.sweeps.planned import PlannedTest, PlannedTrial
 from iclscope.sweeps.store_files import StoreFiles
 
@@ -131,6 +132,8 @@ class RowStore:
                 self.files.write(NOTE, (json.dumps(note) + "\n").encode())
         except StorageFailed as error:
             raise self._refusal(f"it cannot be written to ({error})") from error
+        if self.files.local is not None:
+            remove_leftovers(self.files.local / name for name in ("", ROWS, TRAINED, RESERVED))
         self.refresh()
 
     def _refusal(self, reason: str) -> BadRequest:

@@ -13,6 +13,7 @@ import polars as pl
 import iclscope
 from iclscope.errors import BadRequest, require
 from iclscope.files import check_writable, parquet_bytes, read_parquet, storage_failures, write_bytes, write_text
+from iclscope.sweeps.leftovers import remove_leftovers
 from iclscope.sweeps.sweep_file import Sweep
 
 ROWS, NOTE = "rows.parquet", "sweep.json"
@@ -110,6 +111,7 @@ class SweepFolder:
         }
         try:
             self.training.mkdir(parents=True, exist_ok=True)
+            remove_leftovers((self.path, self.training))
             write_text(self.path / NOTE, json.dumps(note, indent=1, ensure_ascii=False) + "\n")
         except OSError as error:
             raise BadRequest(f"out = {str(self.path)!r} is not allowed: it cannot be written to ({error})") from error
