@@ -18,6 +18,7 @@ import torch
 from iclscope.errors import BadRequest
 from iclscope.experiments.trained import untrained_models
 from iclscope.experiments.trial import Trial
+from iclscope.memory import free_memory, is_out_of_memory
 from iclscope.sweeps.groups import step_cost
 from iclscope.sweeps.jobs import train_trials
 from iclscope.sweeps.local import workers_on
@@ -187,16 +188,25 @@ def _test_size(shape: Shape) -> float:
 
 def _timed(shape: Shape, device: torch.device, at_once: int) -> _Cost:
     """Time one group, or a part of it where a step would take long."""
-    whole, part = shape.sample_group(), _affordable(shape)
+    part = _affordable(shape)
+    while True:
+        try:
+            return _cost_of(shape, part, device, at_once)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if len(part) == 1:
+                raise _too_large(shape, device) from error
+        part = part[: len(part) // 2]  # as engines do
+        free_memory(device)
+
+
+def _cost_of(shape: Shape, part: Sequence[Trial], device: torch.device, at_once: int) -> _Cost:
+    whole = shape.sample_group()
     larger = len(whole) * step_cost(whole[0]) / (len(part) * step_cost(part[0]))
-    try:
-        step = _seconds_per_step(part, device, at_once) * larger * _mean_size(whole[0])
-        record = _seconds_per_record(part, device) * len(whole) / len(part)
-        return _Cost(step, record, _seconds_of_tests(shape, part, device))
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and "memory" not in str(error):
-            raise
-        raise _too_large(shape, device) from error
+    step = _seconds_per_step(part, device, at_once) * larger * _mean_size(whole[0])
+    record = _seconds_per_record(part, device) * len(whole) / len(part)
+    return _Cost(step, record, _seconds_of_tests(shape, part, device))
 
 
 def _too_large(shape: Shape, device: torch.device) -> BadRequest:

@@ -23,6 +23,7 @@ from iclscope.sweeps.groups import fingerprint_of, step_cost
 from iclscope.sweeps.log import LONG, TrainingLog
 from iclscope.sweeps.measure import measured
 from iclscope.sweeps.planned import PlannedTrial
+from iclscope.sweeps.prompt_parts import predicting_in_parts
 from iclscope.sweeps.provenance import Provenance
 from iclscope.sweeps.trial_files import group_of_files, trained_group, trial_files
 from iclscope.tasks import stack_tasks
@@ -188,7 +189,10 @@ def perform(
     if not job.tests:
         return Outcome(None, weights)
     try:
-        rows = measured(group, job.planned, job.tests, stop_asked=stop_asked)
+        # Groups that do not fit are halved by the engine; a single run is asked fewer prompts at a time.
+        alone = len(trials) == 1
+        with predicting_in_parts(group.model) if alone else nullcontext():
+            rows = measured(group, job.planned, job.tests, stop_asked=stop_asked)
     except KeyboardInterrupt:
         if folder is not None and state is not None:
             _save(state, folder, job.name)
