@@ -27,7 +27,10 @@ LONGEST_FILE = 320
 ROOMS = (
     ("addresses",),
     ("errors",),
-    ("files", "memory", "random_streams", "settings", "threads"),
+    (
+        "arguments", "backend_variable", "files", "gradient_mode", "memory", "overrides", "random_streams", "settings",
+        "threads",
+    ),  # fmt: skip
     ("tasks",),
     ("models",),
     ("training",),
