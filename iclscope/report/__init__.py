@@ -1,5 +1,10 @@
 """Rows and judged claims → pictures, tables and one HTML page. Nothing here trains or loads a model."""
 
+# ruff: noqa: E402 (what follows imports matplotlib)
+from iclscope.backend_variable import import_matplotlib
+
+import_matplotlib()  # before any figure does
+
 from iclscope.report.claims_table import print_claims
 from iclscope.report.formats import format_duration, format_interval, format_number, format_region
 from iclscope.report.page import FigureSection, Report, render_page
