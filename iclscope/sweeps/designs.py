@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from pydantic import ConfigDict, Field, model_validator
 from iclscope.errors import BadRequest, require
 from iclscope.random_streams import RandomStream
 from iclscope.settings import Settings
-from iclscope.sweeps.axes import Axis
+from iclscope.sweeps.axes import Axis, Range
 from iclscope.sweeps.refusals import advice, check_names, inside, refusal
 
 Point = dict[str, Any]
@@ -23,6 +24,9 @@ _BLOCK = 4096
 """Points that are drawn at a time."""
 
 _MOST_AXES = 1000
+
+_MOST_COUNTED = 1_000_000
+"""Points among which those drawn twice are looked for; a sweep has no more."""
 
 
 class Grid(Settings):
@@ -60,18 +64,33 @@ class _Sampled(Settings):
 
     model_config = ConfigDict(strict=True)
 
-    samples: int = Field(ge=1, description="how many points")
+    kind: str
+    samples: int = Field(ge=1, description="how many points, at most as many as there are")
     seed: int = Field(0, ge=0, le=2**63 - 1, description="another seed draws other points")
 
     def check(self, axes: Sequence[Axis]) -> None:
-        """Refuse to draw where nothing varies.
+        """Refuse to draw where nothing varies, or more points than there are; warn where some are drawn twice.
 
         Raises:
-            BadRequest: if there is no axis, or there are too many.
+            BadRequest: if there is no axis, there are too many, or there are fewer points than samples.
         """
         require(
             0 < len(axes) <= _MOST_AXES, "number of axes", len(axes), f"1 to {_MOST_AXES:,}, where points are drawn"
         )
+        there = number_of_points(axes)
+        if there is None:
+            return
+        allowed = f"at most {there:,}, all the points there are; each is trained once, as design: grid does"
+        require(self.samples <= there, "design.samples", self.samples, allowed)
+        if self.samples > _MOST_COUNTED:
+            return
+        again = self.samples - len({tuple(map(repr, point.values())) for point in self.points(axes)})
+        if again:
+            warnings.warn(
+                f"design: {again:,} of the {self.samples:,} {self.kind} points {'are' if again > 1 else 'is'} drawn a "
+                f"second time; {self.samples - again:,} different ones are trained, each once",
+                stacklevel=2,
+            )
 
     def count(self, axes: Sequence[Axis]) -> int:  # noqa: ARG002 (the same whatever is varied)
         """How many points there are."""
@@ -120,6 +139,23 @@ class SobolDesign(_Sampled):
         shift = RandomStream.from_seeds([self.seed], "sobol design").uniform(dimensions)[0].numpy()
         for _, size in _blocks(self.samples):
             yield from (sequence.random(size) + shift) % 1.0
+
+
+def number_of_points(axes: Sequence[Axis]) -> int | None:
+    """How many points there are to draw from, at most; None where a range without a count has no end of them."""
+    sizes = [_number_of_values(axis) for axis in axes]
+    return None if None in sizes else math.prod(size for size in sizes if size is not None)
+
+
+def _number_of_values(axis: Axis) -> int | None:
+    """How many values an axis can be drawn at; None if there is no end of them."""
+    if axis.size is not None:
+        return axis.size
+    ranges = [values for values in axis.values_of.values() if isinstance(values, Range)]
+    if not all(values.integer for values in ranges):
+        return None
+    # Each whole number that any of them passes is one value more of all.
+    return 1 + sum(int(values.most) - int(values.least) for values in ranges)
 
 
 Design = Grid | RandomDesign | SobolDesign

@@ -85,16 +85,25 @@ def test_a_dry_run_says_what_would_be_done_and_does_not_do_it(capsys: pytest.Cap
 def test_a_dry_run_counts_what_is_drawn_twice(capsys: pytest.CaptureFixture[str]) -> None:
     text = (
         TINY.split("vary:\n  task")[0]
-        + "vary: {task.alpha: [0.2, 0.8]}\ndesign: {kind: sobol, samples: 16, seed: 3}\nseeds: 1\n"
+        + "vary: {task.alpha: [0.2, 0.4, 0.6, 0.8]}\ndesign: {kind: random, samples: 4, seed: 3}\nseeds: 1\n"
     )
     Path("drawn.yaml").write_text(text, encoding="utf-8")
     assert main(["sweep", "drawn.yaml", "--dry-run", "--out", "elsewhere"]) == 0
-    output = capsys.readouterr().out
-    assert "16 trials (2 different), trained in 1 group of 1 shape" in output
-    assert "16 sobol points, seed 3" in output
+    output, told = capsys.readouterr()
+    assert "4 trials (2 different), trained in 1 group of 1 shape" in output
+    assert "4 random points, seed 3" in output
+    again = (
+        "warning: design: 2 of the 4 random points are drawn a second time; 2 different ones are trained, each once\n"
+    )
+    assert told == again
     assert "results go to elsewhere" in output
     assert main(["sweep", "drawn.yaml"]) == 0
-    assert "drawn: 2 trials (2 trained now, 0 found in the store), 2 rows" in capsys.readouterr().out
+    output, told = capsys.readouterr()
+    assert "drawn: 2 trials (2 trained now, 0 found in the store), 2 rows" in output
+    assert told == again
+    Path("drawn.yaml").write_text(text.replace("samples: 4", "samples: 8"), encoding="utf-8")
+    assert main(["sweep", "drawn.yaml"]) == 2
+    assert "design.samples = 8 is not allowed; allowed: at most 4, all the points there are" in capsys.readouterr().err
 
 
 def test_many_trials_are_counted_before_they_are_checked(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
+import warnings
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iclscope.errors import BadRequest
 from iclscope.sweeps.axes import Range, Values, axes_from
-from iclscope.sweeps.designs import Design, Grid, RandomDesign, SobolDesign, design_from
+from iclscope.sweeps.designs import Design, Grid, RandomDesign, SobolDesign, design_from, number_of_points
 
 NAMES = ("task.alpha", "task.beta", "model.width", "training.steps")
 DRAWN = ("random", "sobol")
@@ -202,3 +204,61 @@ PINNED_SOBOL: list[dict[str, float]] = [
 def test_values_keep_their_types() -> None:
     values = Values(values=[1, 1.5, "x", None, True, [1, 2], {"S1": 1.3}])
     assert [values[index] for index in range(values.size)] == [1, 1.5, "x", None, True, [1, 2], {"S1": 1.3}]
+
+
+LISTS = {"a.b": [1, 2], "a.c": [1, 2, 3, 4, 5, 6]}
+WHOLE = {"from": 1, "to": 2, "integer": True}
+
+
+@pytest.mark.parametrize(
+    ("vary", "together", "points"),
+    [
+        ({"a.b": [1, 2]}, [], 2),
+        (LISTS, [], 12),
+        ({"a.b": {"from": 0, "to": 1, "count": 5}}, [], 5),
+        ({"a.b": WHOLE}, [], 2),
+        ({"a.b": WHOLE, "a.c": [1, 2, 3]}, [], 6),
+        ({"a.b,a.d": [1, 2, 3]}, [], 3),
+        ({}, [{"a.b": [1, 2, 3], "a.c": [4, 5, 6]}], 3),
+        ({}, [{"a.b": WHOLE, "a.c": {"from": 5, "to": 9, "integer": True}}], 6),
+        ({"a.b": {"from": 1, "to": 2}}, [], None),
+        ({"a.b": {"from": 1, "to": 2}, "a.c": [1]}, [], None),
+        ({}, [{"a.b": WHOLE, "a.c": {"from": 5, "to": 9}}], None),
+    ],
+)
+def test_how_many_points_can_be_drawn(vary: Any, together: Any, points: int | None) -> None:
+    axes = axes_from(vary, together)
+    assert number_of_points(axes) == points
+    drawn = {tuple(point.values()) for point in RandomDesign(samples=300).points(axes)}
+    assert len(drawn) == 300 if points is None else len(drawn) <= points
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+@pytest.mark.parametrize("vary", [{"a.b": [1, 2]}, {"a.b": WHOLE}, {"a.b": {"from": 0, "to": 1, "count": 2}}])
+def test_more_samples_than_points_are_refused(kind: str, vary: Any) -> None:
+    axes = axes_from(vary)
+    with pytest.raises(
+        BadRequest, match=r"^design\.samples = 8 is not allowed; allowed: at most 2, all the points there"
+    ):
+        design_from({"kind": kind, "samples": 8}).check(axes)
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+def test_points_drawn_a_second_time_are_told(kind: str) -> None:
+    axes = axes_from(LISTS)
+    design = design_from({"kind": kind, "samples": 8, "seed": 1})
+    again = 8 - len({tuple(point.values()) for point in design.points(axes)})
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        design.check(axes)
+    assert len(told) == (again > 0)
+    assert not again or f"{again} of the 8 {kind} points" in str(told[0].message)
+    assert again or kind == "sobol", "this seed of the random design draws some of 12 points again"
+
+
+def test_a_range_without_an_end_of_points_is_never_exhausted() -> None:
+    for kind in DRAWN:
+        design_from({"kind": kind, "samples": 1024}).check(axes_from({"a.b": {"from": 0, "to": 1}}))
+    # Not drawn one by one before their number is refused.
+    axes = axes_from({"a.b": {"from": 1, "to": 10**15, "integer": True}})
+    RandomDesign(samples=10**12).check(axes)

@@ -36,7 +36,7 @@ BASE: dict[str, Any] = {
         {"vary": {"task.alpha": [0.2, 0.5], "model.width": [4, 8, 12]}, "seeds": 20},
         {"vary": {"task.length": [4, 8]}, "seeds": 16},
         {"vary": {"task.length": [4, 8]}, "seeds": 17},
-        {"vary": {"task.alpha": [0.2, 0.5]}, "design": {"kind": "random", "samples": 9}, "seeds": 3},
+        {"vary": {"task.alpha": [0.2, 0.5, 0.8]}, "design": {"kind": "sobol", "samples": 2}, "seeds": 3},
     ],
 )
 def test_groups_are_those_that_train(settings: dict[str, Any]) -> None:

@@ -176,7 +176,7 @@ name: parent
 question: Why?
 paper: li2024
 base: {task: {alpha: 0.5, length: 10}, training: {steps: 30}}
-vary: {task.beta: [1, 2], model.width: [10, 20, 30]}
+vary: {task.beta: {from: 1, to: 2}, model.width: [10, 20, 30]}
 design: {kind: random, samples: 9}
 seeds: 4
 tests: {unseen: {task: {tasks: unseen}}, own: {}}

@@ -259,6 +259,7 @@ def places(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found + [place for name, value in below for place in places(value, (*path, name))]
 
 
+@pytest.mark.filterwarnings("ignore:design:UserWarning")
 @settings(max_examples=400)
 @given(st.lists(st.tuples(st.sampled_from(places(WHOLE)), HOSTILE), min_size=1, max_size=2), st.booleans())
 def test_whatever_stands_anywhere_is_understood_or_refused(
