@@ -9,6 +9,8 @@ from typing import Any, ClassVar, NamedTuple
 import typer
 from typer.core import TyperGroup
 
+from iclscope.cli.early_interrupts import commands_begin
+
 
 class LazyCommand(NamedTuple):
     """Where a command is, and what the list of commands says of it.
@@ -27,6 +29,7 @@ class LazyCommand(NamedTuple):
         """The command for Typer, under a name."""
         found = getattr(import_module(self.module), self.attribute)
         if not isinstance(found, typer.Typer):
+            commands_begin()
             alone = typer.Typer(add_completion=False, rich_markup_mode=None)
             alone.command(name)(found)
             found = alone

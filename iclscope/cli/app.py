@@ -1,0 +1,147 @@
+"""All commands, one thin file each, and one place where refusals and failures become one line."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, cast
+
+import typer
+from rich.console import Console
+
+from iclscope import __version__
+from iclscope.addresses import without_secrets
+from iclscope.cli.early_interrupts import INTERRUPTED
+from iclscope.cli.lazy_group import LazyCommand, LazyGroup
+from iclscope.cli.main import BAD_REQUEST, FAILED
+from iclscope.cli.output import flush_output, output_failure, show_what_can_be_shown
+from iclscope.errors import BadRequest, ClusterFailed, StorageFailed
+
+
+def _of(name: str, help: str) -> LazyCommand:
+    return LazyCommand(f"iclscope.cli.{name}", f"{name}_command", help)
+
+
+class _Commands(LazyGroup):
+    """All commands, in the order in which the help lists them."""
+
+    lazy: ClassVar[Mapping[str, LazyCommand]] = {
+        "reproduce": _of("reproduce", "Train a paper's models, redraw its figures and judge every claim."),
+        "evaluate": _of("evaluate", "Test a trained model on new settings, without training."),
+        "predict": LazyCommand("iclscope.cli.predict", "predict_app", "The theory's numbers for given settings."),
+        "sweep": _of("sweep", "Train and test every trial that a sweep file describes."),
+        "show": _of("show", "Print what a sweep found: means over seeds with 95 % intervals."),
+        "plot": _of("plot", "Draw what a sweep found."),
+        "llm": LazyCommand("iclscope.cli.llm", "llm_app", "The same questions for Hugging Face language models."),
+        "list": _of("list", "List papers, figures and claims, each with one line."),
+    }
+
+
+app = typer.Typer(
+    name="iclscope",
+    cls=_Commands,
+    help="Theories of in-context learning next to trained transformers.",
+    invoke_without_command=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+
+def _print_version(wanted: bool) -> bool:
+    if wanted:
+        typer.echo(f"iclscope {__version__}")
+        raise typer.Exit
+    return wanted
+
+
+@app.callback()
+def _options(
+    context: typer.Context,
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    """Theories of in-context learning next to trained transformers."""
+    if context.invoked_subcommand is None and not version:
+        typer.echo(context.get_help())
+
+
+# Typer's own usage errors; it exports the classes below this one only.
+_CommandLineError = cast("type[Exception]", typer.BadParameter.__mro__[2])
+
+
+def exit_status(arguments: list[str]) -> int:
+    """Run the command line; returns the exit status."""
+    show_what_can_be_shown()
+    if sys.stdout is None:
+        # Whatever file a command opened first would take its place, and get what libraries print.
+        return _failed("standard output is closed")
+    try:
+        check_readable(arguments)
+        status = app(arguments, prog_name="iclscope", standalone_mode=False)
+        flush_output()
+    except BadRequest as refusal:
+        return _told(str(refusal), BAD_REQUEST)
+    except _CommandLineError as refusal:
+        message = getattr(refusal, "format_message", lambda: str(refusal))()
+        return _told(f"{message} {_hint(refusal)}", BAD_REQUEST)
+    except (ClusterFailed, StorageFailed) as failure:
+        advice = "What was finished is kept; once this is mended, the same command goes on from there."
+        return _told(f"{failure}. {advice}", FAILED)
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except SystemExit as left:  # Rich and Click leave so where a pipe was closed
+        output_failure()
+        return left.code if isinstance(left.code, int) else FAILED
+    except OSError:
+        reason = output_failure()
+        if reason is None:
+            raise
+        return _failed(reason)
+    return status if isinstance(status, int) else 0
+
+
+def check_readable(arguments: Sequence[str]) -> None:
+    """Refuse words that are not UTF-8: such a name can be opened, but written into no table, note or page.
+
+    Raises:
+        BadRequest: naming the option.
+    """
+    for before, argument in zip(("", *arguments), arguments, strict=False):
+        try:
+            argument.encode("utf-8")
+        except UnicodeEncodeError:
+            shown = os.fsencode(argument).decode("utf-8", "backslashreplace")
+            locale = sys.getfilesystemencoding()
+            allowed = "text in UTF-8" if locale == "utf-8" else f"text in this locale's encoding, {locale}"
+            name, given, value = shown.partition("=")
+            if not (given and name.startswith("--")):
+                name, value = before if before.startswith("--") else "argument", shown
+            raise BadRequest(f"{name} = '{value}' is not allowed; allowed: {allowed}") from None
+
+
+def _told(message: str, status: int) -> int:
+    """Say one line on standard error, if that can be written; returns the status."""
+    with contextlib.suppress(OSError, ValueError):
+        errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+        errors.print(f"iclscope: {_one_line(message)}")
+    return status
+
+
+def _failed(reason: str) -> int:
+    """Standard output failed; of a closed pipe nothing is said, as other tools do."""
+    return _told(reason, FAILED) if reason else FAILED
+
+
+def _hint(refusal: Exception) -> str:
+    """The commands there are if an unknown one was asked for, else where to look."""
+    command = getattr(getattr(refusal, "ctx", None), "command", None)
+    names = ", ".join(getattr(command, "commands", {}))
+    unknown = str(getattr(refusal, "message", "")).startswith("No such command")
+    return f"Allowed: {names}" if unknown and names else "(see iclscope --help)"
+
+
+def _one_line(text: str) -> str:
+    return without_secrets(" ".join(text.split()))
