@@ -11,6 +11,7 @@ from jaxtyping import Float
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
+from iclscope.arguments import list_of, whole_number
 from iclscope.errors import require
 from iclscope.tasks.patterns import PatternPrompts
 
@@ -64,6 +65,8 @@ def classifier_outputs(
     Returns:
         Predicted labels, +1 or −1, for each classifier.
     """
+    names = list_of("names", names, "names of baselines")
+    processes = whole_number("processes", processes, least=1)
     for name in names:
         require(name in CLASSIFIERS, "names", name, ", ".join(CLASSIFIERS))
     require(prompts.mask is None, "length", "varying", "one length for all prompts")

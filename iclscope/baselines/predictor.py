@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from iclscope.arguments import expect
 from iclscope.baselines.per_prompt import CLASSIFIERS, classifier_outputs
 from iclscope.baselines.regression import REGRESSION_BASELINES
 from iclscope.errors import BadRequest, require
@@ -46,7 +47,8 @@ class Baseline:
         Raises:
             BadRequest: listing the names there are.
         """
-        require(self.name in {*REGRESSION_BASELINES, *CLASSIFIERS}, "name", self.name, ", ".join(baseline_names()))
+        known = {*REGRESSION_BASELINES, *CLASSIFIERS}
+        require(isinstance(self.name, str) and self.name in known, "name", self.name, ", ".join(baseline_names()))
 
     def predict(self, prompts: ExamplePrompts) -> BaselinePrediction:
         """Answer every prompt.
@@ -57,6 +59,7 @@ class Baseline:
         Raises:
             BadRequest: if the method does not answer prompts of this kind.
         """
+        expect(isinstance(prompts, ExamplePrompts), "prompts", prompts, "prompts of a task")
         if isinstance(prompts, PatternPrompts):
             allowed = f"one of {', '.join(CLASSIFIERS)}, for patterns"
             require(self.name in CLASSIFIERS, "baseline", self.name, allowed)

@@ -8,12 +8,13 @@ from typing import Any
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from iclscope.arguments import expect_instance
 from iclscope.errors import require
 from iclscope.evaluation.risks import EVALUATION_PURPOSE
 from iclscope.models import Model
-from iclscope.models.pattern_engine.engine import is_compiled, prompt_outputs
+from iclscope.models.pattern_engine.engine import draws_compiled, is_compiled, prompt_outputs
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
-from iclscope.tasks import PatternSampler
+from iclscope.tasks import PatternSampler, Sampler
 
 _COLUMNS_AT_ONCE = 400_000
 
@@ -35,9 +36,25 @@ def parts(sampler: Any, prompts: int, part: int) -> Iterator[Any]:
         yield sampler.prompts(size, purpose=EVALUATION_PURPOSE, step=done)
 
 
+def check_neurons(model: Model, neurons: Bool[Tensor, "run width"] | None) -> None:
+    """Refuse a mask of neurons that does not fit the model.
+
+    Raises:
+        BadRequest: if the model is not the one-layer transformer, or the mask is not one of its neurons, run by run.
+    """
+    if neurons is None:
+        return
+    require(isinstance(model, SoftmaxReLUTransformer), "neurons", "a mask", "None, but for the one-layer model")
+    shape = (model.run_count, model.state_dict()["a"].shape[1])
+    expect_instance("neurons", neurons, Tensor)
+    allowed = f"{shape}, runs and neurons, of bool"
+    given = (tuple(neurons.shape), str(neurons.dtype))
+    require(given == (shape, "torch.bool"), "shape and type of neurons", given, allowed)
+
+
 def pattern_answers(
     model: Model,
-    sampler: PatternSampler,
+    sampler: Sampler,
     prompts: int,
     part: int,
     *,
@@ -52,15 +69,15 @@ def pattern_answers(
         prompts: how many per run.
         part: how many at a time.
         neurons: which MLP neurons of the one-layer model to keep; None keeps all.
-        compiled: take compiled loops where there are some: the one-layer model on a CPU. They answer the same
-            prompts; outputs differ in rounding only.
+        compiled: take compiled loops where there are some: the one-layer model on a CPU, and prompts that no class of
+            the caller's draws otherwise. They answer the same prompts; outputs differ in rounding only.
 
     Raises:
-        BadRequest: if neurons of a model that has none are to be left out.
+        BadRequest: if neurons of a model that has none are to be left out, or the mask is of another shape.
     """
-    one_layer = isinstance(model, SoftmaxReLUTransformer)
-    require(neurons is None or one_layer, "neurons", "a mask", "None, but for the one-layer model")
-    if compiled and is_compiled(model):
+    check_neurons(model, neurons)
+    if compiled and is_compiled(model) and draws_compiled(sampler):
+        assert isinstance(sampler, PatternSampler)
         weights = dict(model.state_dict())
         if neurons is not None:
             weights["a"] = weights["a"] * neurons

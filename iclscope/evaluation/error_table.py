@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import scipy
 
+from iclscope.arguments import list_of, whole_number
 from iclscope.errors import require
 from iclscope.evaluation.bootstrap import bootstrap_means
 from iclscope.evaluation.errors_by_length import baseline_errors_by_length, errors_by_length
@@ -16,8 +17,8 @@ from iclscope.evaluation.evaluate import pattern_outputs
 from iclscope.evaluation.intervals import LEVEL, Interval, mean_interval, rate_interval
 from iclscope.evaluation.risks import risks_of
 from iclscope.evaluation.squared_errors import SquaredErrors
-from iclscope.models import Model
-from iclscope.tasks import FunctionClass, PatternClassification
+from iclscope.models import Model, expect_model
+from iclscope.tasks import FunctionClass, PatternClassification, tasks_of_runs
 from iclscope.threads import one_thread_per_operation
 from iclscope.training.losses import hinge_loss
 
@@ -64,13 +65,24 @@ def error_table(
     Raises:
         BadRequest: if the model cannot read the task's prompts, or a setting is not allowed.
     """
+    order = "error_table(model, task)"
+    expect_model(model, order)
+    tasks_of_runs(task, model.run_count, order)
     functions = isinstance(task, FunctionClass)
     count = prompts if prompts is not None else 1280 if functions else 4096
+    count = whole_number("prompts", count)
     require(count >= 2, "prompts", count, "at least 2, or there is no interval")
+    processes = whole_number("processes", processes, least=1)
+    baselines = list_of("baselines", baselines, "names of baselines")
     if isinstance(task, FunctionClass):
         found = {MODEL: errors_by_length(model, task, prompts=count, seeds=seeds, lengths=lengths)}
         found |= baseline_errors_by_length(
-            baselines, task, seeds or model.seeds, prompts=count, lengths=lengths, processes=processes
+            baselines,
+            task,
+            model.seeds if seeds is None else seeds,
+            prompts=count,
+            lengths=lengths,
+            processes=processes,
         )
         return pl.concat(_squared_error_rows(method, errors) for method, errors in found.items())
     require(not baselines, "baselines", list(baselines), "none: they answer functions, not patterns")

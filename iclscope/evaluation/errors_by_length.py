@@ -6,13 +6,16 @@ from collections.abc import Collection, Iterator, Sequence
 
 import torch
 
-from iclscope.baselines.regression import baseline_errors
+from iclscope.arguments import expect_instance, list_of, one_of, seeds_from, whole_number
+from iclscope.baselines.regression import REGRESSION_BASELINES, baseline_errors
 from iclscope.errors import require
-from iclscope.evaluation.evaluate import evaluate, function_prompts
+from iclscope.evaluation.evaluate import check_test_task, evaluated, function_prompts
 from iclscope.evaluation.squared_errors import SquaredErrors
-from iclscope.models import Model
+from iclscope.models import Model, expect_model
+from iclscope.models.expected import is_model
 from iclscope.tasks import FunctionClass
 from iclscope.tasks.function_classes.inputs import QUERY_APART
+from iclscope.threads import one_thread_per_operation
 
 _SMALLEST, _LARGEST = 1e-15, 1e15
 
@@ -62,10 +65,17 @@ def errors_by_length(
     Raises:
         BadRequest: if the model cannot read the task's prompts, or there is no such length.
     """
+    order = "errors_by_length(model, task)"
+    expect_model(model, order)
+    expect_instance("task", task, FunctionClass, f"the order is {order}" if is_model(task) else "")
+    prompts = whole_number("prompts", prompts, least=1)
+    check_test_task(task, None)
     model.check_task(task)
     found = []
     for test, wanted in _tests(task, lengths):
-        errors = evaluate(model, test, prompts=prompts, seeds=seeds)
+        with one_thread_per_operation(), torch.no_grad():
+            errors = evaluated(model, [test] * model.run_count, prompts=prompts, seeds=seeds)
+        assert isinstance(errors, SquaredErrors)
         chosen = [errors.lengths.index(length) for length in wanted]
         found.append(SquaredErrors(wanted, errors.errors[:, :, chosen] * (test.scale / query_scale(test))))
     return _joined(found)
@@ -93,6 +103,9 @@ def baseline_errors_by_length(
     Raises:
         BadRequest: if a name is unknown, or there is no such length.
     """
+    names = [_baseline_name(name) for name in list_of("names", names, "names of baselines")]
+    expect_instance("task", task, FunctionClass)
+    seeds = seeds_from(seeds)
     found: dict[str, list[SquaredErrors]] = {name: [] for name in names}
     for test, wanted in _tests(task, lengths):
         # The same numbers as the model's, unrounded: inputs in a subspace would leave it by their rounding.
@@ -110,7 +123,8 @@ def _tests(task: FunctionClass, lengths: Collection[int] | None) -> Iterator[tup
     """The tasks to evaluate on, each with the lengths that it answers for."""
     check_sizes(task)
     there = context_lengths(task)
-    wanted = tuple(there) if lengths is None else tuple(sorted(set(lengths)))
+    given = there if lengths is None else list_of("lengths", lengths, "context lengths")
+    wanted = tuple(sorted({whole_number("lengths", length) for length in given}))
     require(len(wanted) > 0, "lengths", wanted, "at least one")
     for length in wanted:
         require(length in there, "lengths", length, f"{there[0]} to {there[-1]}")
@@ -118,6 +132,13 @@ def _tests(task: FunctionClass, lengths: Collection[int] | None) -> Iterator[tup
         yield task, wanted
     else:
         yield from ((task.replace(length=length), (length,)) for length in wanted)
+
+
+def _baseline_name(name: object) -> str:
+    """The name of a baseline, for whoever gives the baseline itself too."""
+    name = getattr(name, "name", name)
+    one_of("names", name, tuple(REGRESSION_BASELINES))
+    return str(name)
 
 
 def check_sizes(task: FunctionClass) -> None:

@@ -9,11 +9,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from iclscope.arguments import seeds_from, whole_number
 from iclscope.errors import require
-from iclscope.evaluation.answers import part_size, parts, pattern_answers
+from iclscope.evaluation.answers import check_neurons, part_size, parts, pattern_answers
 from iclscope.evaluation.risks import Risks, risks_of
 from iclscope.evaluation.squared_errors import SquaredErrors
-from iclscope.models import Model
+from iclscope.models import Model, expect_model
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
 from iclscope.tasks import (
     FunctionClass,
@@ -21,13 +22,15 @@ from iclscope.tasks import (
     LinearRegression,
     OrthonormalFeatures,
     PatternClassification,
-    PatternSampler,
+    Sampler,
+    SineRegression,
     Task,
     stack_tasks,
+    tasks_of_runs,
 )
 from iclscope.threads import one_thread_per_operation
 
-OtherTask = FunctionClass | LinearRegression | OrthonormalFeatures
+OtherTask = FunctionClass | LinearRegression | OrthonormalFeatures | SineRegression
 """Tasks whose answers are judged by squared errors."""
 
 
@@ -40,9 +43,10 @@ def risks_on(model: Model, prompts: Any, *, neurons: Bool[Tensor, "run width"] |
         prompts: a batch per run.
         neurons: which MLP neurons of the one-layer model to keep; None keeps all.
     """
+    expect_model(model, "risks_on(model, prompts)")
+    check_neurons(model, neurons)
     if neurons is None:
         return risks_of(model.predict(prompts).output, prompts.labels)
-    require(isinstance(model, SoftmaxReLUTransformer), "neurons", "a mask", "None, but for the one-layer model")
     assert isinstance(model, SoftmaxReLUTransformer)
     return risks_of(model.predict(prompts, neurons=neurons).output, prompts.labels)
 
@@ -87,17 +91,28 @@ def evaluate(
         Hinge risk and classification error on patterns; squared errors against context length on any other task.
 
     Raises:
-        BadRequest: if the task's dimensions are not the model's, its prompts are too long for it, or its patterns are
-            not those trained on.
+        BadRequest: if the task's dimensions are not the model's, its prompts are too long for it or have no example,
+            or its patterns are not those trained on.
     """
-    tasks = _tasks_of_runs(model, task, prompts)
-    longest = tasks[0].length_range[1]
-    sampler = stack_tasks(tasks, seeds or model.seeds, dtype=model.dtype, device=model.device)
-    part = part_size(longest)
+    tasks = _tested_tasks(model, task, prompts)
+    check_test_task(tasks[0], model.trained_on[0] if model.trained_on else None)
+    return evaluated(model, tasks, prompts=prompts, seeds=seeds, neurons=neurons)
+
+
+def evaluated(
+    model: Model,
+    tasks: Sequence[Any],
+    *,
+    prompts: int,
+    seeds: Sequence[int] | None,
+    neurons: Bool[Tensor, "run width"] | None = None,
+) -> Risks | SquaredErrors:
+    """What `evaluate` returns, for tasks that were checked; without gradients on, and of any length."""
+    part = part_size(tasks[0].length_range[1])
+    sampler = _sampler(model, tasks, seeds)
     if not isinstance(tasks[0], PatternClassification):
         require(neurons is None, "neurons", "a mask", "None, but for the one-layer model")
         return _squared_errors(model, tasks[0], sampler, prompts, part)
-    assert isinstance(sampler, PatternSampler)
     hinge = torch.zeros(model.run_count, dtype=torch.float64, device=model.device)
     error = torch.zeros_like(hinge)
     for outputs, labels in pattern_answers(model, sampler, prompts, part, neurons=neurons):
@@ -148,22 +163,28 @@ def pattern_outputs(
     Raises:
         BadRequest: as `evaluate` does.
     """
-    tasks: list[PatternClassification] = _tasks_of_runs(model, task, prompts)
-    sampler = stack_tasks(tasks, seeds or model.seeds, dtype=model.dtype, device=model.device)
-    assert isinstance(sampler, PatternSampler)
-    answers = pattern_answers(model, sampler, prompts, part_size(tasks[0].length_range[1]))
+    tasks = _tested_tasks(model, task, prompts)
+    check_test_task(tasks[0], model.trained_on[0] if model.trained_on else None)
+    answers = pattern_answers(model, _sampler(model, tasks, seeds), prompts, part_size(tasks[0].length_range[1]))
     outputs, labels = zip(*answers, strict=True)
     return torch.cat(outputs, dim=1), torch.cat(labels, dim=1)
 
 
-def _tasks_of_runs(model: Model, task: Any, prompts: int) -> list[Any]:
-    """Each run's task, refused if the model cannot be tested on it."""
-    tasks: list[Any] = [task] * model.run_count if isinstance(task, Task) else list(task)
-    require(len(tasks) == model.run_count, "number of tasks", len(tasks), f"one, or one per seed, {model.run_count}")
-    require(prompts >= 1, "prompts", prompts, "at least 1")
-    check_test_task(tasks[0], model.trained_on[0] if model.trained_on else None)
+def _tested_tasks(model: Model, task: Any, prompts: int) -> list[Any]:
+    """Each run's task, refused if the model cannot read its prompts."""
+    order = "evaluate(model, task)"
+    expect_model(model, order)
+    tasks = tasks_of_runs(task, model.run_count, order)
+    whole_number("prompts", prompts, least=1)
     model.check_task(tasks[0])
     return tasks
+
+
+def _sampler(model: Model, tasks: Sequence[Any], seeds: Sequence[int] | None) -> Sampler:
+    """Test prompts for every run, of its own seed or of another one."""
+    chosen = model.seeds if seeds is None else seeds_from(seeds)
+    require(len(chosen) == model.run_count, "number of seeds", len(chosen), f"one per run, {model.run_count}")
+    return stack_tasks(tasks, chosen, dtype=model.dtype, device=model.device)
 
 
 def _squared_errors(model: Model, task: OtherTask, sampler: Any, prompts: int, part: int) -> SquaredErrors:
@@ -177,7 +198,7 @@ def _squared_errors(model: Model, task: OtherTask, sampler: Any, prompts: int, p
 
 
 def check_test_task(task: Task, trained_on: Task | None) -> None:
-    """Refuse to test on another number of patterns than was trained on, and on averages over prompts.
+    """Refuse to test on another number of patterns than was trained on, on averages over prompts, or without examples.
 
     Args:
         task: what to test on.
@@ -186,6 +207,8 @@ def check_test_task(task: Task, trained_on: Task | None) -> None:
     Raises:
         BadRequest: naming what is wrong.
     """
+    allowed = "at least 1: without an example there is nothing to learn from in context"
+    require(task.length_range[1] >= 1, "length", task.length_range[1], allowed)
     if isinstance(trained_on, PatternClassification) and isinstance(task, PatternClassification):
         asked, known = (task.M1, task.M2), (trained_on.M1, trained_on.M2)
         allowed = f"{known}, those trained on: another number of patterns means other patterns"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from iclscope.errors import require
-from iclscope.models import GPT2Transformer, Model
+from iclscope.models import GPT2Transformer, Model, expect_model
 from iclscope.tasks import FunctionClass, PatternClassification, Task
 from iclscope.tasks.function_classes.inputs import QUERY_APART
 
@@ -21,6 +21,7 @@ def trained_tasks(model: Model) -> tuple[Task, ...]:
     Raises:
         BadRequest: if the model does not tell and nothing can be assumed, or what it tells cannot be true.
     """
+    expect_model(model, "changed_task(model, …)")
     if model.trained_on:
         count = len(model.trained_on)
         require(count == model.run_count, "tasks in trained_on", count, f"one per run, {model.run_count}")

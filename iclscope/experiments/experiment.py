@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import polars as pl
 from matplotlib.figure import Figure
 
+from iclscope.arguments import list_of, whole_number
 from iclscope.errors import BadRequest, require
 from iclscope.experiments.claims import Claim
 from iclscope.experiments.trained import TrainedGroup
@@ -50,9 +51,9 @@ class Preset:
         Raises:
             BadRequest: if there is no such preset, or fewer seeds are asked for than give an interval, or absurdly many.
         """
-        require(name in PRESETS, "preset", name, " or ".join(PRESETS))
+        require(isinstance(name, str) and name in PRESETS, "preset", name, " or ".join(PRESETS))
         about = paper_named(paper)
-        count = seeds if seeds is not None else about.seeds[name]
+        count = about.seeds[name] if seeds is None else whole_number("seeds", seeds)
         allowed = "at least 2, or there is no interval" if about.least_seeds > 1 else "at least 1"
         require(count >= about.least_seeds, "seeds", count, allowed)
         require(count <= MOST_SEEDS, "seeds", count, f"at most {MOST_SEEDS}")
@@ -230,7 +231,7 @@ def paper_named(name: str) -> Paper:
     Raises:
         BadRequest: listing the papers there are.
     """
-    if name not in PAPERS:
+    if not isinstance(name, str) or name not in PAPERS:
         raise BadRequest(f"PAPER = {name!r} is not allowed: {', '.join(PAPERS)} or all")
     return PAPERS[name]
 
@@ -256,6 +257,7 @@ def experiments_named(paper: str, figures: Sequence[str] = ()) -> list[Experimen
     """
     experiments = experiments_of(paper)
     names = [experiment.name for experiment in experiments]
+    figures = list_of("figures", figures, "names of figures")
     for figure in figures:
         require(figure in names, "figure", figure, f"figures of {paper}: {', '.join(names)}")
     return [experiment for experiment in experiments if not figures or experiment.name in figures]

@@ -9,11 +9,14 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field, model_validator
 
+from iclscope.arguments import expect
 from iclscope.errors import require, require_finite
 from iclscope.models import ModelConfig, SoftmaxReLUConfig
+from iclscope.models.model import is_told_by_settings as is_model_told
 from iclscope.settings import Settings
 from iclscope.tasks import FunctionClass, PatternClassification, Task
-from iclscope.training.losses import LossName
+from iclscope.tasks.task import is_told_by_settings
+from iclscope.training.losses import LossName, check_loss
 from iclscope.training.optimizers import OptimizerName
 from iclscope.training.schedules import Schedule, check_schedule
 
@@ -79,12 +82,16 @@ class Trial(Settings):
     def _check(self) -> Trial:
         training, on = self.training, self.evaluation.on
         require_finite([("learning_rate", training.learning_rate), ("target_risk", training.target_risk)])
-        for task in (self.task, *on.values()):
+        for name, task in (("task", self.task), *((f"on.{name}", task) for name, task in on.items())):
+            # Or its rows would stand under the name of a trial that is trained otherwise.
+            hint = "a trial is named by its settings; train a class of your own with iclscope.train"
+            expect(is_told_by_settings(task), name, task, "a task that its settings tell", hint)
             self.model.check_task(task)
+        hint = "a trial is named by its settings; train a class of your own with iclscope.train"
+        expect(is_model_told(self.model), "model", self.model, "a model that its settings tell", hint)
         if training.schedule is not None:
             check_schedule(training.schedule, self.task)
-        signs = not self.task.real_answers
-        require(training.loss == "squared" or signs, "loss", training.loss, "squared, where answers are real numbers")
+        check_loss(training.loss, self.task)
         require(all(isinstance(task, type(self.task)) for task in on.values()), "on", list(on), "tasks of one kind")
         for probe in self.evaluation.probes if on else ():
             of_task = PATTERN_PROBES if isinstance(self.task, PatternClassification) else OTHER_PROBES

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from iclscope.arguments import expect_instance
+from iclscope.models.expected import expect_model_of
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
 from iclscope.tasks.patterns import PatternPrompts
 
@@ -17,6 +19,8 @@ def attention_concentration(model: SoftmaxReLUTransformer, prompts: PatternPromp
     The sum on all other columns is one minus this. Proposition 4.1: it grows to 1 − η^C. Prompts without such a
     column have none to attend to and are left out; NaN if there is no other.
     """
+    expect_model_of(SoftmaxReLUTransformer, model)
+    expect_instance("prompts", prompts, PatternPrompts)
     same = prompts.same_pattern
     summed = (model.predict(prompts).attention * same).sum(dim=2).double()
     counted = same.any(dim=2).double()

@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from iclscope.gradient_mode import gradients_enabled
+from iclscope.models.expected import expect_model_of
 from iclscope.models.linear_attention import LinearAttention
 from iclscope.tasks.function_classes import FunctionPrompts
 
@@ -54,7 +56,7 @@ def answers_of(predict: Predictor, prompts: FunctionPrompts) -> Answers:
         predict: reads each prompt by itself, differentiably.
         prompts: prompts that end in their query.
     """
-    with torch.enable_grad():
+    with gradients_enabled():
         inputs = prompts.inputs.detach().clone().requires_grad_()
         predictions = predict(replace(prompts, inputs=inputs))
         # A prediction depends on its own prompt only, so the sum's gradient holds every prompt's own.
@@ -76,6 +78,7 @@ def rescaled(model: LinearAttention) -> LinearAttention:
     A layer reads the product of the two only, so that two models can be compared once the free factor is fixed. Each
     layer has a β of its own (ours: the paper states it for one layer). Where β is 0 the weights are left alone.
     """
+    expect_model_of(LinearAttention, model)
     d_X = model.config.d_X
     beta = model.W_KQ.detach().diagonal(dim1=2, dim2=3)[:, :, :d_X].mean(dim=2)[..., None, None]
     beta = torch.where(beta == 0, torch.ones_like(beta), beta)
@@ -90,6 +93,8 @@ def interpolated(model: LinearAttention, constructed: LinearAttention, share: fl
         constructed: those of gradient descent.
         share: the share of the constructed weights; 1/2 in the paper.
     """
+    expect_model_of(LinearAttention, model)
+    expect_model_of(LinearAttention, constructed, "constructed")
     one, other = rescaled(model), rescaled(constructed)
     W_KQ = (1 - share) * one.W_KQ.detach() + share * other.W_KQ.detach()
     W_PV = (1 - share) * one.W_PV.detach() + share * other.W_PV.detach()

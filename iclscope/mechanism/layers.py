@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from iclscope.arguments import expect_instance
+from iclscope.models.expected import expect_model_of
 from iclscope.models.gpt2 import GPT2Transformer
 from iclscope.tasks.patterns import PatternBasis, PatternPrompts
 
@@ -38,6 +40,8 @@ def layer_attention(model: GPT2Transformer, prompts: PatternPrompts) -> LayerAtt
     divided by the sum over all examples. With alternating tokens an example is its x and its y. Prompts without an
     example of the query's pattern are left out.
     """
+    expect_model_of(GPT2Transformer, model)
+    expect_instance("prompts", prompts, PatternPrompts)
     tokens = prompts.examples().tokens(model.config.tokens)
     attention = model.predict(prompts, inside=True).attention
     assert attention is not None
@@ -86,6 +90,8 @@ def layer_neurons(model: GPT2Transformer, basis: PatternBasis) -> LayerNeurons:
         model: the runs.
         basis: their in-domain patterns.
     """
+    expect_model_of(GPT2Transformer, model)
+    expect_instance("basis", basis, PatternBasis)
     weights = {name.removeprefix("network."): tensor.double() for name, tensor in model.state_dict().items()}
     n, d_X = model.config.embedding, model.config.d_X
     # A label stands below the input of its column, or in a token of its own, padded behind.

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
+from iclscope.arguments import expect_instance
+from iclscope.models.expected import expect_model_of
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
 from iclscope.tasks.patterns import PatternBasis
 
@@ -37,6 +39,8 @@ def neuron_alignment(model: SoftmaxReLUTransformer, basis: PatternBasis) -> Neur
         model: the runs.
         basis: their in-domain patterns.
     """
+    expect_model_of(SoftmaxReLUTransformer, model)
+    expect_instance("basis", basis, PatternBasis)
     rows = model.W_O @ model.W_V
     d_X = model.configs[0].d_X
     feature, label = rows[..., :d_X], rows[..., d_X:]

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
+from iclscope.arguments import expect_instance
+from iclscope.models.expected import expect_model_of
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
 from iclscope.tasks.patterns import PatternPrompts
 
@@ -38,6 +40,8 @@ def projections(model: SoftmaxReLUTransformer, prompts: PatternPrompts) -> Proje
     The image direction of μ_j is the one W_Q and W_K start with, a multiple of (μ_j, 0): the propositions say
     that the maps keep it and grow along it.
     """
+    expect_model_of(SoftmaxReLUTransformer, model)
+    expect_instance("prompts", prompts, PatternPrompts)
     images = _resized(prompts.dictionary, model.W_Q.shape[1])
     directions = torch.nn.functional.normalize(images, dim=2)
     query, along_query = _lengths(prompts.query @ model.W_Q.transpose(1, 2), directions, prompts.query_relevant)

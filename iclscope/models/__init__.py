@@ -1,5 +1,6 @@
 """What reads a prompt."""
 
+from iclscope.models.expected import expect_model, expect_model_of
 from iclscope.models.feature_attention import FeatureAttention, FeatureAttentionConfig, FeatureAttentionPrediction
 from iclscope.models.gpt2 import GPT2Prediction, GPT2Transformer
 from iclscope.models.gpt2_config import SIZES, GPT2TransformerConfig
@@ -35,6 +36,8 @@ __all__ = [
     "SoftmaxAttentionConfig",
     "SoftmaxReLUConfig",
     "SoftmaxReLUTransformer",
+    "expect_model",
+    "expect_model_of",
     "load_model",
     "stack_models",
 ]

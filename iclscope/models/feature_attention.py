@@ -159,5 +159,3 @@ class FeatureAttention(RunModel[FeatureAttentionConfig]):
         summed = (scores.transpose(2, 3) @ seen)[:, :, 0]
         output = -torch.einsum("rd,rbd->rb", W_PV[:, -1], summed)
         return FeatureAttentionPrediction(output, scores[..., 0], features)
-
-    forward = predict

@@ -11,19 +11,22 @@ import threading
 from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from iclscope.arguments import expect_instance, seeds_from
 from iclscope.errors import BadRequest, require
 from iclscope.files import user_path
+from iclscope.models.copies import copy_of_runs
+from iclscope.models.expected import expect_place
 from iclscope.models.gpt2_config import GPT2TransformerConfig
 from iclscope.models.initial_gpt2 import initial_values
 from iclscope.models.pretrained import load_pretrained, write_pretrained
-from iclscope.tasks import ExamplePrompts, Task, task_from_settings
+from iclscope.tasks import ExamplePrompts, Task, settings_of_tasks, task_from_settings
 
 _TOKENS_AT_ONCE = 2048
 _IMPORTING = threading.Lock()
@@ -113,9 +116,10 @@ class GPT2Transformer(nn.Module):
         """
         super().__init__()
         require(config is None or not settings, "config", sorted(settings), "either a config or settings, not both")
-        self.config = config or GPT2TransformerConfig(**settings)
-        self.seeds = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
-        require(len(self.seeds) > 0, "seeds", seeds, "at least one run")
+        expect_place(dtype, device)
+        self.config = GPT2TransformerConfig(**settings) if config is None else config
+        expect_instance("config", self.config, GPT2TransformerConfig)
+        self.seeds = seeds_from(seeds)
         with torch.device("meta"):
             one = _Network(self.config).to(dtype)
         shapes = {name: weight.shape for name, weight in one.named_parameters()}
@@ -150,7 +154,7 @@ class GPT2Transformer(nn.Module):
         *,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
-    ) -> GPT2Transformer:
+    ) -> Self:
         """The untrained models of these configs, one per run.
 
         Raises:
@@ -193,7 +197,9 @@ class GPT2Transformer(nn.Module):
         read = output.gather(2, tokens.read_at)
         return GPT2Prediction(read if examples.query_at is None else read[..., 0], attention, hidden)
 
-    forward = predict
+    def forward(self, *prompts: Any, **settings: Any) -> Any:
+        """The same as `predict`, so that a model is called as any module is."""
+        return self.predict(*prompts, **settings)
 
     def _weights_of_runs(self) -> list[dict[str, Tensor]]:
         """The weights of each run, by name."""
@@ -237,23 +243,22 @@ class GPT2Transformer(nn.Module):
                 hook.remove()
         return torch.stack(outputs), torch.stack(attentions), torch.stack(activations)
 
-    def runs(self, indices: Sequence[int]) -> GPT2Transformer:
-        """A copy that holds some of the runs, in the given order."""
+    def runs(self, indices: Sequence[int]) -> Self:
+        """A copy that holds some of the runs, in the given order; frozen weights are frozen in it too."""
         chosen = list(indices)
-        copy = GPT2Transformer(self.config, seeds=[self.seeds[i] for i in chosen], dtype=self.dtype, device=self.device)
-        copy.load_state_dict({name: tensor[chosen] for name, tensor in self.state_dict().items()})
-        copy.stacking = self.stacking
+        copy = copy_of_runs(self, chosen)
+        copy.seeds = tuple(self.seeds[i] for i in chosen)
         if self.trained_on is not None:
             copy.trained_on = tuple(self.trained_on[i] for i in chosen)
         return copy
 
-    def run(self, index: int) -> GPT2Transformer:
+    def run(self, index: int) -> Self:
         """A copy that holds one run."""
         return self.runs([index])
 
-    def untrained(self) -> GPT2Transformer:
+    def untrained(self) -> Self:
         """The same runs at their initial values."""
-        return GPT2Transformer(self.config, seeds=self.seeds, dtype=self.dtype, device=self.device)
+        return type(self)(self.config, seeds=self.seeds, dtype=self.dtype, device=self.device)
 
     def backbone(self, run: int = 0) -> nn.Module:
         """A plain ``transformers.GPT2Model`` with one run's weights, for any tool that reads such models.
@@ -282,13 +287,13 @@ class GPT2Transformer(nn.Module):
         config = {
             "model": type(self).__name__,
             "seeds": list(self.seeds),
-            "trained_on": None if self.trained_on is None else [task.model_dump() for task in self.trained_on],
+            "trained_on": settings_of_tasks(self.trained_on),
             "config": self.config.model_dump(),
         }
         write_pretrained(user_path(folder, "folder"), config, dict(self.state_dict()))
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, device: torch.device | str = "cpu") -> GPT2Transformer:
+    def from_pretrained(cls, folder: str | Path, device: torch.device | str = "cpu") -> Self:
         """Load what `save_pretrained` wrote.
 
         Raises:

@@ -142,8 +142,6 @@ class InterleavedAttention(RunModel[InterleavedAttentionConfig]):
         output = -tokens.gather(2, at_query)[:, :, 0, self.config.d_X]
         return InterleavedAttentionPrediction(output, attention, tokens)
 
-    forward = predict
-
     def _tokens(
         self, inputs: Float[Tensor, "run batch points d_X"], answers: Float[Tensor, "run batch points 1"]
     ) -> Float[Tensor, "run batch tokens d"]:

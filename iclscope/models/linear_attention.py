@@ -155,8 +155,6 @@ class LinearAttention(RunModel[LinearAttentionConfig]):
         count = context.sum(dim=2).clamp(min=1).to(tokens)
         return self._read(tokens, mask, count, query_at)
 
-    forward = predict
-
     def _read(
         self,
         tokens: Float[Tensor, "run batch points d"],

@@ -51,6 +51,11 @@ _MODEL_OF: dict[type[ModelConfig], type[Model]] = {
 _MODELS: dict[str, type[Model]] = {model.__name__: model for model in _MODEL_OF.values()}
 
 
+def is_told_by_settings(config: object) -> bool:
+    """Whether a model's settings say all of it; they do not say what a class derived from ours does otherwise."""
+    return type(config) in _MODEL_OF
+
+
 def stack_models(
     configs: Sequence[ModelConfig],
     seeds: Sequence[int],

@@ -9,10 +9,13 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 import torch
 from torch import nn
 
+from iclscope.arguments import list_of, seeds_from
 from iclscope.errors import BadRequest, require
 from iclscope.files import user_path
+from iclscope.models.copies import copy_of_runs
+from iclscope.models.expected import expect_place
 from iclscope.models.pretrained import load_pretrained, write_pretrained
-from iclscope.tasks import Task, task_from_settings
+from iclscope.tasks import Task, settings_of_tasks, task_from_settings
 
 
 class RunConfig(Protocol):
@@ -71,8 +74,9 @@ class RunModel(nn.Module, Generic[Config]):
             BadRequest: if configs of different sizes are stacked, or their number is not that of the seeds.
         """
         super().__init__()
-        self.seeds = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
-        require(len(self.seeds) > 0, "seeds", seeds, "at least one run")
+        expect_place(dtype, device)
+        self.seeds = seeds_from(seeds)
+        configs = None if configs is None else list_of("configs", configs, "configs, one per run")
         self.configs: tuple[Config, ...] = (
             tuple(configs) if configs else (self.config_type(**settings),) * len(self.seeds)
         )
@@ -129,16 +133,20 @@ class RunModel(nn.Module, Generic[Config]):
         """
         self.config.check_task(task)
 
+    def predict(self, prompts: Any) -> Any:
+        """Read prompts, differentiably; the result has ``output``, ``attention`` and ``hidden``."""
+        raise NotImplementedError(f"{type(self).__name__} says how it reads prompts")
+
+    def forward(self, *prompts: Any, **settings: Any) -> Any:
+        """The same as `predict`, so that a model is called as any module is."""
+        return self.predict(*prompts, **settings)
+
     def runs(self, indices: Sequence[int]) -> Self:
-        """A copy that holds some of the runs, in the given order."""
+        """A copy that holds some of the runs, in the given order; frozen weights are frozen in it too."""
         chosen = list(indices)
-        copy = type(self)(
-            seeds=[self.seeds[i] for i in chosen],
-            configs=[self.configs[i] for i in chosen],
-            dtype=self.dtype,
-            device=self.device,
-        )
-        copy.load_state_dict({name: tensor[chosen] for name, tensor in self.state_dict().items()})
+        copy = copy_of_runs(self, chosen)
+        copy.seeds = tuple(self.seeds[i] for i in chosen)
+        copy.configs = tuple(self.configs[i] for i in chosen)
         if self.trained_on is not None:
             copy.trained_on = tuple(self.trained_on[i] for i in chosen)
         return copy
@@ -160,7 +168,7 @@ class RunModel(nn.Module, Generic[Config]):
         config = {
             "model": type(self).__name__,
             "seeds": list(self.seeds),
-            "trained_on": None if self.trained_on is None else [task.model_dump() for task in self.trained_on],
+            "trained_on": settings_of_tasks(self.trained_on),
             "runs": [config.model_dump() for config in self.configs],
         }
         write_pretrained(user_path(folder, "folder"), config, dict(self.state_dict()))

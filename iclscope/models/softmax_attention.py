@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from iclscope.errors import require
 from iclscope.models.run_model import RunModel
+from iclscope.overrides import is_plain
 from iclscope.settings import Settings
 from iclscope.tasks import CountPrompts, ExamplePrompts, Task
 from iclscope.tasks.examples import InContextExamples
@@ -98,10 +99,10 @@ class SoftmaxAttention(RunModel[SoftmaxAttentionConfig]):
             BadRequest: if the prompts ask for a prediction at every x.
         """
         if isinstance(prompts, CountPrompts):
-            return self._of_counts(prompts)
+            # A derived class that reads examples otherwise is asked, at the cost of writing them out.
+            plain = is_plain(self, SoftmaxAttention, "of_examples")
+            return self._of_counts(prompts) if plain else self.of_examples(prompts.written_out())
         return self.of_examples(prompts.examples())
-
-    forward = predict
 
     def of_examples(self, examples: InContextExamples) -> AttentionPrediction:
         """Read prompts whose examples are written out; the plain way, and the reference for counts."""

@@ -164,5 +164,3 @@ class SoftmaxReLUTransformer(RunModel[SoftmaxReLUConfig]):
         hidden = torch.relu(prompts.weighted_sum(attention, self.W_O @ self.W_V))
         a = self.a if neurons is None else self.a * neurons
         return Prediction((hidden @ a[..., None])[..., 0], attention, hidden)
-
-    forward = predict

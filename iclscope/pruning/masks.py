@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from iclscope.arguments import expect_instance, real_number, seeds_from
 from iclscope.errors import require
 from iclscope.random_streams import RandomStream
 
@@ -30,11 +31,15 @@ def kept_neurons(
     Raises:
         BadRequest: if the rate is no share, or ``random`` has no seeds.
     """
+    expect_instance("scores", scores, Tensor)
+    rate = real_number("pruning rate", rate)
     require(0 <= rate <= 1, "pruning rate", rate, "a number in [0, 1]")
     require(method in METHODS, "pruning method", method, ", ".join(METHODS))
     if method == "random":
-        require(seeds is not None and len(seeds) == len(scores), "seeds", seeds, "one per run, for random pruning")
-        stream = RandomStream.from_seeds(seeds or (), "pruning", scores.device)
+        require(seeds is not None, "seeds", seeds, "one per run, for random pruning")
+        chosen = seeds_from(seeds)
+        require(len(chosen) == len(scores), "seeds", seeds, "one per run, for random pruning")
+        stream = RandomStream.from_seeds(chosen, "pruning", scores.device)
         order = stream.uniform(scores.shape[1])
     else:
         order = scores if method == "smallest" else -scores
@@ -50,6 +55,9 @@ def kept_of_group(group: Bool[Tensor, "run width"], share: float, seeds: Sequenc
         share: R, the share of the group to remove, 0 … 1; shares of one seed are nested.
         seeds: one per run.
     """
+    expect_instance("group", group, Tensor)
+    share = real_number("share", share)
+    seeds = seeds_from(seeds)
     require(0 <= share <= 1, "share", share, "a number in [0, 1]")
     require(len(seeds) == len(group), "seeds", seeds, "one per run")
     uniform = RandomStream.from_seeds(seeds, "pruning", group.device).uniform(group.shape[1])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import torch
 
+from iclscope.arguments import seeds_from
 from iclscope.errors import require
 from iclscope.random_streams import RandomStream
 from iclscope.settings import Settings
@@ -88,14 +90,19 @@ class EqualRunsSampler(Generic[Task]):
             device: where prompts are made.
         """
         self.task = task
-        self._seeds = tuple(seeds)
         self._dtype = dtype
         self._device = torch.device(device)
+        self._set_seeds(seeds_from(seeds))
+
+    def _set_seeds(self, seeds: Sequence[int]) -> None:
+        """Begin the streams of these runs."""
+        self._seeds = tuple(seeds)
 
     def runs(self, indices: Sequence[int]) -> Self:
-        """The sampler of some of the runs, in the given order."""
-        seeds = [self._seeds[i] for i in indices]
-        return type(self)(self.task, seeds, dtype=self._dtype, device=self._device)
+        """The sampler of some of the runs, in the given order; what a subclass keeps beside is kept."""
+        chosen = copy.copy(self)
+        chosen._set_seeds([self._seeds[i] for i in indices])
+        return chosen
 
     def _stream(self, purpose: str, what: str, step: int) -> RandomStream:
         """The random numbers of a batch that are for one thing."""

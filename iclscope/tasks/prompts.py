@@ -9,8 +9,9 @@ never has to write them out; `DensePrompts` is the plain case and the reference.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, Self, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -40,6 +41,19 @@ class TrainingPrompts(Protocol):
     @property
     def labels(self) -> Tensor:
         """What the model should say: [run, batch] at the query, or [run, batch, points] at every x."""
+        ...
+
+
+@runtime_checkable
+class Sampler(Protocol):
+    """What draws the prompts of a task for many runs; all that training and evaluation ask of it."""
+
+    def prompts(self, batch: int, *, purpose: str, step: int = 0, size: PromptSize | None = None) -> TrainingPrompts:
+        """A batch for every run, a pure function of (seed, purpose, step), and of the size if one is given."""
+        ...
+
+    def runs(self, indices: Sequence[int]) -> Self:
+        """The sampler of some of the runs, in the given order."""
         ...
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 from pydantic import Field, model_validator
 
+from iclscope.arguments import seeds_from, whole_number
 from iclscope.errors import require, require_finite
 from iclscope.random_streams import RandomStream
 from iclscope.tasks.equal_runs import EqualRunsSampler, EqualRunsTask, the_one_task
@@ -77,6 +78,7 @@ class SineRegression(EqualRunsTask):
         self, seeds: Sequence[int], *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
     ) -> SineRegressionSampler:
         """A sampler of this task's prompts with one run per seed."""
+        seeds = seeds_from(seeds)
         return self.stacked([self] * len(seeds), seeds, dtype=dtype, device=device)
 
 
@@ -92,6 +94,7 @@ class SineRegressionSampler(EqualRunsSampler[SineRegression]):
             step: which batch; equal steps give equal prompts.
             size: another number of examples than the task's own.
         """
+        batch = whole_number("batch", batch, least=1)
         task = self.task
         length = task.length if size is None else size.length
         x = (2 * self._stream(purpose, "inputs", step).uniform(batch, length + 1) - 1) * task.half_width

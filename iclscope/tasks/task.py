@@ -7,16 +7,20 @@ one is entered in `Task`, `TaskSampler` and ``_KINDS`` below; nothing else needs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 
+from iclscope.arguments import described, expect, seeds_from
 from iclscope.errors import require
+from iclscope.overrides import is_overridden_later
 from iclscope.tasks.function_classes import FunctionClass, FunctionSampler
 from iclscope.tasks.linear_regression import LinearRegression, LinearRegressionSampler
 from iclscope.tasks.orthonormal_features import FeatureSampler, OrthonormalFeatures
 from iclscope.tasks.patterns import PatternClassification, PatternSampler
+from iclscope.tasks.prompts import Sampler
 from iclscope.tasks.sine_regression import SineRegression, SineRegressionSampler
 
 Task = PatternClassification | FunctionClass | LinearRegression | OrthonormalFeatures | SineRegression
@@ -29,6 +33,9 @@ _KINDS: dict[str, type[Task]] = {
     "orthonormal_features": OrthonormalFeatures,
     "sine_regression": SineRegression,
 }
+
+_ASKED = ("kind", "d_X", "d_Y", "length_range", "query_only", "real_answers", "shape", "sampler", "stacked")
+"""What training and evaluation ask of a task."""
 
 
 def task_from_settings(settings: Any) -> Task:
@@ -43,20 +50,86 @@ def task_from_settings(settings: Any) -> Task:
     return _KINDS[str(kind)](**settings)
 
 
+def is_told_by_settings(task: object) -> bool:
+    """Whether a task's settings say all of it; they do not say what a class derived from ours does otherwise."""
+    return type(task) is _KINDS.get(str(getattr(task, "kind", None)))
+
+
+def settings_of_tasks(tasks: Sequence[Task] | None) -> list[dict[str, Any]] | None:
+    """The settings from which `task_from_settings` makes these tasks again; None, with a warning, if it cannot."""
+    if tasks is None:
+        return None
+    for task in tasks:
+        if not is_told_by_settings(task):
+            warnings.warn(
+                f"the checkpoint does not tell what was trained on: settings do not tell {described(task)}, a class "
+                "of your own",
+                stacklevel=3,
+            )
+            return None
+    return [task.model_dump() for task in tasks]
+
+
+def is_task(value: object) -> bool:
+    """Whether a value has what training and evaluation ask of a task."""
+    return not isinstance(value, type) and all(hasattr(value, name) for name in _ASKED)
+
+
+def tasks_of_runs(given: Any, runs: int, order: str) -> list[Any]:
+    """Each run's task.
+
+    Args:
+        given: a task for all runs, or a sequence of one per run.
+        runs: how many runs there are.
+        order: how the function that was called is called, as "train(task, model)"; for whoever swapped its arguments.
+
+    Raises:
+        BadRequest: if it is no task, or there are too few or too many.
+    """
+    if is_task(given):
+        return [given] * runs
+    several = isinstance(given, Iterable) and not isinstance(given, (str, bytes, Mapping))
+    listed = list(given) if several and not hasattr(given, "state_dict") else None
+    one = given if listed is None else next((task for task in listed if not is_task(task)), None)
+    hint = ""
+    if hasattr(one, "predict"):
+        hint = f"the order is {order}"
+    elif isinstance(one, type):
+        hint = f"make one, as {one.__name__}()"
+    expected = "a task of iclscope.tasks, or a list of one per run"
+    expect(listed is not None and all(map(is_task, listed)), "task", one, expected, hint)
+    assert listed is not None
+    require(len(listed) == runs, "number of tasks", len(listed), f"one, or one per seed, {runs}")
+    return listed
+
+
 def stack_tasks(
     tasks: Sequence[Task],
     seeds: Sequence[int],
     *,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
-) -> TaskSampler:
+) -> Sampler:
     """A sampler of these tasks, of one kind and shape, one per run.
 
+    Where all runs have the same task, its own ``sampler`` makes it, so that what a derived class says there counts.
+
     Raises:
-        BadRequest: if they are of different kinds or shapes.
+        BadRequest: if they are of different kinds or shapes, or differ and one of them has a sampler of its own.
     """
     kinds = sorted({task.kind for task in tasks})
     require(len(tasks) == len(seeds) > 0, "number of tasks", len(tasks), f"one per seed, {len(seeds)}")
     require(len(kinds) == 1, "tasks", kinds, "tasks of one kind")
-    stacked: Callable[..., TaskSampler] = type(tasks[0]).stacked
+    seeds = seeds_from(seeds)
+    first = tasks[0]
+    if all(task is first or task == first for task in tasks):
+        sampler: Sampler = first.sampler(seeds, dtype=dtype, device=device)
+        expected = "an object with prompts(…) and runs(…)"
+        expect(isinstance(sampler, Sampler), f"sampler of {type(first).__name__}", sampler, expected)
+        return sampler
+    for task in tasks:
+        allowed = "the same task for all runs, where its class has a sampler of its own"
+        own = is_overridden_later(type(task), "sampler", "stacked") or type(task) is not type(first)
+        require(not own, "tasks", [type(task).__name__ for task in tasks], allowed)
+    stacked: Callable[..., Sampler] = type(first).stacked
     return stacked(tasks, seeds, dtype=dtype, device=device)

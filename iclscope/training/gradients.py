@@ -10,10 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from iclscope.models.pattern_engine.coordinates import NAMES, PatternCoordinates
-from iclscope.models.pattern_engine.engine import hinge_gradients, is_compiled
+from iclscope.models.pattern_engine.engine import draws_compiled, hinge_gradients, is_compiled
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
 from iclscope.tasks import PatternSampler
-from iclscope.tasks.prompts import PromptSize, TrainingPrompts
+from iclscope.tasks.prompts import Sampler as Sampler  # part of what training is asked with
 from iclscope.training.losses import hinge_loss, mean_loss
 from iclscope.training.optimizers import OptimizerName
 
@@ -47,19 +47,6 @@ class TrainableModel(Protocol):
         ...
 
 
-@runtime_checkable
-class Sampler(Protocol):
-    """What training asks of a task."""
-
-    def prompts(self, batch: int, *, purpose: str, step: int = 0, size: PromptSize | None = None) -> TrainingPrompts:
-        """A batch for every run, a pure function of (seed, purpose, step), and of the size if one is given."""
-        ...
-
-    def runs(self, indices: Sequence[int]) -> Self:
-        """The sampler of some of the runs."""
-        ...
-
-
 Model = TypeVar("Model", bound=TrainableModel)
 
 
@@ -89,11 +76,11 @@ class Gradients(Protocol):
 
 
 class AutogradGradients:
-    """Gradients of any loss of any model, by autograd."""
+    """Gradients of any loss of any model, by autograd; frozen weights (``requires_grad`` False) are left alone."""
 
     def __init__(self, model: TrainableModel, sampler: Sampler, loss: Loss, batch_size: int) -> None:
         self._model, self._sampler, self._loss, self._batch_size = model, sampler, loss, batch_size
-        self.parameters: Sequence[Tensor] = list(model.parameters())
+        self.parameters: Sequence[Tensor] = [weight for weight in model.parameters() if weight.requires_grad]
 
     def at(self, step: int) -> tuple[Float[Tensor, " run"], Sequence[Tensor]]:
         """Each run's mean loss on the batch of a step, and the gradients of `parameters`."""
@@ -216,14 +203,19 @@ def gradients_of(
         own_state: what `Gradients.own_state` returned when the training was left; empty at its start.
         autograd: whether to take autograd in any case.
     """
-    # A schedule draws other prompts.
-    known = is_compiled(model) and type(sampler) is PatternSampler
+    # A schedule draws other prompts, and in other coordinates no single weight could be held.
+    known = is_compiled(model) and draws_compiled(sampler) and not has_frozen_weights(model)
     if known and loss is hinge_loss and optimizer == "sgd" and not autograd:
         assert isinstance(model, SoftmaxReLUTransformer)
         assert isinstance(sampler, PatternSampler)
         begun = model if own_state else _copy(model, weights)
         return PatternGradients.start(begun, sampler, batch_size, own_state)
     return AutogradGradients(_copy(model, weights), sampler, loss, batch_size)
+
+
+def has_frozen_weights(model: TrainableModel) -> bool:
+    """Whether the caller asked for some weights not to be trained: ``requires_grad_(False)``."""
+    return not all(weight.requires_grad for weight in model.parameters())
 
 
 def _copy(model: Model, weights: Mapping[str, Tensor]) -> Model:

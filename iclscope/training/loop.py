@@ -12,7 +12,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from iclscope.errors import require
-from iclscope.training.gradients import Gradients, Loss, Sampler, TrainableModel, gradients_of
+from iclscope.gradient_mode import gradients_enabled
+from iclscope.tasks.prompts import Sampler
+from iclscope.training.gradients import Gradients, Loss, TrainableModel, gradients_of
 from iclscope.training.interrupts import stop_requests
 from iclscope.training.losses import hinge_loss
 from iclscope.training.optimizers import OptimizerName, optimizer_named
@@ -51,6 +53,7 @@ class Checkpointing(NamedTuple):
     seconds: float = 30.0
 
 
+@gradients_enabled()
 def train_runs(
     model: TrainableModel,
     sampler: Sampler,
@@ -75,7 +78,7 @@ def train_runs(
     its target likewise in ``stopped_at``. Runs that have ended leave the batch, so they cost nothing.
 
     Args:
-        model: the runs at their initial values; not changed.
+        model: the runs at their initial values; not changed. Weights with ``requires_grad`` False are not trained.
         sampler: training prompts of the same runs.
         learning_rate: η of each run.
         steps: number of steps T.
@@ -99,6 +102,8 @@ def train_runs(
     runs = len(learning_rate)
     held = {len(tensor) for tensor in model.state_dict().values()}
     require(held == {runs}, "learning_rate", f"{runs} values", f"one per run of the model, {sorted(held)}")
+    trained = any(weight.requires_grad for weight in model.parameters())
+    require(trained, "weights of the model", "all frozen", "at least one with requires_grad = True")
     state = None
     if checkpointing:
         state = TrainingState.load(checkpointing.path, checkpointing.fingerprint, learning_rate.device)

@@ -8,6 +8,8 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor
 
+from iclscope.errors import require
+from iclscope.tasks import Task
 from iclscope.tasks.prompts import TrainingPrompts
 
 LossName = Literal["hinge", "squared"]
@@ -36,3 +38,13 @@ def mean_loss(losses: Float[Tensor, "run batch *points"], prompts: TrainingPromp
 
 
 LOSSES: dict[LossName, Callable[[Tensor, Tensor], Tensor]] = {"hinge": hinge_loss, "squared": squared_loss}
+
+
+def check_loss(loss: LossName, task: Task) -> None:
+    """Refuse a loss that a task's answers have no meaning under: hinge asks for labels of ±1.
+
+    Raises:
+        BadRequest: naming the losses that have.
+    """
+    signs = not task.real_answers
+    require(loss == "squared" or signs, "loss", loss, "squared, where answers are real numbers")

@@ -15,8 +15,8 @@ from iclscope.errors import require
 from iclscope.random_streams import RandomStream
 from iclscope.settings import Settings
 from iclscope.tasks import FunctionClass, Task
-from iclscope.tasks.prompts import PromptSize, TrainingPrompts
-from iclscope.training.gradients import TRAINING_PURPOSE, Sampler
+from iclscope.tasks.prompts import PromptSize, Sampler, TrainingPrompts
+from iclscope.training.gradients import TRAINING_PURPOSE
 
 
 class Curriculum(Settings):

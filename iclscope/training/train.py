@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from iclscope.arguments import expect_instance, list_of, one_of, real_number, truth, whole_number
 from iclscope.errors import require, require_finite
-from iclscope.models import Model
-from iclscope.tasks import PatternClassification, Task, stack_tasks
+from iclscope.gradient_mode import gradients_enabled
+from iclscope.models import Model, expect_model
+from iclscope.tasks import PatternClassification, Sampler, Task, stack_tasks, tasks_of_runs
 from iclscope.threads import one_thread_per_operation
-from iclscope.training.gradients import Sampler
 from iclscope.training.loop import Probe, train_runs
-from iclscope.training.losses import LOSSES, LossName
+from iclscope.training.losses import LOSSES, LossName, check_loss
 from iclscope.training.optimizers import OptimizerName
 from iclscope.training.schedules import Schedule, ScheduledSampler, check_schedule
 
@@ -42,6 +43,7 @@ class TrainingResult(Generic[AnyModel]):
     diverged_at: Tensor
 
 
+@gradients_enabled()
 def train(
     task: Task | Sequence[Task],
     model: AnyModel,
@@ -56,6 +58,9 @@ def train(
     probe: Probe | None = None,
 ) -> TrainingResult[AnyModel]:
     """Train every run of a model with fresh prompts at every step.
+
+    Frozen weights (``requires_grad_(False)``) stay as they are, bit by bit. Gradients are recorded whatever is around
+    the call: it trains within ``torch.no_grad()`` too.
 
     Args:
         task: what to train on, the same for all runs, or one per run where tasks of one shape may differ (patterns).
@@ -72,22 +77,34 @@ def train(
     Raises:
         BadRequest: if a setting is not allowed, or the task's prompts do not fit the model.
     """
+    order = "train(task, model)"
+    expect_model(model, order)
     runs = model.run_count
-    tasks: list[Any] = [task] * runs if isinstance(task, Task) else list(task)
-    require(len(tasks) == runs, "number of tasks", len(tasks), f"one, or one per seed, {runs}")
+    tasks = tasks_of_runs(task, runs, order)
     first = tasks[0]
     on_patterns = isinstance(first, PatternClassification)
-    rule: OptimizerName = optimizer or ("sgd" if on_patterns else "adam")
-    rate = learning_rate if learning_rate is not None else {"sgd": 1.0, "adam": 1e-3}[rule]
-    rates = [rate] * runs if isinstance(rate, (int, float)) else list(rate)
-    require(len(rates) == runs, "learning_rate", learning_rate, f"one number, or one per run ({runs})")
-    require_finite([("learning_rate", rate) for rate in rates])
-    require(min(rates) > 0, "learning_rate", min(rates), "positive")
-    require(steps >= 0, "steps", steps, "0 or more")
-    require(batch_size >= 1, "batch_size", batch_size, "at least 1")
+    rule: OptimizerName = "sgd" if on_patterns else "adam"
+    if optimizer is not None:
+        one_of("optimizer", optimizer, get_args(OptimizerName))
+        rule = optimizer
+    judged_by: LossName = "hinge" if on_patterns else "squared"
+    if loss is not None:
+        one_of("loss", loss, get_args(LossName))
+        judged_by = loss
+    rates = _rates_of_runs({"sgd": 1.0, "adam": 1e-3}[rule] if learning_rate is None else learning_rate, runs)
+    steps = whole_number("steps", steps, least=0)
+    batch_size = whole_number("batch_size", batch_size, least=1)
+    rate_decay = truth("rate_decay", rate_decay)
+    for one in tasks:
+        check_loss(judged_by, one)
     model.check_task(first)
+    if probe is not None:
+        expect_instance("probe", probe, Probe)
+        late = sorted(step for step in probe.steps if not 0 <= step <= steps)
+        require(not late, "steps of the probe", late, f"0 to {steps}, the steps of the training")
     sampler: Sampler = stack_tasks(tasks, model.seeds, dtype=model.dtype, device=model.device)
     if schedule is not None:
+        expect_instance("schedule", schedule, get_args(Schedule))
         check_schedule(schedule, first)
         longest = first.length_range[1]
         sampler = ScheduledSampler(sampler, schedule, dimensions=first.d_X, length=longest)
@@ -101,10 +118,21 @@ def train(
             batch_size=batch_size,
             optimizer=rule,
             rate_decay=rate_decay,
-            loss=LOSSES[loss or ("hinge" if on_patterns else "squared")],
+            loss=LOSSES[judged_by],
             probe=probe,
         )
     trained = cast("AnyModel", model.runs(range(runs)))
     trained.load_state_dict(state.weights)
     trained.trained_on = tuple(tasks)
     return TrainingResult(trained, state.recorded_at, state.trajectory(), state.stopped_at, state.diverged_at)
+
+
+def _rates_of_runs(given: Any, runs: int) -> list[float]:
+    """η of each run, from one number or one per run."""
+    several = isinstance(given, Iterable) and not isinstance(given, str) and getattr(given, "ndim", 1) > 0
+    each = list_of("learning_rate", given, "numbers") if several else [given] * runs
+    rates = [real_number("learning_rate", rate) for rate in each]
+    require(len(rates) == runs, "learning_rate", rates, f"one number, or one per run ({runs})")
+    require_finite([("learning_rate", rate) for rate in rates])
+    require(min(rates) > 0, "learning_rate", min(rates), "positive")
+    return rates

@@ -9,7 +9,7 @@ import torch
 
 import iclscope as icl
 from iclscope.errors import BadRequest
-from iclscope.evaluation import SquaredErrors, answers, function_prompts, risks_on
+from iclscope.evaluation import SquaredErrors, answers, errors_by_length, function_prompts, risks_on
 from iclscope.evaluation.risks import EVALUATION_PURPOSE
 from iclscope.models import GPT2Transformer, SoftmaxReLUTransformer
 from iclscope.tasks import FunctionClass, PatternClassification
@@ -139,7 +139,8 @@ def test_risks_of_gpt2_on_patterns_written_out(tokens: str, length: Any) -> None
 def test_without_any_context_the_one_layer_model_errs_on_half(context: Any) -> None:
     """It attends to nothing, so it says 0, which counts half: exactly, not about, whatever its weights."""
     model = SoftmaxReLUTransformer(seeds=3, d_X=5, d_Y=2, width=30, xi=1.0)
-    found = icl.evaluate(model, PATTERNS.replace(length=0, context=context), prompts=77)
+    none = PATTERNS.replace(length=0, context=context).sampler(model.seeds).prompts(77, purpose="test")
+    found = risks_on(model, none)
     assert found.classification_error.tolist() == [0.5] * 3
     assert found.hinge_risk.tolist() == [1.0] * 3
     # Among prompts of several lengths it is so for those without context, and for them alone.
@@ -162,9 +163,10 @@ def test_no_gradient_is_lost_to_an_empty_prompt() -> None:
 
 def test_gpt2_on_prompts_without_context() -> None:
     """It sees the query alone, and cannot do better than chance on patterns."""
-    found = icl.evaluate(gpt2(d_X=5, d_Y=2), PATTERNS.replace(length=0), prompts=400)
+    model = gpt2(d_X=5, d_Y=2)
+    found = risks_on(model, PATTERNS.replace(length=0).sampler(model.seeds).prompts(400, purpose="test"))
     assert bool(((found.classification_error - 0.5).abs() < 5 * 0.5 / 400**0.5).all())
-    errors = icl.evaluate(gpt2(), TASK.replace(length=0), prompts=5)
+    errors = errors_by_length(gpt2(), TASK, prompts=5, lengths=[0])
     assert errors.lengths == (0,)
     assert errors.errors.shape == (2, 5, 1)
 
@@ -183,7 +185,7 @@ def test_neurons_are_the_one_layer_models() -> None:
         (PATTERNS, {}, r"\(5, 2\).*\(3, 1\)"),
         (TASK.replace(length=6), {}, "length = 6.*at most 5"),
         (TASK, {"prompts": 0}, "prompts = 0"),
-        (TASK, {"seeds": [1]}, "one per seed, 1"),
+        (TASK, {"seeds": [1]}, "number of seeds = 1 is not allowed; allowed: one per run, 2"),
         ([], {}, "number of tasks = 0"),
         ([PatternClassification(M1=3, M2=2, d_X=5, d_Y=2)], {}, "number of tasks = 1.*2"),
     ],

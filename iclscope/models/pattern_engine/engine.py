@@ -11,19 +11,26 @@ from torch import Tensor
 
 from iclscope.models.pattern_engine.coordinates import NAMES
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
+from iclscope.overrides import is_plain
 from iclscope.tasks import PatternSampler
 
 
 def is_compiled(model: object) -> bool:
     """Whether the compiled steps are of this model: the one-layer transformer itself, on a CPU, in a usual precision.
 
-    A class derived from it may predict otherwise.
+    A class derived from it may predict otherwise, and so may a model that was given another ``predict``.
     """
     return (
         type(model) is SoftmaxReLUTransformer
+        and is_plain(model, SoftmaxReLUTransformer, "predict")
         and model.device.type == "cpu"
         and model.dtype in (torch.float32, torch.float64)
     )
+
+
+def draws_compiled(sampler: object) -> bool:
+    """Whether the compiled steps draw the prompts that a sampler would: not one that is scheduled, or the caller's."""
+    return type(sampler) is PatternSampler and is_plain(sampler, PatternSampler, "prompts", "source", "runs")
 
 
 class HingeGradients(NamedTuple):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from pydantic import Field, model_validator
 
+from iclscope.arguments import seeds_from
 from iclscope.errors import require, require_finite
 from iclscope.tasks.equal_runs import EqualRunsTask, the_one_task
 from iclscope.tasks.function_classes.functions import FunctionName
@@ -110,4 +111,5 @@ class FunctionClass(EqualRunsTask):
         self, seeds: Sequence[int], *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
     ) -> FunctionSampler:
         """A sampler of this task's prompts with one run per seed."""
+        seeds = seeds_from(seeds)
         return self.stacked([self] * len(seeds), seeds, dtype=dtype, device=device)

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from iclscope.arguments import whole_number
 from iclscope.errors import require
 from iclscope.random_streams import RandomStream
 from iclscope.tasks.equal_runs import EqualRunsSampler
@@ -62,6 +63,7 @@ class FunctionSampler(EqualRunsSampler[FunctionClass]):
             size: fewer examples, or fewer dimensions, than the task's own: the inputs' last coordinates are then 0
                 (the curriculum of Garg 2022, Appendix A.2).
         """
+        batch = whole_number("batch", batch, least=1)
         task = self.task
         length = task.length if size is None else size.length
         active = task.d_X if size is None or size.dimensions is None else size.dimensions

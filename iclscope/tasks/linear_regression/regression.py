@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from pydantic import Field, model_validator
 
+from iclscope.arguments import seeds_from
 from iclscope.errors import require, require_finite
 from iclscope.tasks.equal_runs import EqualRunsTask, the_one_task
 
@@ -132,6 +133,7 @@ class LinearRegression(EqualRunsTask):
         self, seeds: Sequence[int], *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
     ) -> LinearRegressionSampler:
         """A sampler of this task's prompts with one run per seed."""
+        seeds = seeds_from(seeds)
         return self.stacked([self] * len(seeds), seeds, dtype=dtype, device=device)
 
 

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from iclscope.arguments import whole_number
 from iclscope.errors import require
 from iclscope.random_streams import RandomStream
 from iclscope.tasks.equal_runs import EqualRunsSampler
@@ -30,6 +31,7 @@ class LinearRegressionSampler(EqualRunsSampler[LinearRegression]):
         Raises:
             BadRequest: if the size asks for fewer dimensions: all are used here.
         """
+        batch = whole_number("batch", batch, least=1)
         task = self.task
         length = task.length if size is None else size.length
         fewer = size is not None and size.dimensions is not None and size.dimensions != task.d_X

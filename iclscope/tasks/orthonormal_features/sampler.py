@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
+from iclscope.arguments import whole_number
 from iclscope.errors import require
 from iclscope.random_streams import RandomStream
 from iclscope.tasks.equal_runs import EqualRunsSampler
@@ -47,9 +48,13 @@ class FeatureSampler(EqualRunsSampler[OrthonormalFeatures]):
         """
         super().__init__(task, seeds, dtype=dtype, device=device)
         self._probabilities = torch.tensor(task.feature_probabilities, dtype=torch.float64, device=self._device)
-        self._features = _orthonormal_features(seeds, task.K, task.d_X).to(self._device)
-        self.features = self._features.to(dtype)
         self._listed: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def _set_seeds(self, seeds: Sequence[int]) -> None:
+        """Begin the streams of these runs, and draw their features."""
+        super()._set_seeds(seeds)
+        self._features = _orthonormal_features(self._seeds, self.task.K, self.task.d_X).to(self._device)
+        self.features = self._features.to(self._dtype)
 
     def prompts(
         self, batch: int, *, purpose: str, step: int = 0, size: PromptSize | None = None
@@ -62,6 +67,7 @@ class FeatureSampler(EqualRunsSampler[OrthonormalFeatures]):
             step: which batch; equal steps give equal prompts.
             size: another context length than the task's; all dimensions are always used.
         """
+        batch = whole_number("batch", batch, least=1)
         task = self.task
         length = task.length if size is None else size.length
         all_used = size is None or size.dimensions in (None, task.d_X)

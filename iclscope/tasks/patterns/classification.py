@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
 
+from iclscope.arguments import seeds_from
 from iclscope.errors import BadRequest, require, require_finite
 from iclscope.random_streams import RandomStream
 from iclscope.settings import Settings
@@ -125,9 +127,9 @@ class PatternClassification(Settings):
             return "cycle"
         return chosen if isinstance(chosen, str) else f"share {chosen:.2f}"
 
-    def replace(self, **changes: Any) -> PatternClassification:
+    def replace(self, **changes: Any) -> Self:
         """The same task with some settings changed, checked like a new one."""
-        return PatternClassification(**{**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
+        return type(self)(**{**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
 
     def training_task_set(self) -> tuple[task_sets.Task, ...]:
         """The training tasks as pairs (a, b).
@@ -171,7 +173,7 @@ class PatternClassification(Settings):
         self, seeds: Sequence[int], *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
     ) -> PatternSampler:
         """A sampler of this task's prompts with one run per seed."""
-        return PatternSampler([self] * len(seeds), seeds, dtype=dtype, device=device)
+        return self.stacked([self] * len(seeds_from(seeds)), seeds_from(seeds), dtype=dtype, device=device)
 
     @property
     def shape(self) -> tuple[object, ...]:
@@ -218,7 +220,7 @@ class PatternSampler:
         require(len({task.shape for task in tasks}) == 1, "tasks", len(tasks), "tasks of equal shapes and lengths")
         self._task_of_run = tuple(tasks)
         self._task = task = tasks[0]
-        self._seeds = tuple(seeds)
+        self._seeds = seeds_from(seeds)
         self._dtype = dtype
         self._device = torch.device(device)
         self._streams: dict[str, RandomStream] = {}
@@ -253,10 +255,12 @@ class PatternSampler:
         self._tasks = torch.tensor(padded, dtype=torch.int64, device=self._device)
         self._task_counts = torch.tensor([len(pairs) for pairs in task_sets_per_run], device=self._device)
 
-    def runs(self, indices: Sequence[int]) -> PatternSampler:
-        """The sampler of some of the runs, in the given order."""
+    def runs(self, indices: Sequence[int]) -> Self:
+        """The sampler of some of the runs, in the given order; what a subclass keeps beside is kept."""
         tasks, seeds = [self._task_of_run[i] for i in indices], [self._seeds[i] for i in indices]
-        return PatternSampler(tasks, seeds, dtype=self._dtype, device=self._device)
+        chosen = copy.copy(self)
+        PatternSampler.__init__(chosen, tasks, seeds, dtype=self._dtype, device=self._device)
+        return chosen
 
     def _stream(self, purpose: str) -> RandomStream:
         """The runs' streams for a purpose; kept, since every step asks for them."""

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
+from iclscope.arguments import whole_number
 from iclscope.random_streams import RandomStream
 
 
@@ -104,6 +105,7 @@ def draw(stream: RandomStream, batch: int, length: int, *, exact: bool) -> Draws
         length: the longest context.
         exact: whether columns will be placed at random.
     """
+    batch = whole_number("batch", batch, least=1)
     sizes = [3, length, length, length if exact else 0]
     single, relevant, irrelevant, places = torch.split(stream.uniform(batch, sum(sizes)), sizes, dim=2)
     task, prompt_length, query = single.unbind(2)

@@ -1,0 +1,165 @@
+"""Calls from Python that mean something else: one line that says what was expected, before any work.
+
+In a process of its own, because shapes and types are checked in this one, and nobody's own Python does that.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import subprocess
+import sys
+
+import pytest
+
+PREPARED = """
+import json, sys
+import numpy as np, torch
+import iclscope as icl
+from iclscope.baselines import Baseline
+from iclscope.evaluation import baseline_errors_by_length, error_table, errors_by_length
+from iclscope.mechanism import attention_concentration, layer_attention, neuron_alignment, projections, rescaled
+from iclscope.models import GPT2Transformer, LinearAttention, SoftmaxReLUTransformer
+from iclscope.pruning import kept_neurons, magnitude
+from iclscope.tasks import FunctionClass, LinearRegression, PatternClassification
+from iclscope.training import Probe
+
+task = PatternClassification(M1=3, M2=2, d_X=5, d_Y=2, length=4)
+functions = FunctionClass(d_X=3, length=4)
+model = SoftmaxReLUTransformer(seeds=2, d_X=5, d_Y=2, width=4)
+gpt2 = GPT2Transformer(seeds=2, d_X=3, layers=1, heads=2, embedding=8, positions=16)
+prompts = task.sampler([0, 1]).prompts(2, purpose="test")
+result = icl.train(task, model, steps=1, batch_size=2)
+
+class Mine(torch.nn.Module):
+    def forward(self, prompts):
+        return prompts.labels
+
+def said(call):
+    try:
+        eval(call)
+    except Exception as error:
+        return [type(error).__name__, str(error)]
+    return ["nothing", ""]
+
+print(json.dumps({call: said(call) for call in json.loads(sys.argv[1])}))
+"""
+
+A_MODEL = "model: expected a model of iclscope.models, got "
+A_TASK = "task: expected a task of iclscope.tasks, or a list of one per run, got "
+CALLS = {
+    # swapped
+    "icl.train(model, task)": f"{A_MODEL}a PatternClassification; the order is train(task, model)",
+    "icl.evaluate(task, model)": f"{A_MODEL}a PatternClassification; the order is evaluate(model, task)",
+    "error_table(functions, gpt2)": f"{A_MODEL}a FunctionClass; the order is error_table(model, task)",
+    "errors_by_length(functions, gpt2)": f"{A_MODEL}a FunctionClass; the order is errors_by_length(model, task)",
+    "icl.evaluate(model, [task, model])": f"{A_TASK}a SoftmaxReLUTransformer; the order is evaluate(model, task)",
+    "attention_concentration(prompts, model)": "model: expected a SoftmaxReLUTransformer, got a PatternPrompts",
+    # no model, no task
+    "icl.train(task, torch.nn.Linear(2, 2))": f"{A_MODEL}a Linear; a module of your own has to be derived from",
+    "icl.evaluate(Mine(), task)": f"{A_MODEL}a Mine; a module of your own has to be derived from",
+    "icl.evaluate(result, task)": f"{A_MODEL}a TrainingResult; its .model is one",
+    "icl.train(task, result)": f"{A_MODEL}a TrainingResult; its .model is one",
+    "icl.evaluate(Baseline('1-NN'), task)": f"{A_MODEL}a Baseline; a baseline answers by itself",
+    "icl.evaluate(SoftmaxReLUTransformer, task)": f"{A_MODEL}the class SoftmaxReLUTransformer; make one, as Soft",
+    "icl.evaluate(None, task)": f"{A_MODEL}None",
+    "icl.evaluate('results/model', task)": f"{A_MODEL}'results/model'",
+    "icl.train(PatternClassification, model)": f"{A_TASK}the class PatternClassification; make one, as Pattern",
+    "icl.train('li2024', model)": f"{A_TASK}'li2024'",
+    "icl.train({'kind': 'patterns'}, model)": f"{A_TASK}a dict",
+    "icl.train(3, model)": f"{A_TASK}3",
+    "icl.train([task], model)": "number of tasks = 1 is not allowed; allowed: one, or one per seed, 2",
+    "icl.evaluation.risks_on(result, prompts)": f"{A_MODEL}a TrainingResult",
+    # words
+    "icl.train(task, model, loss='mse')": "loss: expected 'hinge' or 'squared', got 'mse'",
+    "icl.train(task, model, loss=torch.nn.MSELoss())": "loss: expected 'hinge' or 'squared', got a MSELoss",
+    "icl.train(functions, gpt2, loss='hinge')": "loss = 'hinge' is not allowed; allowed: squared, where answers are r",
+    "icl.train(task, model, optimizer='adamw')": "optimizer: expected 'sgd' or 'adam', got 'adamw'",
+    "icl.train(task, model, optimizer='AdamW', learning_rate=0.1)": "optimizer: expected 'sgd' or 'adam', got 'AdamW'",
+    "icl.train(task, model, schedule='curriculum')": "schedule: expected a Curriculum or LengthPerStep, got 'curri",
+    "icl.train(task, model, probe=lambda m, r: {})": "probe: expected a Probe, got a function",
+    "icl.train(task, model, rate_decay='no')": "rate_decay: expected True or False, got 'no'",
+    # numbers
+    "icl.train(task, model, steps=2.5)": "steps: expected a whole number, got 2.5",
+    "icl.train(task, model, steps='9')": "steps: expected a whole number, got '9'",
+    "icl.train(task, model, batch_size=0)": "batch_size = 0 is not allowed; allowed: at least 1",
+    "icl.train(task, model, learning_rate='0.1')": "learning_rate: expected a number, got '0.1'",
+    "icl.train(task, model, learning_rate=[0.1, None])": "learning_rate: expected a number, got None",
+    "icl.train(task, model, steps=4, probe=Probe(len, {9}))": "steps of the probe = [9] is not allowed; allowed: 0 to",
+    "icl.evaluate(model, task, prompts='9')": "prompts: expected a whole number, got '9'",
+    "icl.evaluate(model, task, prompts=2.0)": "prompts: expected a whole number, got 2.0",
+    "error_table(gpt2, functions, prompts='9')": "prompts: expected a whole number, got '9'",
+    "error_table(gpt2, functions, processes=0)": "processes = 0 is not allowed; allowed: at least 1",
+    # seeds
+    "SoftmaxReLUTransformer(seeds='2')": "seeds: expected a number of runs or a list of seeds, whole numbers, got '2'",
+    "GPT2Transformer(seeds='2')": "seeds: expected a number of runs or a list of seeds, whole numbers, got '2'",
+    "LinearAttention(seeds=[0, '1'])": "seeds: expected a whole number, got '1'",
+    "icl.evaluate(model, task, seeds='2')": "seeds: expected a number of runs or a list of seeds, whole numbers, got",
+    "icl.evaluate(model, task, seeds=[])": "seeds: expected at least one run, got an empty list",
+    "icl.evaluate(model, task, seeds=[1, 2, 3])": "number of seeds = 3 is not allowed; allowed: one per run, 2",
+    "error_table(gpt2, functions, seeds='23')": "seeds: expected a number of runs or a list of seeds, whole numbers",
+    "task.sampler('2')": "seeds: expected a number of runs or a list of seeds, whole numbers, got '2'",
+    "functions.sampler(None)": "seeds: expected a number of runs or a list of seeds, whole numbers, got None",
+    "icl.reproduce('li2024', seeds='2')": "seeds: expected a whole number, got '2'",
+    "icl.reproduce('li2024', seeds=2.0)": "seeds: expected a whole number, got 2.0",
+    # without examples
+    "icl.evaluate(model, task.replace(length=0))": "length = 0 is not allowed; allowed: at least 1",
+    "icl.evaluate(gpt2, functions.replace(length=0))": "length = 0 is not allowed; allowed: at least 1",
+    "error_table(gpt2, functions.replace(length=0))": "length = 0 is not allowed; allowed: at least 1",
+    "error_table(model, task.replace(length=(0, 0)))": "length = 0 is not allowed; allowed: at least 1",
+    # what would be taken apart, or be ignored
+    "error_table(gpt2, functions, baselines='3-NN')": "baselines: expected a list of names of baselines, got '3-NN'",
+    "baseline_errors_by_length('3-NN', functions, [0])": "names: expected a list of names of baselines, got '3-NN'",
+    "baseline_errors_by_length(['4-NN'], functions, [0])": "names: expected 'least squares' or ",
+    "errors_by_length(gpt2, functions, lengths=3)": "lengths: expected a list of context lengths, got 3",
+    "errors_by_length(gpt2, task)": "task: expected a FunctionClass, got a PatternClassification",
+    "icl.evaluate(model, task, neurons=[True] * 4)": "neurons: expected a Tensor, got a list",
+    "icl.evaluate(model, task, neurons=torch.ones(4).bool())": "shape and type of neurons = ((4,), 'torch.bool')",
+    "icl.evaluate(model, task, neurons=torch.ones(2, 4))": "shape and type of neurons = ((2, 4), 'torch.float32')",
+    "icl.language_models.evaluate('model', shots=4)": "shots: expected a list of numbers of demonstrations, got 4",
+    "icl.language_models.select('model', selectors='bm25')": "selectors: expected a list of names of selectors, got",
+    "SoftmaxReLUTransformer(dtype='float32')": "dtype: expected torch.float32 or float64, got 'float32'; give",
+    "GPT2Transformer(dtype=torch.int64)": "dtype: expected torch.float32 or float64, got 'torch.int64'",
+    "LinearAttention(device='gpu')": "device: expected a device of PyTorch, as 'cpu', got 'gpu'",
+    "GPT2Transformer({'d_X': 3})": "config: expected a GPT2TransformerConfig, got a dict",
+    "SoftmaxReLUTransformer(configs=3)": "configs: expected a list of configs, one per run, got 3",
+    "task.sampler([0]).prompts(2.5, purpose='test')": "batch: expected a whole number, got 2.5",
+    "functions.sampler([0]).prompts(0, purpose='test')": "batch = 0 is not allowed; allowed: at least 1",
+    "icl.evaluation.changed_task(task)": f"{A_MODEL}a PatternClassification; the order is changed_task(model, …)",
+    # mechanism, pruning, baselines: what is about one model only
+    "attention_concentration(gpt2, prompts)": "model: expected a SoftmaxReLUTransformer, got a GPT2Transformer",
+    "attention_concentration(result, prompts)": "model: expected a SoftmaxReLUTransformer, got a TrainingResult",
+    "attention_concentration(model, task)": "prompts: expected a PatternPrompts, got a PatternClassification",
+    "projections(gpt2, prompts)": "model: expected a SoftmaxReLUTransformer, got a GPT2Transformer",
+    "neuron_alignment(model, task)": "basis: expected a PatternBasis, got a PatternClassification",
+    "layer_attention(model, prompts)": "model: expected a GPT2Transformer, got a SoftmaxReLUTransformer",
+    "rescaled(gpt2)": "model: expected a LinearAttention, got a GPT2Transformer",
+    "magnitude(gpt2)": "model: expected a SoftmaxReLUTransformer, got a GPT2Transformer",
+    "magnitude(result)": "model: expected a SoftmaxReLUTransformer, got a TrainingResult",
+    "kept_neurons(magnitude(model), '0.5', 'smallest')": "pruning rate: expected a number, got '0.5'",
+    "kept_neurons(model, 0.5, 'smallest')": "scores: expected a Tensor, got a SoftmaxReLUTransformer",
+    "Baseline(3)": "name = 3 is not allowed; allowed: ",
+    "Baseline('1-NN').predict(task)": "prompts: expected prompts of a task, got a PatternClassification",
+    "icl.baselines.classifier_outputs('1-NN', prompts)": "names: expected a list of names of baselines, got '1-NN'",
+}  # fmt: skip
+
+
+@functools.cache
+def answers() -> dict[str, list[str]]:
+    """What each call said: the name of its error, and the message."""
+    ended = subprocess.run(
+        [sys.executable, "-c", PREPARED, json.dumps(list(CALLS))],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    found: dict[str, list[str]] = json.loads(ended.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_call_that_means_something_else_is_refused_in_one_line(call: str) -> None:
+    error, message = answers()[call]
+    assert (error, message[: len(CALLS[call])]) == ("BadRequest", CALLS[call])
+    assert "\n" not in message
