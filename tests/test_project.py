@@ -28,9 +28,16 @@ ROOMS = (
     ("addresses",),
     ("errors",),
     (
-        "arguments", "backend_variable", "files", "gradient_mode", "memory", "overrides", "random_streams", "settings",
+        "arguments",
+        "backend_variable",
+        "files",
+        "gradient_mode",
+        "memory",
+        "overrides",
+        "random_streams",
+        "settings",
         "threads",
-    ),  # fmt: skip
+    ),
     ("tasks",),
     ("models",),
     ("training",),

@@ -116,8 +116,6 @@ CALLS = {
     "icl.evaluate(model, task, neurons=[True] * 4)": "neurons: expected a Tensor, got a list",
     "icl.evaluate(model, task, neurons=torch.ones(4).bool())": "shape and type of neurons = ((4,), 'torch.bool')",
     "icl.evaluate(model, task, neurons=torch.ones(2, 4))": "shape and type of neurons = ((2, 4), 'torch.float32')",
-    "icl.language_models.evaluate('model', shots=4)": "shots: expected a list of numbers of demonstrations, got 4",
-    "icl.language_models.select('model', selectors='bm25')": "selectors: expected a list of names of selectors, got",
     "SoftmaxReLUTransformer(dtype='float32')": "dtype: expected torch.float32 or float64, got 'float32'; give",
     "GPT2Transformer(dtype=torch.int64)": "dtype: expected torch.float32 or float64, got 'torch.int64'",
     "LinearAttention(device='gpu')": "device: expected a device of PyTorch, as 'cpu', got 'gpu'",
