@@ -15,10 +15,12 @@ from transformers import PreTrainedModel
 from iclscope.errors import BadRequest
 from iclscope.language_models.cached import LastAttention, ReadSoFar
 from iclscope.language_models.demonstration_tokens import Owners, token_owners
+from iclscope.language_models.finite import not_numbers
+from iclscope.language_models.kept_state import check_attention_only
 from iclscope.language_models.labelled_text import LabelledTexts
 from iclscope.language_models.loading import LanguageModel, quiet_transformers
 from iclscope.language_models.prompts import PromptFormat, PromptGroup
-from iclscope.language_models.scoring import Row, Told, batch_limits, check_attention_only, row_batches
+from iclscope.language_models.scoring import Row, Told, batch_limits, row_batches
 from iclscope.language_models.tokens import encode_group
 
 # Bytes that the attention of one batch may take: of one token per row, all layers and heads.
@@ -54,7 +56,8 @@ def demonstration_attention(
         itself, the instruction, and the first token of the prompt.
 
     Raises:
-        BadRequest: if a prompt is too long, or the model has recurrent layers or does not show its attention.
+        BadRequest: if a prompt is too long, the model has recurrent layers or does not show its attention, or what it
+            gives are no numbers.
     """
     check_attention_only(language_model)
     group = PromptGroup(form.prefix(shown), tuple(form.asked(query) for query in queries))
@@ -74,6 +77,11 @@ def demonstration_attention(
             masses = torch.stack(
                 [_masses(last, [owners[row.place][part] for row in rows], len(shown.texts)) for part in range(2)]
             )
+            lost = [row for number, row in enumerate(rows) if not masses[:, :, number].isfinite().all()]
+            if lost:
+                with eager_attention(language_model.model):
+                    prompts = [encoded.prompts[row.place] for row in lost]
+                    raise not_numbers(language_model, prompts, what="shares of attention")
             for number, row in enumerate(rows):
                 found[row.place] = masses[:, :, number].cpu()
             if told is not None:

@@ -17,9 +17,10 @@ def calibrated(
     content-free queries.
 
     Args:
-        scores: log-likelihoods of the labels.
+        scores: log-likelihoods of the labels; of one that never comes, −∞, and then it is never the likeliest.
         content_free: the same for queries without content, behind the same demonstrations.
     """
     bias = logsumexp(log_softmax(content_free, axis=1), axis=0) - np.log(len(content_free))
-    found: Float64[np.ndarray, "query label"] = log_softmax(scores, axis=1) - bias
+    own = log_softmax(scores, axis=1)
+    found: Float64[np.ndarray, "query label"] = np.subtract(own, bias, where=own > -np.inf, out=own.copy())
     return found

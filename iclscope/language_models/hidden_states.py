@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
+from iclscope.language_models.finite import not_numbers
+from iclscope.language_models.kept_state import check_attention_only
 from iclscope.language_models.loading import LanguageModel
 from iclscope.language_models.padded import padded_batches
-from iclscope.language_models.scoring import check_attention_only
 from iclscope.language_models.tokens import encode_texts
 
 
@@ -57,7 +58,7 @@ def text_states(language_model: LanguageModel, texts: Sequence[str], *, layer: i
         layer: behind which layer, counted from 1; 0 is the embedding; None: `middle_layer`.
 
     Raises:
-        BadRequest: if the model has recurrent layers.
+        BadRequest: if the model has recurrent layers, or its states are no numbers.
     """
     check_attention_only(language_model)
     at = middle_layer(language_model) if layer is None else layer
@@ -77,4 +78,7 @@ def text_states(language_model: LanguageModel, texts: Sequence[str], *, layer: i
         rows = list(batch.rows)
         mean[rows] = torch.einsum("rp,rpc->rc", weights, states).cpu().numpy()
         last[rows] = states[torch.arange(len(rows), device=states.device), lengths - 1].cpu().numpy()
+        lost = [row for row in rows if not (np.isfinite(mean[row]).all() and np.isfinite(last[row]).all())]
+        if lost:
+            raise not_numbers(language_model, [tokens[row] for row in lost], what="hidden states")
     return TextStates(mean, last)

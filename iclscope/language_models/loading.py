@@ -159,7 +159,7 @@ def _local_files(where: str, arguments: dict[str, Any]) -> WeightFiles | None:
 
 def _fetched_files(source: ModelSource, model: PreTrainedModel) -> WeightFiles | None:
     """The files of the weights of a model of the hub, in its local snapshot; None if it cannot be told."""
-    if Path(source.name).exists():
+    if user_path(source.name, "MODEL").exists():
         return None
     commit = getattr(model.config, "_commit_hash", None) or source.revision
     config = try_to_load_from_cache(source.name, "config.json", revision=commit)

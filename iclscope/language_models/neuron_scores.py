@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor, nn
 
-from iclscope.errors import require
+from iclscope.errors import BadRequest, require
+from iclscope.language_models.finite import not_numbers
 from iclscope.language_models.loading import LanguageModel
 from iclscope.language_models.mlp_layout import (
     LayerMLP,
@@ -51,12 +52,30 @@ def magnitudes(language_model: LanguageModel, norm: str = "auto") -> Float[Tenso
         norm: which norm, of `NORMS`.
 
     Raises:
-        BadRequest: if there is no such norm, or the model's MLPs are of no known layout.
+        BadRequest: if there is no such norm, the model's MLPs are of no known layout, or a norm is no number.
     """
     require(norm in NORMS, "--norm", norm, ", ".join(NORMS))
     layout = mlp_layout(language_model)
     chosen = resolved_norm(layout, norm)
-    return torch.stack([_NORMS[chosen](mlp) for mlp in layout.mlps]).cpu()
+    return _finite(language_model, torch.stack([_NORMS[chosen](mlp) for mlp in layout.mlps]).cpu())
+
+
+def _finite(language_model: LanguageModel, scores: Float[Tensor, "layer neuron"]) -> Float[Tensor, "layer neuron"]:
+    """The scores, if all of them can be put in order.
+
+    Raises:
+        BadRequest: naming the first layer where one is no number.
+    """
+    layers = (~scores.isfinite()).any(dim=1).nonzero().flatten().tolist()
+    if layers:
+        holder = mlp_layout(language_model).mlps[layers[0]].holder
+        name = next(name for name, module in language_model.model.named_modules() if module is holder)
+        count = int((~scores[layers[0]].isfinite()).sum())
+        raise BadRequest(
+            f"MODEL = {language_model.name!r} is not allowed; allowed: a model whose neurons can be put in order; in "
+            f"layer {name} the weights or the activity of {count:,} of {scores.shape[1]:,} are no finite numbers"
+        )
+    return scores
 
 
 def resolved_norm(layout: MLPLayout, norm: str) -> str:
@@ -103,7 +122,7 @@ def activity(
         told: is told how many prompts have been read.
 
     Raises:
-        BadRequest: if the model's MLPs are of no known layout.
+        BadRequest: if the model's MLPs are of no known layout, or what they give are no numbers.
     """
     mlps = mlp_layout(language_model).mlps
     model: Any = language_model.model
@@ -129,5 +148,7 @@ def activity(
                 told(len(batch.ids))
     count = sum(len(row) for row in tokens)
     norms = torch.stack([_outgoing(mlp) for mlp in mlps])
+    if not sums.isfinite().all():
+        raise not_numbers(language_model, tokens, what="activations")
     found: Float64[Tensor, "layer neuron"] = (sums / count).sqrt() * norms
-    return found.cpu()
+    return _finite(language_model, found.cpu())

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
-# Tokens of one batch: with the log-probabilities of a vocabulary of 50,000 they take 200 MB in float32.
+# Tokens of one batch: enough to keep the cores busy.
 _TOKENS_ON_CPU, _TOKENS_ON_GPU = 1024, 16384
 
 
@@ -27,9 +27,18 @@ class PaddedBatch(NamedTuple):
     mask: Bool[Tensor, "text token"]
 
 
-def padded_batches(tokens: Sequence[Sequence[int]], device: torch.device) -> Iterator[PaddedBatch]:
-    """All texts, like lengths together, the longest first; a long text stands alone."""
-    most = _TOKENS_ON_CPU if device.type == "cpu" else _TOKENS_ON_GPU
+def padded_batches(
+    tokens: Sequence[Sequence[int]], device: torch.device, *, most: int | None = None
+) -> Iterator[PaddedBatch]:
+    """All texts, like lengths together, the longest first; a long text stands alone.
+
+    Args:
+        tokens: of the texts.
+        device: where to.
+        most: tokens of one batch, if fewer than otherwise.
+    """
+    usual = _TOKENS_ON_CPU if device.type == "cpu" else _TOKENS_ON_GPU
+    most = usual if most is None else min(most, usual)
     order = sorted(range(len(tokens)), key=lambda row: -len(tokens[row]))
     while order:
         width = len(tokens[order[0]])

@@ -9,13 +9,18 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float64
+from torch import Tensor
 from torch.nn.functional import cross_entropy
+from transformers import DynamicCache
 
 from iclscope.errors import require
 from iclscope.evaluation.crossed import crossed_mean
 from iclscope.evaluation.intervals import Interval
+from iclscope.language_models.finite import not_numbers
+from iclscope.language_models.kept_state import check_attention_only
 from iclscope.language_models.loading import LanguageModel
-from iclscope.language_models.padded import padded_batches
+from iclscope.language_models.logits import most_positions
+from iclscope.language_models.padded import PaddedBatch, padded_batches
 from iclscope.language_models.scoring import Told
 
 
@@ -25,6 +30,9 @@ def text_surprise(
 ) -> Float64[np.ndarray, " text"]:
     """−Σ log p(token | all before it) of each text, over all its tokens but the first.
 
+    Texts are read in parts, each behind the keys and values of those before, so that the logits of all their tokens,
+    which are large where the vocabulary is, are never held at once.
+
     Args:
         language_model: the model.
         tokens: of texts, at least two each.
@@ -32,18 +40,46 @@ def text_surprise(
 
     Returns:
         Natural logarithms.
+
+    Raises:
+        BadRequest: if a text has a single token, the model keeps another state than keys and values, or what it gives
+            are no numbers.
     """
     require(all(len(row) > 1 for row in tokens), "DATA", "a text of one token", "texts of at least two tokens")
-    model: Any = language_model.model
+    check_attention_only(language_model)
+    most = most_positions(language_model)
     found = np.zeros(len(tokens))
-    cached = {"use_cache": False} if "use_cache" in inspect.signature(model.forward).parameters else {}
-    for batch in padded_batches(tokens, model.device):
-        logits = model(input_ids=batch.ids, attention_mask=batch.mask.long(), **cached).logits[:, :-1]
-        losses = cross_entropy(logits.float().flatten(0, 1), batch.ids[:, 1:].flatten(), reduction="none")
-        kept = losses.view(len(batch.rows), -1).masked_fill(~batch.mask[:, 1:], 0.0)
-        found[list(batch.rows)] = kept.double().sum(dim=1).cpu().numpy()
+    for batch in padded_batches(tokens, language_model.device, most=most):
+        rows = list(batch.rows)
+        found[rows] = _surprise(language_model, batch, max(1, most // len(rows))).double().cpu().numpy()
+        lost = [row for row in rows if not np.isfinite(found[row])]
+        if lost:
+            raise not_numbers(language_model, [tokens[row] for row in lost], what="probabilities of texts")
         if told is not None:
-            told(len(batch.rows))
+            told(len(rows))
+    return found
+
+
+def _surprise(language_model: LanguageModel, batch: PaddedBatch, width: int) -> Float64[Tensor, " text"]:
+    """Of each text of a batch, reading so many tokens of each at a time."""
+    model: Any = language_model.model
+    length = batch.ids.shape[1] - 1  # behind the last token nothing is predicted
+    positions = {"position_ids"} & set(inspect.signature(model.forward).parameters)
+    cache = DynamicCache() if length > width else None
+    found = torch.zeros(len(batch.rows), dtype=torch.float64, device=model.device)
+    for start in range(0, length, width):
+        end = min(start + width, length)
+        places = torch.arange(start, end, device=model.device).expand(len(batch.rows), -1)
+        logits = model(
+            input_ids=batch.ids[:, start:end],
+            attention_mask=batch.mask[:, :end].long(),
+            **({} if cache is None else {"past_key_values": cache}),
+            use_cache=cache is not None,
+            **dict.fromkeys(positions, places),
+        ).logits
+        following = batch.ids[:, start + 1 : end + 1]
+        losses = cross_entropy(logits.flatten(0, 1).float(), following.flatten(), reduction="none")
+        found += losses.view_as(following).masked_fill(~batch.mask[:, start + 1 : end + 1], 0.0).double().sum(dim=1)
     return found
 
 

@@ -11,10 +11,15 @@ from pydantic import Field, field_validator
 
 from iclscope.language_models.draws import Asked, draw_queries
 from iclscope.language_models.fingerprint import model_fingerprint
+from iclscope.language_models.finite import check_gives_numbers
+from iclscope.language_models.kept_state import check_reads_in_parts
 from iclscope.language_models.labelled_text import LabelledTexts, TextTask, load_task
 from iclscope.language_models.loading import LanguageModel, ModelSource, load_language_model
 from iclscope.language_models.prompts import PromptFormat
 from iclscope.settings import Settings
+
+_TRIED = 24
+"""Tokens that are read before all else, to see whether a model can be measured."""
 
 
 class TextMeasurement(Settings):
@@ -108,13 +113,27 @@ class Prepared(NamedTuple):
 
 
 def prepare(settings: TextMeasurement) -> Prepared:
-    """Read the texts, then load the model.
+    """Read the texts, then load the model, and try whether it can be measured.
 
     Raises:
-        BadRequest: if either cannot be done.
+        BadRequest: if that cannot be done, the model keeps another state than keys and values, or what it gives are no
+            numbers.
     """
     asked = draw_queries(settings.task(), settings.queries, settings.seed)
-    return Prepared(settings, load_language_model(settings.model), asked)
+    language_model = load_language_model(settings.model)
+    tokens = _some_tokens(language_model, settings.format.asked(asked.queries.texts[0]))
+    check_reads_in_parts(language_model, tokens)
+    check_gives_numbers(language_model, tokens)
+    return Prepared(settings, language_model, asked)
+
+
+def _some_tokens(language_model: LanguageModel, text: str) -> list[int]:
+    """The first tokens of a text that the model has, at least two; what is read does not matter much here."""
+    most = min(_TRIED, language_model.context_length or _TRIED)
+    model: Any = language_model.model
+    embedded = int(model.get_input_embeddings().weight.shape[0])
+    found = [number for number in language_model.tokenizer(text)["input_ids"] if number < embedded]
+    return [*found, 0, 0][: max(2, min(most, len(found)))]
 
 
 def _hash_of(asked: Asked) -> str:

@@ -12,7 +12,10 @@ from jaxtyping import Float64
 
 from iclscope.errors import BadRequest
 from iclscope.language_models.cached import ReadSoFar
+from iclscope.language_models.finite import not_numbers
+from iclscope.language_models.kept_state import check_attention_only
 from iclscope.language_models.loading import LanguageModel
+from iclscope.language_models.logits import keeps_logits_of_all, most_positions
 from iclscope.language_models.prompts import PromptGroup
 from iclscope.language_models.tokens import EncodedGroup, encode_group
 
@@ -51,8 +54,8 @@ def label_scores(
         For each group, Σ log p(token | all before it) over an answer's tokens; natural logarithms.
 
     Raises:
-        BadRequest: if an answer has no tokens, a prompt is too long, or the model is no transformer of attention layers
-            only.
+        BadRequest: if an answer has no tokens, a prompt is too long, the model is no transformer of attention layers
+            only, or what it gives are no numbers.
     """
     check_attention_only(language_model)
     encoded = [encode_group(language_model, group, answers) for group in groups]
@@ -65,28 +68,17 @@ def label_scores(
             read.read(shared)
         for rows in row_batches(encoded, bundle, limits):
             part = read.copied([bundle.index(row.group) for row in rows])
-            for row, scores in zip(rows, _scores_of(part, encoded, rows), strict=True):
-                found[row.group][row.place] = scores
+            scores = _scores_of(part, encoded, rows, limits)
+            _check(language_model, encoded, rows, scores)
+            for row, of_row in zip(rows, scores, strict=True):
+                found[row.group][row.place] = of_row
             if told is not None:
                 told(len(rows))
     return found
 
 
-def check_attention_only(language_model: LanguageModel) -> None:
-    """Refuse a model that keeps a state that is no cache of keys and values.
-
-    Raises:
-        BadRequest: naming its architecture.
-    """
-    if getattr(language_model.model, "_is_stateful", False):
-        raise BadRequest(
-            f"MODEL = {language_model.name!r} is not allowed; allowed: a model of attention layers only; "
-            f"{language_model.kind} has recurrent ones"
-        )
-
-
 def _scores_of(
-    read: ReadSoFar, encoded: Sequence[EncodedGroup], rows: Sequence[Row]
+    read: ReadSoFar, encoded: Sequence[EncodedGroup], rows: Sequence[Row], limits: Limits
 ) -> Float64[np.ndarray, "row label"]:
     """Read what is left of the rows, then the answers that are longer than a token."""
     first = read.read([row.tokens for row in rows])[:, 0]
@@ -98,8 +90,9 @@ def _scores_of(
     # Like lengths together: nothing is padded, so a window of attention sees what it should.
     for length, found in groupby(longer, key=lambda at: len(answers[at[0]][at[1]])):
         alike = list(found)
-        for start in range(0, len(alike), len(rows)):  # as many at a time as fitted before
-            part = alike[start : start + len(rows)]
+        count = max(1, min(len(rows), limits.positions // (length - 1)))  # no more than fitted before
+        for start in range(0, len(alike), count):
+            part = alike[start : start + count]
             ends = [answers[r][a] for r, a in part]
             behind = read.copied([r for r, _ in part]).read([end[:-1] for end in ends], keep=length - 1)
             following = torch.tensor([end[1:] for end in ends], device=behind.device)
@@ -108,11 +101,39 @@ def _scores_of(
     return scores
 
 
+def _check(
+    language_model: LanguageModel,
+    encoded: Sequence[EncodedGroup],
+    rows: Sequence[Row],
+    scores: Float64[np.ndarray, "row label"],
+) -> None:
+    """Refuse scores of which none is the largest. One of −∞ is a label that never comes; some label may be such."""
+    for row, of_row in zip(rows, scores, strict=True):
+        group = encoded[row.group]
+        prompt = group.prompts[row.place]
+        if np.isnan(of_row).any() or np.isposinf(of_row).any():
+            raise not_numbers(language_model, [(*prompt, *answer) for answer in group.answers[row.place]])
+        if np.isneginf(of_row).all():
+            end = " ".join(str(language_model.tokenizer.decode(list(prompt[-20:]))).split())[-40:]
+            raise BadRequest(
+                f"MODEL = {language_model.name!r} is not allowed; allowed: a model that gives some label a chance; "
+                f"to this one all labels are impossible behind the prompt that ends in {end!r}"
+            )
+
+
 class Limits(NamedTuple):
-    """How much goes into one batch: tokens to read, tokens to keep, and whether all rows must be equally long."""
+    """How much goes into one batch.
+
+    Attributes:
+        read: tokens that are read.
+        kept: tokens whose keys and values are kept.
+        positions: places at which logits are asked for.
+        equal: whether all rows must be equally long.
+    """
 
     read: int
     kept: int
+    positions: int
     equal: bool
 
 
@@ -125,9 +146,12 @@ def batch_limits(language_model: LanguageModel, encoded: Sequence[EncodedGroup])
     per_token = 2 * config.num_hidden_layers * heads * size * language_model.model.dtype.itemsize
     window = getattr(config, "sliding_window", None)
     longest = max((group.longest for group in encoded), default=0)
+    read = _TOKENS_ON_CPU if on_cpu else _TOKENS_ON_GPU
+    positions = most_positions(language_model)
     return Limits(
-        _TOKENS_ON_CPU if on_cpu else _TOKENS_ON_GPU,
+        min(read, positions) if keeps_logits_of_all(language_model) else read,
         (_CACHE_ON_CPU if on_cpu else _CACHE_ON_GPU) // per_token,
+        positions,
         # Padding counts in a window of attention: a prompt that is longer than it must have none.
         isinstance(window, int) and longest > window,
     )
@@ -142,6 +166,7 @@ def _bundles(encoded: Sequence[EncodedGroup], limits: Limits) -> Iterator[list[i
         group = encoded[number]
         apart = bundle and (
             kept + _kept(group) > limits.kept
+            or len(bundle) >= limits.positions
             or read + max(group.shared, 1) > limits.read
             or (encoded[bundle[0]].shared == 0) != (group.shared == 0)
             or (limits.equal and encoded[bundle[0]].shared != group.shared)
@@ -173,7 +198,7 @@ def row_batches(encoded: Sequence[EncodedGroup], bundle: Sequence[int], limits: 
     for row in rows:
         width = len(row.tokens)
         count = len(batch) + 1
-        too_many = count * width > limits.read or count * (shared + width) > limits.kept
+        too_many = count * width > limits.read or count * (shared + width) > limits.kept or count > limits.positions
         if batch and (too_many or (limits.equal and len(batch[0].tokens) != width)):
             yield batch
             batch = []

@@ -29,7 +29,7 @@ def kept_neurons(
         seeds: one per run, for ``random`` only. Rates of one seed are nested: what goes at 10 % is gone at 20 %.
 
     Raises:
-        BadRequest: if the rate is no share, or ``random`` has no seeds.
+        BadRequest: if the rate is no share, ``random`` has no seeds, or a score is NaN.
     """
     expect_instance("scores", scores, Tensor)
     rate = real_number("pruning rate", rate)
@@ -42,6 +42,8 @@ def kept_neurons(
         stream = RandomStream.from_seeds(chosen, "pruning", scores.device)
         order = stream.uniform(scores.shape[1])
     else:
+        bad = int(scores.isnan().sum())
+        require(bad == 0, "scores", f"{bad} that are no numbers", "numbers, which can be put in order")
         order = scores if method == "smallest" else -scores
     rank = order.argsort(dim=1).argsort(dim=1)
     return rank >= round(rate * scores.shape[1])

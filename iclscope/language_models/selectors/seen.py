@@ -101,6 +101,8 @@ class SeenTexts:
         if self.options.embeddings is not None:
             texts = [*self.pool.texts, *self.asked.queries.texts]
             both = np.asarray(self.encoder.encode(texts, show_progress_bar=False), dtype=np.float32)
+            allowed = "a model that gives finite numbers for all texts"
+            require(bool(np.isfinite(both).all()), "--embeddings", self.options.embeddings, allowed)
             return unit(both[: len(self.candidates)]), unit(both[len(self.candidates) :])
         pool, queries = self._states
         centre = pool.mean.mean(axis=0)
