@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 from iclscope.language_models.loading import LanguageModel
@@ -27,8 +26,3 @@ def vocabulary(language_model: LanguageModel) -> int:
     if weight is not None:
         return int(weight.shape[0])
     return int(getattr(language_model.model.config.get_text_config(), "vocab_size", 1))
-
-
-def keeps_logits_of_all(language_model: LanguageModel) -> bool:
-    """Whether a model gives the logits of every token that it reads, and cannot be asked for fewer."""
-    return "logits_to_keep" not in inspect.signature(language_model.model.forward).parameters

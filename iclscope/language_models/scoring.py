@@ -15,7 +15,7 @@ from iclscope.language_models.cached import ReadSoFar
 from iclscope.language_models.finite import not_numbers
 from iclscope.language_models.kept_state import check_attention_only
 from iclscope.language_models.loading import LanguageModel
-from iclscope.language_models.logits import keeps_logits_of_all, most_positions
+from iclscope.language_models.logits import most_positions
 from iclscope.language_models.prompts import PromptGroup
 from iclscope.language_models.tokens import EncodedGroup, encode_group
 
@@ -147,11 +147,10 @@ def batch_limits(language_model: LanguageModel, encoded: Sequence[EncodedGroup])
     window = getattr(config, "sliding_window", None)
     longest = max((group.longest for group in encoded), default=0)
     read = _TOKENS_ON_CPU if on_cpu else _TOKENS_ON_GPU
-    positions = most_positions(language_model)
     return Limits(
-        min(read, positions) if keeps_logits_of_all(language_model) else read,
+        read,
         (_CACHE_ON_CPU if on_cpu else _CACHE_ON_GPU) // per_token,
-        positions,
+        most_positions(language_model),
         # Padding counts in a window of attention: a prompt that is longer than it must have none.
         isinstance(window, int) and longest > window,
     )
