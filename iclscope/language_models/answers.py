@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import polars as pl
 from jaxtyping import Float64
@@ -9,11 +12,14 @@ from scipy.special import log_softmax
 
 from iclscope.language_models.calibration import calibrated
 from iclscope.language_models.draws import Asked
+from iclscope.language_models.label_lengths import DEFAULT, LABEL_SCORES, column_of, scores_by_length
 from iclscope.language_models.labelled_text import LabelledTexts
 from iclscope.language_models.loading import LanguageModel
 from iclscope.language_models.prompts import CONTENT_FREE, PromptFormat, PromptGroup
-from iclscope.language_models.scoring import Told, label_scores
+from iclscope.language_models.scoring import Told, scored_labels
 from iclscope.language_models.selectors import Choice
+
+Scores = Float64[np.ndarray, "query label"]
 
 
 def prompt_groups(
@@ -60,32 +66,47 @@ def answers(
     Returns:
         A row per query: ``query`` (its place), ``label``, ``answer`` (the likeliest label), ``correct``,
         ``calibrated_answer`` and ``calibrated_correct`` (after contextual calibration), ``log_probability`` (of the
-        right label among all labels), ``demonstrations`` (places in the pool).
+        right label among all labels), ``demonstrations`` (places in the pool). These compare labels by the sum of the
+        log-probabilities of their tokens; ``answer_by_token``, ``answer_by_character`` and so on compare them by means.
+        ``score_sum``, ``score_token`` and ``score_character`` hold the scores of all labels, in the order of
+        ``asked.classes``.
     """
     groups = prompt_groups(asked, choice, form, pool)
-    found = label_scores(language_model, groups, form.answers(asked.classes), told=told)
+    found = scored_labels(language_model, groups, form.answers(asked.classes), told=told)
+    of_groups = [scores_by_length(*group, asked.classes) for group in found]
     free = len(CONTENT_FREE)
-    scores = np.concatenate([each[:-free] for each in found])
-    fair = np.concatenate([calibrated(each[:-free], each[-free:]) for each in found])
+    scores: dict[str, Scores] = {}
+    fair: dict[str, Scores] = {}
+    for name in LABEL_SCORES:
+        scores[name] = np.concatenate([group[name][:-free] for group in of_groups])
+        # The bias is that of the same score: content-free queries are compared as the others are.
+        fair[name] = np.concatenate([calibrated(group[name][:-free], group[name][-free:]) for group in of_groups])
     return _rows(asked, choice, scores, fair)
 
 
-def _rows(
-    asked: Asked, choice: Choice, scores: Float64[np.ndarray, "query label"], fair: Float64[np.ndarray, "query label"]
-) -> pl.DataFrame:
+def _rows(asked: Asked, choice: Choice, scores: Mapping[str, Scores], fair: Mapping[str, Scores]) -> pl.DataFrame:
     classes = np.asarray(asked.classes)
     right = np.asarray([asked.classes.index(label) for label in asked.queries.labels])
-    best, best_fair = scores.argmax(axis=1), fair.argmax(axis=1)
-    return pl.DataFrame(
-        {
-            "query": np.arange(len(right)),
-            "label": classes[right].tolist(),
+
+    def judged(name: str) -> dict[str, Any]:
+        best, best_fair = scores[name].argmax(axis=1), fair[name].argmax(axis=1)
+        found = {
             "answer": classes[best].tolist(),
             "correct": best == right,
             "calibrated_answer": classes[best_fair].tolist(),
             "calibrated_correct": best_fair == right,
-            "log_probability": log_softmax(scores, axis=1)[np.arange(len(right)), right],
+        }
+        return {column_of(column, name): values for column, values in found.items()}
+
+    return pl.DataFrame(
+        {
+            "query": np.arange(len(right)),
+            "label": classes[right].tolist(),
+            **judged(DEFAULT),
+            "log_probability": log_softmax(scores[DEFAULT], axis=1)[np.arange(len(right)), right],
             "demonstrations": pl.Series(choice.demonstrations, dtype=pl.List(pl.Int64)),
+            **{column: values for name in LABEL_SCORES if name != DEFAULT for column, values in judged(name).items()},
+            **{f"score_{name}": pl.Series(scores[name].tolist(), dtype=pl.List(pl.Float64)) for name in LABEL_SCORES},
         }
     )
 

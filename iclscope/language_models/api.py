@@ -13,6 +13,7 @@ from iclscope.language_models.attention_measurement import AttentionDone, attent
 from iclscope.language_models.attention_rows import AttentionSettings
 from iclscope.language_models.evaluate import EvaluateSettings
 from iclscope.language_models.fingerprint import encoder_hash
+from iclscope.language_models.label_lengths import DEFAULT
 from iclscope.language_models.loading import ModelSource
 from iclscope.language_models.measurements import Done, Progress, evaluation
 from iclscope.language_models.prepared import Prepared, TextMeasurement, prepare
@@ -42,7 +43,7 @@ def results_folder(
         BadRequest: if the folder holds other files or results of other settings, or ``--embeddings`` names no model.
     """
     name = f"{command}-{prepared.language_model.name}-{prepared.asked.name}"
-    noted = {"command": command, **prepared.noted(), **settings.model_dump(mode="json")}
+    noted = {"command": command, **prepared.noted(), **settings.model_dump(mode="json", exclude={"label_score"})}
     if isinstance(settings, SelectSettings) and settings.options.embeddings is not None:
         noted["embeddings"] = encoder_hash(
             SeenTexts(prepared.language_model, prepared.asked, options=settings.options).encoder
@@ -56,6 +57,7 @@ def evaluate(
     *,
     shots: int | Sequence[int] = (0, 2, 4, 8, 16),
     selectors: str | Sequence[str] = ("balanced",),
+    label_score: str = DEFAULT,
     out: str | Path | None = None,
     force: bool = False,
     progress: Progress | None = None,
@@ -69,6 +71,8 @@ def evaluate(
             `load_task` says more.
         shots: numbers of demonstrations, or one.
         selectors: how they are chosen; one or more names.
+        label_score: what labels are compared by: ``sum``, ``token`` (mean per token) or ``character``; the rows have
+            all three, so that nothing is measured again for another.
         out: where to; what is finished there is not measured again.
         force: make everything anew.
         progress: is told how many prompts have been read, of how many.
@@ -78,7 +82,8 @@ def evaluate(
     Raises:
         BadRequest: if it cannot be done.
     """
-    settings = EvaluateSettings(shots=shots, selectors=selectors)
+    given: dict[str, Any] = {"shots": shots, "selectors": selectors, "label_score": label_score}
+    settings = EvaluateSettings(**given)
     prepared = _prepared(model, data, asked)
     return evaluation(
         prepared, settings, results_folder("evaluate", prepared, settings, out, force=force), progress=progress
@@ -93,6 +98,7 @@ def select(
     shots: int | Sequence[int] = (2, 4, 8, 16),
     options: SelectorOptions | None = None,
     explain: int = 0,
+    label_score: str = DEFAULT,
     out: str | Path | None = None,
     force: bool = False,
     progress: Progress | None = None,
@@ -107,6 +113,7 @@ def select(
         shots: numbers of demonstrations, or one.
         options: how selectors look at texts; None: the defaults.
         explain: for how many queries to tell which demonstrations were taken and why.
+        label_score: as for `evaluate`.
         out: as for `evaluate`.
         force: as for `evaluate`.
         progress: as for `evaluate`.
@@ -115,9 +122,8 @@ def select(
     Raises:
         BadRequest: if it cannot be done.
     """
-    settings = SelectSettings(
-        shots=shots, selectors=selectors, options=SelectorOptions() if options is None else options
-    )
+    given: dict[str, Any] = {"shots": shots, "selectors": selectors, "label_score": label_score}
+    settings = SelectSettings(**given, options=SelectorOptions() if options is None else options)
     prepared = _prepared(model, data, asked)
     folder = results_folder("select", prepared, settings, out, force=force)
     return selection(prepared, settings, folder, explain=explain, progress=progress)

@@ -13,6 +13,7 @@ from iclscope.errors import require
 from iclscope.evaluation.crossed import crossed_rate
 from iclscope.language_models.answers import answers, crossed
 from iclscope.language_models.draws import generator, shuffled_labels
+from iclscope.language_models.label_lengths import DEFAULT, LabelScore, check_label_score
 from iclscope.language_models.one_or_more import OneOrMore
 from iclscope.language_models.prepared import Prepared
 from iclscope.language_models.run_folder import RunFolder
@@ -30,12 +31,19 @@ class ShotsAndSelectors(Settings):
     Attributes:
         shots: numbers of demonstrations, the same for all selectors.
         selectors: how demonstrations are chosen.
+        label_score: what labels are compared by in tables, figures and claims; the rows have all of them.
     """
 
     least_shots: ClassVar[int] = 0
 
     shots: OneOrMore[int] = Field(min_length=1)
     selectors: OneOrMore[str] = Field(min_length=1)
+    label_score: LabelScore = DEFAULT
+
+    @field_validator("label_score", mode="before")
+    @classmethod
+    def _known_score(cls, value: str) -> str:
+        return check_label_score(value)
 
     @field_validator("shots")
     @classmethod

@@ -11,6 +11,7 @@ import polars as pl
 from iclscope.experiments.claims import JudgedClaim
 from iclscope.language_models.evaluate import EvaluateSettings, Unit, evaluate_rows, units
 from iclscope.language_models.evaluate_report import accuracy_text, evaluate_figure
+from iclscope.language_models.label_lengths import compared_by, judged_by, label_notes
 from iclscope.language_models.prepared import Prepared
 from iclscope.language_models.prompts import CONTENT_FREE
 from iclscope.language_models.report import write_report
@@ -64,21 +65,23 @@ def evaluation(
     """
     began = time.monotonic()
     check_shots(prepared.asked, settings.shots)
-    folder.begin()
+    folder.begin({"label score": settings.label_score, "labels": prepared.asked.classes})
     todo = [unit for unit in units(settings, prepared.settings.draws) if folder.finished(unit.name) is None]
     counter = Counter(sum(prompts_of(prepared, unit) for unit in todo), progress)
     rows = evaluate_rows(prepared, settings, folder, told=counter.add)
     folder.write_rows(rows)
-    figure = evaluate_figure(prepared, rows)
+    judged = judged_by(rows, settings.label_score)
+    figure = evaluate_figure(prepared, judged)
     written = write_report(
         folder,
         prepared,
         command="evaluate",
         lead=f"Accuracy of in-context learning against the number of demonstrations: {figure.finding}",
         figures=[figure],
-        tables=[accuracy_text(rows)],
+        tables=[accuracy_text(judged)],
         claims_need="0 and a larger number among --shots",
-        notes=undecided_notes(rows),
+        notes=[*label_notes(prepared.asked.classes, settings.label_score), *undecided_notes(rows)],
+        settings={"labels compared by": compared_by(settings.label_score)},
         seconds=time.monotonic() - began,
     )
     return Done(rows, *written)

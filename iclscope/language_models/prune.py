@@ -17,6 +17,7 @@ from iclscope.errors import require
 from iclscope.language_models.answers import answers
 from iclscope.language_models.draws import generator
 from iclscope.language_models.evaluate import draw_seed
+from iclscope.language_models.label_lengths import DEFAULT, LabelScore, check_label_score
 from iclscope.language_models.mlp_layout import mlp_layout
 from iclscope.language_models.neuron_scores import SCORES, Norm, ScoreName, activity, magnitudes
 from iclscope.language_models.one_or_more import OneOrMore, one_or_more
@@ -52,6 +53,7 @@ class PruneSettings(Settings):
         prompts: how many prompts of demonstrations ``activation`` is measured on.
         texts: how many others perplexity is measured on.
         timings: how often each latency is measured; 0: not at all.
+        label_score: what labels are compared by in tables, figures and claims; the rows have all of them.
     """
 
     rates: OneOrMore[float] = Field((0.05, 0.1, 0.2, 0.3, 0.4), min_length=1)
@@ -61,6 +63,12 @@ class PruneSettings(Settings):
     prompts: int = 16
     texts: int = 8
     timings: int = 5
+    label_score: LabelScore = DEFAULT
+
+    @field_validator("label_score", mode="before")
+    @classmethod
+    def _known_score(cls, value: str) -> str:
+        return check_label_score(value)
 
     @field_validator("rates")
     @classmethod

@@ -13,6 +13,7 @@ import iclscope
 from iclscope.errors import require
 from iclscope.experiments.claims import JudgedClaim
 from iclscope.language_models.cost import cost_rows
+from iclscope.language_models.label_lengths import compared_by, judged_by, label_notes
 from iclscope.language_models.measurements import Counter, Progress
 from iclscope.language_models.mlp_layout import mlp_layout
 from iclscope.language_models.neuron_scores import resolved_norm
@@ -145,7 +146,7 @@ def pruning(
         check_save(save, settings, folder.path)
     neurons = Neurons(prepared, settings, folder)
     check_shots(prepared.asked, [settings.shots])
-    folder.begin()
+    folder.begin({"label score": settings.label_score, "labels": prepared.asked.classes})
     counter = Counter(_prompts_to_read(prepared, settings, folder, len(neurons.texts.held_out)), progress)
     rows = prune_rows(prepared, settings, folder, neurons=neurons, told=counter.add)
     folder.write_rows(rows.answers)
@@ -153,10 +154,11 @@ def pruning(
     costs = _costs(prepared, settings, folder, neurons) if settings.timings > 0 else None
     labels = prepared.asked.queries.labels
     chance = max(labels.count(label) for label in set(labels)) / len(labels)
-    points = prune_points(rows)
+    judged = rows._replace(answers=judged_by(rows.answers, settings.label_score))
+    points = prune_points(judged)
     recommendation = recommend(points, chance)
     saved = None if save is None else _saved(prepared, settings, neurons, save, points, recommendation)
-    figure = prune_figure(points, chance, prune_claims(rows), recommendation.reason)
+    figure = prune_figure(points, chance, prune_claims(judged), recommendation.reason)
     written = write_report(
         folder,
         prepared,
@@ -165,7 +167,7 @@ def pruning(
         figures=[figure],
         tables=_tables(points, costs),
         claims_need=f"{RATE:g} among --rates, and magnitude beside largest or activation beside random",
-        notes=recommendation.warnings,
+        notes=[*recommendation.warnings, *label_notes(prepared.asked.classes, settings.label_score)],
         seconds=time.monotonic() - began,
         settings=_named(prepared, settings, neurons) | _named_saved(saved),
     )
@@ -243,6 +245,7 @@ def _named(prepared: Prepared, settings: PruneSettings, neurons: Neurons) -> dic
     norm = resolved_norm(mlp_layout(prepared.language_model), settings.norm)
     tokens = [sum(len(row) for row in part) for part in neurons.texts]
     return {
+        "labels compared by": compared_by(settings.label_score),
         "demonstrations": f"{settings.shots}, balanced",
         "magnitude": f"{norm} weights",
         "activation": f"on {len(neurons.texts.scored)} prompts of demonstrations, {tokens[0]} tokens",

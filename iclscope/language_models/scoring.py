@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 from iclscope.errors import BadRequest
 from iclscope.language_models.cached import ReadSoFar
@@ -35,6 +35,18 @@ class Row(NamedTuple):
     tokens: tuple[int, ...]
 
 
+class ScoredGroup(NamedTuple):
+    """What a model makes of the labels behind each prompt of a group.
+
+    Attributes:
+        sums: Σ log p(token | all before it) over the tokens of each label; natural logarithms.
+        tokens: how many tokens each label has behind each prompt.
+    """
+
+    sums: Float64[np.ndarray, "query label"]
+    tokens: Int64[np.ndarray, "query label"]
+
+
 def label_scores(
     language_model: LanguageModel,
     groups: Sequence[PromptGroup],
@@ -57,6 +69,17 @@ def label_scores(
         BadRequest: if an answer has no tokens, a prompt is too long, the model is no transformer of attention layers
             only, or what it gives are no numbers.
     """
+    return [one.sums for one in scored_labels(language_model, groups, answers, told=told)]
+
+
+def scored_labels(
+    language_model: LanguageModel,
+    groups: Sequence[PromptGroup],
+    answers: Sequence[str],
+    *,
+    told: Told | None = None,
+) -> list[ScoredGroup]:
+    """The same as `label_scores`, with how many tokens each answer has."""
     check_attention_only(language_model)
     encoded = [encode_group(language_model, group, answers) for group in groups]
     found = [np.full((len(group.prompts), len(answers)), np.nan) for group in encoded]
@@ -74,7 +97,8 @@ def label_scores(
                 found[row.group][row.place] = of_row
             if told is not None:
                 told(len(rows))
-    return found
+    counts = [np.asarray([[len(answer) for answer in each] for each in group.answers]) for group in encoded]
+    return [ScoredGroup(sums, tokens) for sums, tokens in zip(found, counts, strict=True)]
 
 
 def _scores_of(

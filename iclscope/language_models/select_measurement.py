@@ -10,6 +10,7 @@ import polars as pl
 
 from iclscope.experiments.claims import JudgedClaim
 from iclscope.language_models.hidden_states import middle_layer
+from iclscope.language_models.label_lengths import compared_by, judged_by, label_notes
 from iclscope.language_models.measurements import Counter, Progress, prompts_of
 from iclscope.language_models.prepared import Prepared
 from iclscope.language_models.report import write_report
@@ -66,13 +67,14 @@ def selection(
     prepared = narrowed(prepared, settings)
     seen = see(prepared, settings)
     check_shots(prepared.asked, settings.shots)
-    folder.begin()
+    folder.begin({"label score": settings.label_score, "labels": prepared.asked.classes})
     todo = [unit for unit in units(settings, prepared.settings.draws) if folder.finished(unit.name) is None]
     counter = Counter(sum(prompts_of(prepared, unit) for unit in todo), progress)
     rows = select_rows(prepared, settings, seen, folder, told=counter.add)
     folder.write_rows(rows)
     explained = explanations(seen, settings, prepared.settings.seed, max(explain, _EXPLAINED))
-    figure, tables = select_figure(rows), [select_text(rows), shots_text(rows)]
+    judged = judged_by(rows, settings.label_score)
+    figure, tables = select_figure(judged), [select_text(judged), shots_text(judged)]
     options = settings.options
     layer = middle_layer(prepared.language_model)
     written = write_report(
@@ -88,8 +90,10 @@ def selection(
             "Selectors that look at the query choose among a random half of the pool, another in each draw; intervals "
             "tell how much the pool matters.",
             *undecided_notes(rows),
+            *label_notes(prepared.asked.classes, settings.label_score),
         ],
         settings={
+            "labels compared by": compared_by(settings.label_score),
             "patterns": f"{options.patterns}, by k-means of the last token's hidden state behind layer {layer}",
             "likeness by": options.embeddings
             or f"the model's own hidden states: mean over tokens behind layer {layer}",

@@ -88,7 +88,7 @@ def test_what_is_finished_is_not_measured_again(
 ) -> None:
     """Interrupted in the middle, it goes on from there, and the rows are those of an undisturbed run."""
     asked_for: list[int] = []
-    scores = answers_module.label_scores
+    scores = answers_module.scored_labels
 
     def counted(*args: Any, **settings: Any) -> Any:
         asked_for.append(1)
@@ -96,7 +96,7 @@ def test_what_is_finished_is_not_measured_again(
             raise KeyboardInterrupt
         return scores(*args, **settings)
 
-    monkeypatch.setattr(answers_module, "label_scores", counted)
+    monkeypatch.setattr(answers_module, "scored_labels", counted)
     kept = {"command": "evaluate", **prepared.noted(), **SMALL.model_dump(mode="json")}
     folder = RunFolder(tmp_path / "out", kept)
     folder.begin()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from rich.console import Console
@@ -18,6 +18,7 @@ from rich.text import Text
 
 from iclscope.errors import BadRequest, require
 from iclscope.files import user_path
+from iclscope.language_models.label_lengths import LABEL_SCORES, LabelScore, check_label_score
 from iclscope.language_models.loading import DEVICES, DTYPES, ModelSource
 from iclscope.language_models.prepared import TextMeasurement
 from iclscope.language_models.prompts import PromptFormat
@@ -60,6 +61,15 @@ Revision = Annotated[str | None, typer.Option(metavar="NAME", help="Branch, tag 
 Trust = Annotated[bool, typer.Option("--trust-remote-code", help="Run Python code that comes with the model.")]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Default: results/llm/COMMAND-MODEL-DATA.")]
 Force = Annotated[bool, typer.Option("--force", help="Make everything anew, also over other settings.")]
+
+LabelScoreName = Annotated[
+    str,
+    typer.Option(
+        "--label-score",
+        metavar="|".join(LABEL_SCORES),
+        help="What labels are compared by: the sum of log-probabilities, or its mean per token or character.",
+    ),
+]
 
 DEFAULT_FORMAT = r"Text: {text}\nLabel:"
 
@@ -177,6 +187,15 @@ def names(option: str, text: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
     for name in found:
         require(name in allowed, option, name, ", ".join(allowed))
     return found
+
+
+def label_score(value: str) -> LabelScore:
+    """What labels are compared by.
+
+    Raises:
+        BadRequest: if they cannot be.
+    """
+    return cast("LabelScore", check_label_score(value))
 
 
 def _silence(read: int, total: int) -> None:

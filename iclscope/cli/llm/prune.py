@@ -12,6 +12,7 @@ from iclscope.cli.llm import options
 from iclscope.errors import BadRequest, require
 from iclscope.files import user_path
 from iclscope.language_models.api import results_folder
+from iclscope.language_models.label_lengths import DEFAULT
 from iclscope.language_models.neuron_scores import NORMS, SCORES
 from iclscope.language_models.prepared import prepare
 from iclscope.language_models.prune import PruneSettings
@@ -36,6 +37,7 @@ def prune_command(
     prompts: Annotated[int, typer.Option(metavar="N", help="Prompts that activation is measured on.")] = 16,
     texts: Annotated[int, typer.Option(metavar="N", help="Other prompts that perplexity is measured on.")] = 8,
     timings: Annotated[int, typer.Option(metavar="N", help="How often latency is measured; 0: not at all.")] = 5,
+    label_score: options.LabelScoreName = DEFAULT,
     save: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write a smaller checkpoint into this new or empty folder.")
     ] = None,
@@ -60,6 +62,7 @@ def prune_command(
         prompts=prompts,
         texts=texts,
         timings=timings,
+        label_score=options.label_score(label_score),
     )
     wanted = _wanted(save, save_rate, save_score)
     if wanted is not None:

@@ -10,6 +10,7 @@ from rich.console import Console
 from iclscope.cli.llm import options
 from iclscope.errors import require
 from iclscope.language_models.api import results_folder
+from iclscope.language_models.label_lengths import DEFAULT
 from iclscope.language_models.prepared import prepare
 from iclscope.language_models.select import SelectSettings
 from iclscope.language_models.select_measurement import selection
@@ -34,6 +35,7 @@ def select_command(
             metavar="NAME", help="A sentence-transformers model for likeness; default: MODEL's hidden states."
         ),
     ] = None,
+    label_score: options.LabelScoreName = DEFAULT,
     explain: Annotated[
         int, typer.Option(metavar="N", help="Tell for so many queries which demonstrations were taken and why.")
     ] = 0,
@@ -52,6 +54,7 @@ def select_command(
         shots=options.whole_numbers("--shots", shots, least=1),
         selectors=options.names("--selector", selector, SELECTORS),
         options=SelectorOptions(patterns=patterns, candidates=candidates, embeddings=embeddings),
+        label_score=options.label_score(label_score),
     )
     console = Console(highlight=False, markup=False, soft_wrap=True)
     prepared = prepare(asked.measurement)
