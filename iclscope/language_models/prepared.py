@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from iclscope.language_models.draws import Asked, draw_queries
 from iclscope.language_models.fingerprint import model_fingerprint
 from iclscope.language_models.finite import check_gives_numbers
 from iclscope.language_models.kept_state import check_reads_in_parts
-from iclscope.language_models.labelled_text import LabelledTexts, TextTask, load_task
+from iclscope.language_models.labelled_text import TextTask, load_task
 from iclscope.language_models.loading import LanguageModel, ModelSource, load_language_model
 from iclscope.language_models.prompts import PromptFormat
 from iclscope.settings import Settings
@@ -137,11 +138,6 @@ def _some_tokens(language_model: LanguageModel, text: str) -> list[int]:
 
 
 def _hash_of(asked: Asked) -> str:
-    found = hashlib.sha256()
-    for texts in (asked.pool, asked.queries):
-        found.update(_bytes_of(texts))
-    return found.hexdigest()[:16]
-
-
-def _bytes_of(texts: LabelledTexts) -> bytes:
-    return "\0".join((*texts.texts, "", *texts.labels, "")).encode()
+    """A hash of all texts and labels, in which it counts where each ends."""
+    content = [[list(part) for part in texts] for texts in (asked.pool, asked.queries)]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]

@@ -35,7 +35,7 @@ from iclscope.language_models.prune import removed_neurons as count_removed
 from iclscope.language_models.prune_claims import RATE, prune_claims
 from iclscope.language_models.prune_figure import costs_text, points_text, prune_figure
 from iclscope.language_models.prune_losses import Point, Recommendation, prune_points, recommend
-from iclscope.language_models.pruned import check_empty, pruned_model, save_checkpoint
+from iclscope.language_models.pruned import check_empty, check_saveable, pruned_model, save_checkpoint
 from iclscope.language_models.report import write_report
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.selectors import check_shots
@@ -144,6 +144,7 @@ def pruning(
     began = time.monotonic()
     if save is not None:
         check_save(save, settings, folder.path)
+        check_saveable(prepared.language_model)
     neurons = Neurons(prepared, settings, folder)
     check_shots(prepared.asked, [settings.shots])
     folder.begin({"label score": settings.label_score, "labels": prepared.asked.classes})

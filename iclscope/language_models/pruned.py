@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from iclscope.errors import require
+from iclscope.errors import BadRequest, require
 from iclscope.files import check_writable, storage_failures, write_text
 from iclscope.language_models.loading import LanguageModel, quiet_transformers
 from iclscope.language_models.mlp_layout import LayerMLP, MLPLayout, Projection, mlp_layout, mlps_of
@@ -119,6 +120,33 @@ def check_empty(folder: Path, option: str = "--save") -> None:
     require(not folder.exists() or not any(folder.iterdir()), option, str(folder), "a new or an empty folder")
 
 
+def check_saveable(language_model: LanguageModel, option: str = "--save") -> None:
+    """Refuse a model of which transformers would not write all but the weights, before anything is computed.
+
+    It loads settings of generation that contradict each other, and may then not save them. What it writes is tried in a
+    folder that goes again.
+
+    Raises:
+        BadRequest: naming the option and what transformers says.
+    """
+    model = language_model.model
+    doing = "config"
+    try:
+        with tempfile.TemporaryDirectory() as folder, quiet_transformers():
+            model.config.save_pretrained(folder)
+            doing = "generation_config"
+            if model.can_generate():
+                model.generation_config.save_pretrained(folder)
+            doing = "tokenizer"
+            language_model.tokenizer.save_pretrained(folder)
+    except (AttributeError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+        why = " ".join(str(error).split())
+        raise BadRequest(
+            f"{option} is not allowed with MODEL = {language_model.source.name!r}; allowed: a model that transformers "
+            f"saves; of this one it refuses {doing}: {why[:300]}"
+        ) from error
+
+
 def save_checkpoint(language_model: LanguageModel, folder: Path, note: Mapping[str, Any] | None = None) -> int:
     """Write model and tokenizer as a checkpoint of transformers, in safetensors.
 
@@ -133,10 +161,11 @@ def save_checkpoint(language_model: LanguageModel, folder: Path, note: Mapping[s
         Bytes of the weights on disk.
 
     Raises:
-        BadRequest: if the folder is not empty.
+        BadRequest: if the folder is not empty, or transformers does not save such a model.
         StorageFailed: if it cannot be written.
     """
     check_empty(folder)
+    check_saveable(language_model)
     with storage_failures(f"writing to {folder}"), quiet_transformers():
         folder.mkdir(parents=True, exist_ok=True)
         language_model.model.save_pretrained(folder)

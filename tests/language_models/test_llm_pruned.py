@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from transformers import AutoTokenizer
+from language_models.tiny_models import make_tiny
+from transformers import AutoTokenizer, GenerationConfig
 
+from iclscope.cli.main import main
 from iclscope.errors import BadRequest
 from iclscope.language_models.cost import cost_rows, weight_bytes, without_first
 from iclscope.language_models.loading import LanguageModel, load_language_model
 from iclscope.language_models.mlp_layout import mlp_layout
-from iclscope.language_models.pruned import check_empty, pruned_model, save_checkpoint, without_neurons
+from iclscope.language_models.pruned import check_empty, check_saveable, pruned_model, save_checkpoint, without_neurons
 from iclscope.language_models.tokens import encode_texts
 from iclscope.pruning import kept_neurons
 
@@ -122,3 +125,54 @@ def test_costs_count_what_is_cut(tiny: LanguageModel) -> None:
     assert (rows["prompt_faster"] <= rows["prompt_faster_high"]).all()
     assert rows["working_bytes"].null_count() == 2
     assert mlp_layout(without_first(tiny, 4)).width == layout.width - 4
+
+
+def strictly(self: GenerationConfig, *_: Any, **__: Any) -> None:
+    """What saving does in some versions of transformers; in others only where settings were changed after loading."""
+    self.validate(strict=True)
+
+
+@pytest.mark.parametrize("more", [{"temperature": 0.5}, {"top_p": 0.9}, {"early_stopping": True}, {"top_k": 7}])
+def test_settings_of_generation_that_are_not_saved(
+    more: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are loaded, so that nothing tells of them until hours later."""
+    model = make_tiny(tmp_path / "tiny-llama", "llama")
+    file = model / "generation_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "do_sample": False, **more}), encoding="utf-8")
+    monkeypatch.setattr(GenerationConfig, "save_pretrained", strictly)
+    asked = ["llm", "prune", str(model), "words", "--queries", "4", "--draws", "1", "--shots", "2", "--rates", "0.5"]
+    asked += ["--out", str(tmp_path / "out"), "--save", str(tmp_path / "small")]
+    capsys.readouterr()
+    assert main(asked) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert len(told.err.splitlines()) == 1
+    assert f"--save is not allowed with MODEL = '{model}'" in told.err
+    assert "of this one it refuses generation_config: " in told.err
+    assert next(iter(more)) in told.err
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "small").exists()
+
+
+@pytest.mark.parametrize("part", ["config", "generation_config", "tokenizer"])
+def test_whatever_is_not_saved_is_named(part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    language_model = load_language_model(str(make_tiny(tmp_path / "tiny-llama", "llama")))
+    check_saveable(language_model)
+    place: Any = language_model if part == "tokenizer" else language_model.model
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ValueError("not\nsaved")
+
+    monkeypatch.setattr(type(getattr(place, part)), "save_pretrained", refuse)
+    for save in (check_saveable, lambda model: save_checkpoint(model, tmp_path / "small")):
+        with pytest.raises(BadRequest, match=rf"of this one it refuses {part}: not saved$"):
+            save(language_model)
+    assert not (tmp_path / "small").exists()
+
+
+def test_settings_changed_after_loading(tiny_llama: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings: Any = tiny_llama.model.generation_config
+    monkeypatch.setattr(settings, "temperature", 0.5)
+    with pytest.raises(BadRequest, match=r"it refuses generation_config: .*temperature"):
+        check_saveable(tiny_llama)
