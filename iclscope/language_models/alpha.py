@@ -28,12 +28,14 @@ def error_slope(rows: pl.DataFrame) -> Interval:
     1986), with Student's t of one degree of freedom fewer than queries.
 
     Args:
-        rows: with ``query``, ``shots``, ``alpha`` and ``calibrated_correct``.
+        rows: with ``query``, ``shots``, ``alpha`` and ``calibrated_correct``; those without
+            demonstrations are left out.
 
     Returns:
         The slope with its interval; NaN if α' is the same in all rows of each query. ``seeds`` counts the draws.
     """
     draws = rows["draw"].n_unique()
+    rows = rows.filter(pl.col("alpha").is_not_nan())
     both = rows.select("query", "shots", x="alpha", y=1 - pl.col("calibrated_correct").cast(pl.Float64))
     within = both.select("query", *(pl.col(name) - pl.col(name).mean().over("query", "shots") for name in ("x", "y")))
     x, y = within["x"].to_numpy(), within["y"].to_numpy()

@@ -11,14 +11,16 @@ from pydantic import Field, field_validator
 
 from iclscope.errors import require
 from iclscope.evaluation.crossed import crossed_rate
-from iclscope.language_models.answers import answers, crossed
+from iclscope.language_models.answers import crossed
 from iclscope.language_models.draws import generator, shuffled_labels
 from iclscope.language_models.label_lengths import DEFAULT, LabelScore, check_label_score
+from iclscope.language_models.labelled_text import LabelledTexts
 from iclscope.language_models.one_or_more import OneOrMore
 from iclscope.language_models.prepared import Prepared
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.scoring import Told
-from iclscope.language_models.selectors import SeenTexts, check_selectors, choose
+from iclscope.language_models.selectors import Choice, SeenTexts, check_selectors, choose
+from iclscope.language_models.too_long import Fitted, Plan, fit_prompts, fitted_answers, to_be_checked
 from iclscope.language_models.undecided import with_undecided
 from iclscope.settings import Settings
 
@@ -103,6 +105,7 @@ def evaluate_rows(
     settings: EvaluateSettings,
     folder: RunFolder | None = None,
     *,
+    fitted: Fitted[Unit] | None = None,
     told: Told | None = None,
     began: Callable[[Unit], None] | None = None,
 ) -> pl.DataFrame:
@@ -112,6 +115,7 @@ def evaluate_rows(
         prepared: model and texts.
         settings: what to evaluate.
         folder: where finished parts are kept; None: nowhere.
+        fitted: of `fit_evaluation`; None: found now.
         told: is told how many prompts have been read.
         began: is told which unit begins.
 
@@ -119,14 +123,62 @@ def evaluate_rows(
         The columns of `answers`, and ``arm``, ``selector``, ``shots``, ``draw``, ``undecided``.
 
     Raises:
-        BadRequest: if the pool is too small or a prompt too long; the longest prompts come first.
+        BadRequest: if the pool is too small or a prompt too long; nothing has been asked then.
+    """
+    fits = fit_evaluation(prepared, settings, folder) if fitted is None else fitted
+
+    def measure(unit: Unit) -> pl.DataFrame:
+        pool = pool_of(prepared, unit)
+        choice = fits.choices[unit]
+        found = fitted_answers(fits.prepared, choice, unit.shots, pool=pool, told=told)
+        return with_undecided(found, choice)
+
+    parts = None if folder is None else folder.marked(fits.mark)
+    return rows_of_units(units(settings, prepared.settings.draws), measure, parts, began=began)
+
+
+def fit_evaluation(prepared: Prepared, settings: EvaluateSettings, folder: RunFolder | None = None) -> Fitted[Unit]:
+    """Choose all demonstrations, and see that all prompts fit.
+
+    Args:
+        prepared: model and texts.
+        settings: what to evaluate.
+        folder: where finished parts are kept; None: nowhere.
+
+    Raises:
+        BadRequest: as `fit_prompts`.
     """
     seen = SeenTexts(prepared.language_model, prepared.asked, prepared.format, seed=prepared.settings.seed)
 
-    def measure(unit: Unit) -> pl.DataFrame:
-        return _measured(prepared, unit, seen, told)
+    def chosen(unit: Unit) -> Choice:
+        seed = draw_seed(prepared.settings.seed, unit.draw)
+        return choose(unit.selector, prepared.language_model, prepared.asked, unit.shots, seed, seen=seen)
 
-    return rows_of_units(units(settings, prepared.settings.draws), measure, folder, began=began)
+    return fit_units(prepared, units(settings, prepared.settings.draws), chosen, folder)
+
+
+def fit_units(
+    prepared: Prepared, every: Sequence[Unit], chosen: Callable[[Unit], Choice], folder: RunFolder | None = None
+) -> Fitted[Unit]:
+    """See that the prompts of all units fit.
+
+    Args:
+        prepared: model and texts.
+        every: the units.
+        chosen: the demonstrations of a unit.
+        folder: where finished parts are kept; None: nowhere.
+
+    Raises:
+        BadRequest: as `fit_prompts`.
+    """
+    asked_for = to_be_checked(prepared, every, folder, lambda unit: [unit.name])
+    return fit_prompts(prepared, {unit: Plan(chosen(unit), pool_of(prepared, unit).at) for unit in asked_for})
+
+
+def pool_of(prepared: Prepared, unit: Unit) -> LabelledTexts:
+    """What the demonstrations of a unit are taken from: the control's labels are dealt anew."""
+    pool = prepared.asked.pool
+    return shuffled_labels(pool, draw_seed(prepared.settings.seed, unit.draw)) if unit.arm == SHUFFLED else pool
 
 
 def rows_of_units(
@@ -136,7 +188,7 @@ def rows_of_units(
     *,
     began: Callable[[Unit], None] | None = None,
 ) -> pl.DataFrame:
-    """Measure units, the longest prompts first: what is too long is refused before much is read.
+    """Measure units, the longest prompts first.
 
     Args:
         asked_for: what to measure.
@@ -161,14 +213,6 @@ def rows_of_units(
 def draw_seed(seed: int, draw: int) -> int:
     """The seed of one draw of demonstrations."""
     return int(generator(seed, "draw", draw).integers(2**31))
-
-
-def _measured(prepared: Prepared, unit: Unit, seen: SeenTexts, told: Told | None) -> pl.DataFrame:
-    seed = draw_seed(prepared.settings.seed, unit.draw)
-    choice = choose(unit.selector, prepared.language_model, prepared.asked, unit.shots, seed, seen=seen)
-    pool = shuffled_labels(prepared.asked.pool, seed) if unit.arm == SHUFFLED else None
-    found = answers(prepared.language_model, prepared.asked, choice, prepared.format, pool=pool, told=told)
-    return with_undecided(found, choice)
 
 
 def accuracy_table(rows: pl.DataFrame, by: Sequence[str] = ("arm", "selector", "shots")) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import polars as pl
 
 from iclscope.experiments.claims import JudgedClaim
-from iclscope.language_models.evaluate import EvaluateSettings, Unit, evaluate_rows, units
+from iclscope.language_models.evaluate import EvaluateSettings, Unit, evaluate_rows, fit_evaluation, units
 from iclscope.language_models.evaluate_report import accuracy_text, evaluate_figure
 from iclscope.language_models.label_lengths import compared_by, judged_by, label_notes
 from iclscope.language_models.prepared import Prepared
@@ -18,6 +18,7 @@ from iclscope.language_models.report import write_report
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.selectors import check_shots
 from iclscope.language_models.selectors.at_random import AT_RANDOM
+from iclscope.language_models.too_long import Fitted
 from iclscope.language_models.undecided import undecided_notes
 
 Progress = Callable[[int, int], None]
@@ -62,13 +63,18 @@ def evaluation(
         settings: what to evaluate.
         folder: where to; what is finished there is not measured again.
         progress: is told how far it is.
+
+    Raises:
+        BadRequest: if the pool is too small or a prompt too long; nothing has been asked or written then.
     """
     began = time.monotonic()
     check_shots(prepared.asked, settings.shots)
+    fitted = fit_evaluation(prepared, settings, folder)
     folder.begin({"label score": settings.label_score, "labels": prepared.asked.classes})
-    todo = [unit for unit in units(settings, prepared.settings.draws) if folder.finished(unit.name) is None]
-    counter = Counter(sum(prompts_of(prepared, unit) for unit in todo), progress)
-    rows = evaluate_rows(prepared, settings, folder, told=counter.add)
+    every = units(settings, prepared.settings.draws)
+    counter = Counter(prompts_to_ask(every, fitted, folder), progress)
+    rows = evaluate_rows(prepared, settings, folder, fitted=fitted, told=counter.add)
+    prepared = fitted.prepared
     folder.write_rows(rows)
     judged = judged_by(rows, settings.label_score)
     figure = evaluate_figure(prepared, judged)
@@ -80,11 +86,17 @@ def evaluation(
         figures=[figure],
         tables=[accuracy_text(judged)],
         claims_need="0 and a larger number among --shots",
-        notes=[*label_notes(prepared.asked.classes, settings.label_score), *undecided_notes(rows)],
+        notes=[*fitted.notes, *label_notes(prepared.asked.classes, settings.label_score), *undecided_notes(rows)],
         settings={"labels compared by": compared_by(settings.label_score)},
         seconds=time.monotonic() - began,
     )
     return Done(rows, *written)
+
+
+def prompts_to_ask(every: Sequence[Unit], fitted: Fitted[Unit], folder: RunFolder) -> int:
+    """How many prompts are read until all units are finished."""
+    parts = folder.marked(fitted.mark)
+    return sum(prompts_of(fitted.prepared, unit) for unit in every if parts.finished(unit.name) is None)
 
 
 def prompts_of(prepared: Prepared, unit: Unit) -> int:

@@ -90,12 +90,12 @@ def pattern_share(
     """The estimated α' of each query: the share of its demonstrations that have its pattern; NaN without any.
 
     Args:
-        demonstrations: places in the pool, the same number for each query.
+        demonstrations: places in the pool of each query.
         of_pool: the pattern of each text of the pool.
         of_query: the pattern of each query.
     """
-    shown = np.asarray(demonstrations, dtype=np.int64).reshape(len(of_query), -1)
-    if shown.shape[1] == 0:
-        return np.full(len(of_query), np.nan)
-    share: Float64[np.ndarray, " query"] = (of_pool[shown] == of_query[:, None]).mean(axis=1)
+    share = np.full(len(of_query), np.nan)
+    for place, shown in enumerate(demonstrations):
+        if len(shown) > 0:
+            share[place] = (of_pool[list(shown)] == of_query[place]).mean()
     return share

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic import Field, field_validator
 
+from iclscope.errors import require
 from iclscope.language_models.draws import Asked, draw_queries
 from iclscope.language_models.fingerprint import model_fingerprint
 from iclscope.language_models.finite import check_gives_numbers
@@ -21,6 +22,11 @@ from iclscope.settings import Settings
 
 _TRIED = 24
 """Tokens that are read before all else, to see whether a model can be measured."""
+TooLong = Literal["refuse", "skip", "drop-shots"]
+TOO_LONG: tuple[TooLong, ...] = get_args(TooLong)
+"""What is done with prompts that are longer than the model reads."""
+
+REFUSE, SKIP, DROP_SHOTS = TOO_LONG
 
 
 class TextMeasurement(Settings):
@@ -38,6 +44,8 @@ class TextMeasurement(Settings):
         queries: how many queries, at most.
         draws: how many draws of demonstrations.
         seed: of queries and draws.
+        too_long: what is done with prompts that are longer than the model reads: ``refuse`` them, ``skip`` their
+            queries, or drop as many demonstrations as it takes, the first ones first (``drop-shots``).
     """
 
     model: ModelSource
@@ -51,6 +59,13 @@ class TextMeasurement(Settings):
     queries: int = Field(200, ge=1)
     draws: int = Field(3, ge=1)
     seed: int = Field(0, ge=0)
+    too_long: TooLong = REFUSE
+
+    @field_validator("too_long", mode="before")
+    @classmethod
+    def _known_way(cls, value: object) -> object:
+        require(value in TOO_LONG, "--too-long", value, ", ".join(TOO_LONG))
+        return value
 
     @field_validator("model", mode="before")
     @classmethod
@@ -96,16 +111,23 @@ class Prepared(NamedTuple):
         """Model and data, for headings and folders."""
         return f"{self.language_model.name} on {self.asked.name}"
 
+    def at(self, queries: Sequence[int]) -> Prepared:
+        """The same with some of the queries."""
+        return self._replace(asked=self.asked._replace(queries=self.asked.queries.at(queries)))
+
     def noted(self) -> dict[str, Any]:
         """All that decides the rows, ready for JSON: settings, and fingerprints of model and texts.
 
-        Where things lie is left out: a copy of the same model gives the same rows.
+        Where things lie is left out: a copy of the same model gives the same rows. What is done with prompts that are
+        too long stands there only if it is not the default, as in folders that were made before one could ask for it.
         """
+        way = self.settings.too_long
         return {
             **self.settings.model_dump(mode="json", include={"format", "queries", "draws", "seed"}),
             "model": {"name": self.language_model.name, **model_fingerprint(self.language_model)},
             "dtype": str(self.language_model.model.dtype).removeprefix("torch."),
             "data": {"name": self.asked.name, "texts": _hash_of(self.asked), **self._left_out()},
+            **({} if way == REFUSE else {"too_long": way}),
         }
 
     def _left_out(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import re
@@ -30,6 +31,8 @@ NOTE, PARTS = "run.json", "parts"
 _EARLIER = (
     ", of an earlier version that noted neither all weights nor the tokenizer, so that its rows may be of another model"
 )
+SOMETIMES = "too_long"
+"""A setting that is noted only where it is not the default."""
 GROWS = "draws"
 """The setting that a folder may be asked for more of: each part is of one draw, whatever their number."""
 
@@ -57,6 +60,7 @@ class RunFolder:
             BadRequest: if the folder holds other files or other settings, or cannot be written to.
         """
         self.path = path
+        self._mark = ""
         self._settings = json.loads(json.dumps(settings))
         check_writable(path, "--out")
         self._is_new = self._is_new_or_refuse(force)
@@ -91,6 +95,16 @@ class RunFolder:
             )
         return False
 
+    def marked(self, mark: str) -> RunFolder:
+        """The same folder with finished parts of its own, known by a mark; call it once the folder has begun.
+
+        Args:
+            mark: comes behind the names of parts; empty: the folder as it is.
+        """
+        found = copy.copy(self)
+        found._mark = self._mark + mark
+        return found
+
     def begin(self, more: Mapping[str, Any] | None = None) -> None:
         """Note what is measured here; parts that are to be made anew go.
 
@@ -109,7 +123,7 @@ class RunFolder:
     def finished(self, name: str) -> pl.DataFrame | None:
         """The rows of a part, or None if it is not finished, or its file is damaged or is not what its name says."""
         try:
-            if self._is_new or not self._mark(name).items() <= read_parquet_metadata(self._file(name)).items():
+            if self._is_new or not self._label(name).items() <= read_parquet_metadata(self._file(name)).items():
                 return None
             return read_parquet(self._file(name))
         except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError):
@@ -120,7 +134,7 @@ class RunFolder:
         found = self.finished(name)
         if found is None:
             found = make()
-            self.write(f"{PARTS}/{self._file(name).name}", parquet_bytes(found, self._mark(name)))
+            self.write(f"{PARTS}/{self._file(name).name}", parquet_bytes(found, self._label(name)))
         return found
 
     def write_rows(self, rows: pl.DataFrame, name: str = "rows") -> None:
@@ -133,13 +147,14 @@ class RunFolder:
             (self.path / name).parent.mkdir(parents=True, exist_ok=True)
             write_bytes(self.path / name, content.encode() if isinstance(content, str) else content)
 
-    def _mark(self, name: str) -> dict[str, str]:
+    def _label(self, name: str) -> dict[str, str]:
         """What the file of a part says of itself: any other Parquet file under its name is not the part."""
         settings = {setting: value for setting, value in self._settings.items() if setting != GROWS}
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-        return {"made by": MARK, "part": name, "settings": digest}
+        return {"made by": MARK, "part": name + self._mark, "settings": digest}
 
     def _file(self, name: str) -> Path:
+        name += self._mark
         short = re.sub(r"[^\w.+-]", "_", name)
         if short != name:  # two names must not become one
             short = f"{short}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
@@ -154,6 +169,8 @@ def _first_difference(old: Any, new: Mapping[str, Any]) -> str:
         more = name == GROWS and isinstance(before, int) and before < value
         if before != value and not more:
             return f"{name}{_told_apart(before, value)}"
+    if SOMETIMES in noted and SOMETIMES not in new:
+        return f"{SOMETIMES}{_told_apart(noted[SOMETIMES], None)}"
     return "" if noted.keys() == new.keys() else "version of its settings"
 
 

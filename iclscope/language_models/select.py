@@ -9,15 +9,24 @@ import polars as pl
 from pydantic import Field
 
 from iclscope.errors import require
-from iclscope.language_models.answers import answers
-from iclscope.language_models.draws import Asked, generator, shuffled_labels
-from iclscope.language_models.evaluate import AS_GIVEN, SHUFFLED, ShotsAndSelectors, Unit, draw_seed, rows_of_units
+from iclscope.language_models.draws import Asked, generator
+from iclscope.language_models.evaluate import (
+    AS_GIVEN,
+    SHUFFLED,
+    ShotsAndSelectors,
+    Unit,
+    draw_seed,
+    fit_units,
+    pool_of,
+    rows_of_units,
+)
 from iclscope.language_models.one_or_more import OneOrMore
 from iclscope.language_models.patterns import pattern_share
 from iclscope.language_models.prepared import Prepared
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.scoring import Told
 from iclscope.language_models.selectors import SELECTORS, Choice, SeenTexts, SelectorOptions, choose
+from iclscope.language_models.too_long import Fitted, fitted_answers
 from iclscope.language_models.undecided import with_undecided
 
 OTHER_PATTERNS = "other patterns"
@@ -84,15 +93,17 @@ def select_rows(
     seen: SeenTexts,
     folder: RunFolder | None = None,
     *,
+    fitted: Fitted[Unit] | None = None,
     told: Told | None = None,
 ) -> pl.DataFrame:
     """Ask all queries with each selector at each number of shots, for each draw.
 
     Args:
-        prepared: model and texts, of `narrowed`.
+        prepared: model and texts, of `narrowed`, or of ``fitted``.
         settings: what to compare.
-        seen: of `see`.
+        seen: of `see`, of the same queries.
         folder: where finished parts are kept; None: nowhere.
+        fitted: of `fit_selection`; None: found now.
         told: is told how many prompts have been read.
 
     Returns:
@@ -102,18 +113,39 @@ def select_rows(
         another query, drawn at random: a control).
 
     Raises:
-        BadRequest: if a prompt is too long; the longest come first.
+        BadRequest: if a prompt is too long; nothing has been asked then.
     """
+    fits = fit_selection(prepared, settings, seen, folder) if fitted is None else fitted
+    if len(seen.asked.queries.texts) != len(fits.prepared.asked.queries.texts):
+        seen = see(fits.prepared, settings)
 
     def measure(unit: Unit) -> pl.DataFrame:
-        asked = prepared.asked
-        choice = chosen(seen, unit, prepared.settings.seed)
-        seed = draw_seed(prepared.settings.seed, unit.draw)
-        pool = shuffled_labels(asked.pool, seed) if unit.arm == SHUFFLED else None
-        found = answers(prepared.language_model, asked, choice, prepared.format, pool=pool, told=told)
-        return with_undecided(found, choice).with_columns(**_alphas(seen, asked, choice, prepared.settings.seed))
+        choice = fits.choices[unit]
+        pool = pool_of(fits.prepared, unit)
+        found = fitted_answers(fits.prepared, choice, unit.shots, pool=pool, told=told)
+        alphas = _alphas(seen, fits.prepared.asked, choice, prepared.settings.seed)
+        return with_undecided(found, choice).with_columns(**alphas)
 
-    return rows_of_units(units(settings, prepared.settings.draws), measure, folder)
+    parts = None if folder is None else folder.marked(fits.mark)
+    return rows_of_units(units(settings, prepared.settings.draws), measure, parts)
+
+
+def fit_selection(
+    prepared: Prepared, settings: SelectSettings, seen: SeenTexts, folder: RunFolder | None = None
+) -> Fitted[Unit]:
+    """Choose all demonstrations, and see that all prompts fit.
+
+    Args:
+        prepared: model and texts, of `narrowed`.
+        settings: what to compare.
+        seen: of `see`.
+        folder: where finished parts are kept; None: nowhere.
+
+    Raises:
+        BadRequest: as `fit_prompts`.
+    """
+    every = units(settings, prepared.settings.draws)
+    return fit_units(prepared, every, lambda unit: chosen(seen, unit, prepared.settings.seed), folder)
 
 
 def chosen(seen: SeenTexts, unit: Unit, seed: int) -> Choice:

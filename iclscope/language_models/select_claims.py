@@ -77,8 +77,8 @@ def _gain(rows: pl.DataFrame) -> Interval:
 
 
 def mean_alpha(rows: pl.DataFrame) -> float:
-    """Mean α' over queries, draws and numbers of shots."""
-    return float(rows["alpha"].to_numpy().mean())
+    """Mean α' over queries, draws and numbers of shots, where there are demonstrations."""
+    return float(rows["alpha"].drop_nans().to_numpy().mean())
 
 
 def _accuracy() -> Claim:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from iclscope.language_models.evaluate import AS_GIVEN, Unit
 from iclscope.language_models.select import SelectSettings, chosen
@@ -12,7 +13,13 @@ from iclscope.report.measurement_page import TextTable
 _LONGEST = 100
 
 
-def explanations(seen: SeenTexts, settings: SelectSettings, seed: int, queries: int) -> list[TextTable]:
+def explanations(
+    seen: SeenTexts,
+    settings: SelectSettings,
+    seed: int,
+    queries: int,
+    known: Mapping[Unit, Choice] = MappingProxyType({}),
+) -> list[TextTable]:
     """For each of the first queries, the demonstrations that each selector takes at the most shots in the first draw.
 
     Args:
@@ -20,12 +27,13 @@ def explanations(seen: SeenTexts, settings: SelectSettings, seed: int, queries: 
         settings: what is compared.
         seed: of the run.
         queries: how many.
+        known: demonstrations that were chosen before; others are chosen now.
 
     Returns:
         A table per query: selector, text, label, what the selector went by, pattern, and whether it is the query's.
     """
     units = [Unit(AS_GIVEN, name, settings.shots[-1], 0) for name in settings.selectors]
-    choices = [(unit.selector, chosen(seen, unit, seed)) for unit in units]
+    choices = [(unit.selector, known[unit] if unit in known else chosen(seen, unit, seed)) for unit in units]
     return [_table(seen, choices, query) for query in range(min(queries, len(seen.asked.queries.texts)))]
 
 

@@ -11,11 +11,11 @@ import polars as pl
 from iclscope.experiments.claims import JudgedClaim
 from iclscope.language_models.hidden_states import middle_layer
 from iclscope.language_models.label_lengths import compared_by, judged_by, label_notes
-from iclscope.language_models.measurements import Counter, Progress, prompts_of
+from iclscope.language_models.measurements import Counter, Progress, prompts_to_ask
 from iclscope.language_models.prepared import Prepared
 from iclscope.language_models.report import write_report
 from iclscope.language_models.run_folder import RunFolder
-from iclscope.language_models.select import SelectSettings, narrowed, see, select_rows, units
+from iclscope.language_models.select import SelectSettings, fit_selection, narrowed, see, select_rows, units
 from iclscope.language_models.select_explanation import explanations
 from iclscope.language_models.select_figure import select_figure, select_text, shots_text
 from iclscope.language_models.selectors import check_shots
@@ -61,18 +61,22 @@ def selection(
         progress: is told how far it is.
 
     Raises:
-        BadRequest: if there are too few candidates, or a prompt is too long.
+        BadRequest: if there are too few candidates, or a prompt is too long; nothing has been asked or written then.
     """
     began = time.monotonic()
     prepared = narrowed(prepared, settings)
     seen = see(prepared, settings)
     check_shots(prepared.asked, settings.shots)
+    fitted = fit_selection(prepared, settings, seen, folder)
+    if fitted.left_out:
+        prepared = fitted.prepared
+        seen = see(prepared, settings)
     folder.begin({"label score": settings.label_score, "labels": prepared.asked.classes})
-    todo = [unit for unit in units(settings, prepared.settings.draws) if folder.finished(unit.name) is None]
-    counter = Counter(sum(prompts_of(prepared, unit) for unit in todo), progress)
-    rows = select_rows(prepared, settings, seen, folder, told=counter.add)
+    every = units(settings, prepared.settings.draws)
+    counter = Counter(prompts_to_ask(every, fitted, folder), progress)
+    rows = select_rows(prepared, settings, seen, folder, fitted=fitted, told=counter.add)
     folder.write_rows(rows)
-    explained = explanations(seen, settings, prepared.settings.seed, max(explain, _EXPLAINED))
+    explained = explanations(seen, settings, prepared.settings.seed, max(explain, _EXPLAINED), fitted.choices)
     judged = judged_by(rows, settings.label_score)
     figure, tables = select_figure(judged), [select_text(judged), shots_text(judged)]
     options = settings.options
@@ -87,6 +91,7 @@ def selection(
         seconds=time.monotonic() - began,
         claims_need="balanced and pattern among the selectors",
         notes=[
+            *fitted.notes,
             "Selectors that look at the query choose among a random half of the pool, another in each draw; intervals "
             "tell how much the pool matters.",
             *undecided_notes(rows),

@@ -68,7 +68,7 @@ def test_a_finished_comparison_is_not_measured_again(
     prepared: Prepared, folder: RunFolder, done: SelectDone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The package has a function of the module's name.
-    monkeypatch.setattr(sys.modules["iclscope.language_models.select"], "answers", None)
+    monkeypatch.setattr(sys.modules["iclscope.language_models.select"], "fitted_answers", None)
     again = RunFolder(folder.path, {**prepared.noted(), **SETTINGS.model_dump(mode="json")})
     assert selection(prepared, SETTINGS, again).rows.equals(done.rows)
 

@@ -43,6 +43,12 @@ class Choice(NamedTuple):
     scores: tuple[tuple[float, ...], ...] = ()
     undecided: tuple[int, ...] = ()
 
+    def at(self, queries: Sequence[int]) -> Choice:
+        """Those of some queries."""
+        scores = tuple(self.scores[i] for i in queries) if self.scores else ()
+        undecided = tuple(place for place, i in enumerate(queries) if i in set(self.undecided))
+        return Choice(tuple(self.demonstrations[i] for i in queries), self.shared, scores, undecided)
+
 
 def check_selectors(names: Sequence[str]) -> None:
     """Refuse selectors that there are not, or whose package is missing.
