@@ -10,7 +10,7 @@ from typing import Any
 from iclscope.errors import require
 from iclscope.files import user_path
 from iclscope.language_models.attention_measurement import AttentionDone, attention_measurement
-from iclscope.language_models.attention_rows import AttentionSettings
+from iclscope.language_models.attention_prompts import AttentionSettings
 from iclscope.language_models.evaluate import EvaluateSettings
 from iclscope.language_models.fingerprint import encoder_hash
 from iclscope.language_models.label_lengths import DEFAULT

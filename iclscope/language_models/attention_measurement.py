@@ -11,13 +11,15 @@ import polars as pl
 from iclscope.experiments.claims import JudgedClaim
 from iclscope.language_models.attention_claims import attention_claims
 from iclscope.language_models.attention_figure import attention_figure, heads_text
-from iclscope.language_models.attention_rows import (
+from iclscope.language_models.attention_prompts import (
     AttentionSettings,
     Queries,
-    attention_rows,
-    check_shots,
+    fit_attention,
     measured_queries,
     units,
+)
+from iclscope.language_models.attention_rows import (
+    attention_rows,
 )
 from iclscope.language_models.concentration import LEAST_MASS, heads_table
 from iclscope.language_models.measurements import Counter, Progress
@@ -58,12 +60,14 @@ def attention_measurement(
             attention.
     """
     began = time.monotonic()
-    check_shots(prepared.asked, settings.shots)
+    fitted = fit_attention(prepared, settings, folder)
+    prepared = fitted.prepared
     queries = measured_queries(prepared.asked, prepared.settings.seed)
     folder.begin()
-    todo = [unit for unit in units(prepared.settings.draws) if folder.finished(unit.name) is None]
+    parts = folder.marked(fitted.mark)
+    todo = [unit for unit in units(prepared.settings.draws) if parts.finished(unit.name) is None]
     counter = Counter(len(todo) * len(queries.places), progress)
-    rows = attention_rows(prepared, settings, folder, told=counter.add)
+    rows = attention_rows(prepared, settings, folder, fitted=fitted, told=counter.add)
     table = heads_table(rows)
     folder.write_rows(table)
     figure = attention_figure(table, attention_claims(rows))
@@ -74,7 +78,7 @@ def attention_measurement(
         lead=f"Attention from a query to the demonstrations of its label: {figure.finding}",
         figures=[figure],
         tables=[heads_text(table)],
-        notes=_notes(queries),
+        notes=[*fitted.notes, *_notes(queries)],
         seconds=time.monotonic() - began,
         settings={
             "demonstrations": f"{settings.shots}, balanced",

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float32
-from pydantic import Field
 
-from iclscope.errors import require
 from iclscope.language_models.attention import demonstration_attention
-from iclscope.language_models.draws import Asked, generator
-from iclscope.language_models.evaluate import SHUFFLED, draw_seed
-from iclscope.language_models.labelled_text import LabelledTexts
+from iclscope.language_models.attention_prompts import (
+    AttentionSettings,
+    Queries,
+    Unit,
+    fit_attention,
+    measured_queries,
+    shown_demonstrations,
+    units,
+)
+from iclscope.language_models.evaluate import SHUFFLED
 from iclscope.language_models.nearest_demonstrations import NearestDemonstrations
 from iclscope.language_models.prepared import Prepared
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.scoring import Told
-from iclscope.language_models.selectors import choose
-from iclscope.settings import Settings
+from iclscope.language_models.selectors import Choice
+from iclscope.language_models.too_long import (
+    Fitted,
+)
 
 SAME_LABEL, RANDOM_QUERY, OWN_LABEL = "same label", "random query labels", "shuffled labels, by text"
 NEAREST, NEAREST_OTHER = "nearest pattern", "nearest pattern of another query"
@@ -30,42 +36,6 @@ were dealt to the demonstrations at random (`SHUFFLED` goes by those), whose tex
 `NEAREST`: the half of the demonstrations nearest to the query in pattern, and, as a control, to another query."""
 
 ARMS = (SAME_LABEL, RANDOM_QUERY, NEAREST, NEAREST_OTHER, SHUFFLED, OWN_LABEL)
-
-LEAST_QUERIES = 4
-"""A label with fewer queries is left out: each half of the queries needs two of it, for a mean and its spread."""
-
-
-class AttentionSettings(Settings):
-    """What is measured.
-
-    Attributes:
-        shots: demonstrations per prompt, balanced over labels.
-    """
-
-    shots: int = Field(8, ge=2)
-
-
-class Queries(NamedTuple):
-    """The queries that attention is measured on.
-
-    Attributes:
-        places: of the queries among those drawn.
-        labels: of each.
-        others: for each query the place, in these tuples, of another one of its half at random, each once.
-        half: 0 or 1: heads are chosen on the first half and measured on the second; labels are spread over both.
-        left_out: labels with too few queries.
-    """
-
-    places: tuple[int, ...]
-    labels: tuple[str, ...]
-    others: tuple[int, ...]
-    half: tuple[int, ...]
-    left_out: tuple[str, ...]
-
-    @property
-    def dealt(self) -> tuple[str, ...]:
-        """The same labels dealt anew at random within each half."""
-        return tuple(self.labels[other] for other in self.others)
 
 
 class Group(NamedTuple):
@@ -83,62 +53,13 @@ class Group(NamedTuple):
     paired: bool = False
 
 
-class Unit(NamedTuple):
-    """What is measured at a time, and kept when it is finished."""
-
-    shuffled: bool
-    draw: int
-
-    @property
-    def name(self) -> str:
-        """Of its file."""
-        return f"{'shuffled' if self.shuffled else 'as-given'}-draw-{self.draw}"
-
-
-def units(draws: int) -> list[Unit]:
-    """All that is to be measured."""
-    return [Unit(shuffled, draw) for shuffled in (False, True) for draw in range(draws)]
-
-
-def measured_queries(asked: Asked, seed: int) -> Queries:
-    """The queries whose labels have enough of them, split into halves.
-
-    Raises:
-        BadRequest: if fewer than two labels have.
-    """
-    counts = Counter(asked.queries.labels)
-    left_out = tuple(kind for kind in asked.classes if counts[kind] < LEAST_QUERIES)
-    enough = len(asked.classes) - len(left_out) >= 2
-    allowed = f"more: at least two labels need {LEAST_QUERIES} queries each"
-    require(enough, "--queries", len(asked.queries.labels), allowed)
-    places = tuple(i for i, kind in enumerate(asked.queries.labels) if kind not in left_out)
-    labels = tuple(asked.queries.labels[i] for i in places)
-    seen: Counter[str] = Counter()
-    half = []
-    for kind in labels:
-        half.append(seen[kind] % 2)
-        seen[kind] += 1
-    others = list(range(len(labels)))
-    for part in range(2):
-        inside = [i for i, number in enumerate(half) if number == part]
-        order = generator(seed, "query labels", part).permutation(len(inside))
-        for place, other in zip(inside, order, strict=True):
-            others[place] = inside[int(other)]
-    return Queries(places, labels, tuple(others), tuple(half), left_out)
-
-
-def check_shots(asked: Asked, shots: int) -> None:
-    """Refuse too few demonstrations: every query needs one of its label.
-
-    Raises:
-        BadRequest: naming the least.
-    """
-    least = len(asked.classes)
-    require(shots >= least, "--shots", shots, f"at least {least}, one demonstration of each label")
-
-
 def attention_rows(
-    prepared: Prepared, settings: AttentionSettings, folder: RunFolder | None = None, *, told: Told | None = None
+    prepared: Prepared,
+    settings: AttentionSettings,
+    folder: RunFolder | None = None,
+    *,
+    fitted: Fitted[Unit] | None = None,
+    told: Told | None = None,
 ) -> pl.DataFrame:
     """Measure all draws.
 
@@ -146,6 +67,7 @@ def attention_rows(
         prepared: model and texts.
         settings: what to measure.
         folder: where finished parts are kept; None: nowhere.
+        fitted: of `fit_attention`; None: found now.
         told: is told how many prompts have been read.
 
     Returns:
@@ -156,16 +78,18 @@ def attention_rows(
         their labels.
 
     Raises:
-        BadRequest: if there are too few demonstrations or queries, or a prompt is too long.
+        BadRequest: if there are too few demonstrations or queries, or a prompt is too long; nothing has been read then.
     """
-    check_shots(prepared.asked, settings.shots)
+    fits = fit_attention(prepared, settings, folder) if fitted is None else fitted
+    prepared = fits.prepared
+    folder = None if folder is None else folder.marked(fits.mark)
     queries = measured_queries(prepared.asked, prepared.settings.seed)
     nearest = NearestDemonstrations(prepared, prepared.asked.queries.at(queries.places))
     found = []
     for unit in units(prepared.settings.draws):
 
         def measured(unit: Unit = unit) -> pl.DataFrame:
-            return _measured(prepared, settings, queries, nearest, unit, told)
+            return _measured(prepared, fits.choices[unit], queries, nearest, unit, told)
 
         part = folder.part(unit.name, measured) if folder is not None else measured()
         found.append(part.with_columns(draw=pl.lit(unit.draw, dtype=pl.Int32)))
@@ -174,17 +98,15 @@ def attention_rows(
 
 def _measured(
     prepared: Prepared,
-    settings: AttentionSettings,
+    choice: Choice,
     queries: Queries,
     nearest: NearestDemonstrations,
     unit: Unit,
     told: Told | None,
 ) -> pl.DataFrame:
     asked = prepared.asked
-    seed = draw_seed(prepared.settings.seed, unit.draw)
-    choice = choose("balanced", prepared.language_model, asked, settings.shots, seed)
     given = asked.pool.at(choice.demonstrations[0])
-    shown = dealt_labels(given, seed) if unit.shuffled else given
+    shown = shown_demonstrations(prepared, unit, choice.demonstrations[0])
     texts = asked.queries.at(queries.places).texts
     attention = demonstration_attention(
         prepared.language_model, prepared.format, shown, texts, asked.classes, told=told
@@ -212,12 +134,6 @@ def label_group(asked_for: tuple[str, ...], shown: Sequence[str]) -> Group:
         shown: label of each demonstration.
     """
     return Group(asked_for, np.asarray(asked_for)[:, None] == np.asarray(shown)[None, :])
-
-
-def dealt_labels(shown: LabelledTexts, seed: int) -> LabelledTexts:
-    """Demonstrations with their labels dealt among them at random: each label is shown as often as before."""
-    order = generator(seed, "dealt labels").permutation(len(shown.labels))
-    return LabelledTexts(shown.texts, tuple(shown.labels[int(i)] for i in order))
 
 
 def grouped_rows(

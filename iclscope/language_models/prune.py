@@ -14,7 +14,6 @@ from pydantic import Field, field_validator
 from torch import Tensor
 
 from iclscope.errors import require
-from iclscope.language_models.answers import answers
 from iclscope.language_models.draws import generator
 from iclscope.language_models.evaluate import draw_seed
 from iclscope.language_models.label_lengths import DEFAULT, LabelScore, check_label_score
@@ -28,6 +27,7 @@ from iclscope.language_models.pruning_texts import PruningTexts, pruning_texts
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.scoring import Told
 from iclscope.language_models.selectors import choose
+from iclscope.language_models.too_long import Fitted, Plan, fit_prompts, fitted_answers, to_be_checked
 from iclscope.pruning import Method, kept_neurons
 from iclscope.settings import Settings
 
@@ -169,9 +169,7 @@ class Neurons:
         self._prepared, self._settings, self._folder = prepared, settings, folder
         self._scores: dict[str, Float[Tensor, "layer neuron"]] = {}
         self.texts: PruningTexts = pruning_texts(
-            prepared.language_model,
-            prepared.asked,
-            prepared.format,
+            prepared,
             shots=settings.shots,
             scored=settings.prompts,
             held_out=settings.texts,
@@ -210,12 +208,38 @@ class Neurons:
         return torch.from_numpy(rows["activity"].to_numpy().copy()).view(self._shape)
 
 
+def fit_pruning(prepared: Prepared, settings: PruneSettings, folder: RunFolder | None = None) -> Fitted[int]:
+    """Choose the demonstrations of each draw, and see that all prompts fit.
+
+    Args:
+        prepared: model and texts.
+        settings: what to remove.
+        folder: where finished parts are kept; None: nowhere.
+
+    Raises:
+        BadRequest: as `fit_prompts`.
+    """
+    every = units(settings, prepared.settings.draws)
+
+    def parts(draw: int) -> list[str]:
+        return [part_name(ASKED, unit) for unit in every if unit.draw == draw]
+
+    def plan(draw: int) -> Plan:
+        seed = draw_seed(prepared.settings.seed, draw)
+        choice = choose("balanced", prepared.language_model, prepared.asked, settings.shots, seed)
+        return Plan(choice, prepared.asked.pool.at)
+
+    draws = to_be_checked(prepared, range(prepared.settings.draws), folder, parts)
+    return fit_prompts(prepared, {draw: plan(draw) for draw in draws})
+
+
 def prune_rows(
     prepared: Prepared,
     settings: PruneSettings,
     folder: RunFolder | None = None,
     *,
     neurons: Neurons | None = None,
+    fitted: Fitted[int] | None = None,
     told: Told | None = None,
 ) -> PruneRows:
     """Ask all queries and read all texts without the neurons of each score and rate.
@@ -227,6 +251,7 @@ def prune_rows(
         settings: what to remove.
         folder: where finished parts are kept; None: nowhere.
         neurons: of the same settings; None: scored anew.
+        fitted: of `fit_pruning`; None: found now.
         told: is told how many prompts and texts have been read.
 
     Raises:
@@ -234,12 +259,12 @@ def prune_rows(
             too long.
     """
     which = Neurons(prepared, settings, folder) if neurons is None else neurons
+    fits = fit_pruning(prepared, settings, folder) if fitted is None else fitted
+    folder = None if folder is None else folder.marked(fits.mark)
 
     def asked(unit: Unit) -> pl.DataFrame:
-        seed = draw_seed(prepared.settings.seed, unit.draw)
-        choice = choose("balanced", prepared.language_model, prepared.asked, settings.shots, seed)
         with without_neurons(prepared.language_model, which.kept(unit)):
-            return answers(prepared.language_model, prepared.asked, choice, prepared.format, told=told)
+            return fitted_answers(fits.prepared, fits.choices[unit.draw], settings.shots, told=told)
 
     def read(unit: Unit) -> pl.DataFrame:
         tokens = which.texts.held_out

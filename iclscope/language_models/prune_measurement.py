@@ -26,6 +26,7 @@ from iclscope.language_models.prune import (
     PruneRows,
     PruneSettings,
     Unit,
+    fit_pruning,
     part_name,
     prune_rows,
     reads_texts,
@@ -139,7 +140,7 @@ def pruning(
 
     Raises:
         BadRequest: if the model's MLPs are of no known layout, a rate leaves nothing, or the checkpoint cannot be saved
-            as asked; nothing has been computed then.
+            as asked, or a prompt is too long; nothing has been computed or written then.
     """
     began = time.monotonic()
     if save is not None:
@@ -147,9 +148,12 @@ def pruning(
         check_saveable(prepared.language_model)
     neurons = Neurons(prepared, settings, folder)
     check_shots(prepared.asked, [settings.shots])
+    fitted = fit_pruning(prepared, settings, folder)
+    prepared = fitted.prepared
     folder.begin({"label score": settings.label_score, "labels": prepared.asked.classes})
-    counter = Counter(_prompts_to_read(prepared, settings, folder, len(neurons.texts.held_out)), progress)
-    rows = prune_rows(prepared, settings, folder, neurons=neurons, told=counter.add)
+    parts = folder.marked(fitted.mark)
+    counter = Counter(_prompts_to_read(prepared, settings, parts, len(neurons.texts.held_out)), progress)
+    rows = prune_rows(prepared, settings, folder, neurons=neurons, fitted=fitted, told=counter.add)
     folder.write_rows(rows.answers)
     folder.write_rows(rows.texts, "texts")
     costs = _costs(prepared, settings, folder, neurons) if settings.timings > 0 else None
@@ -168,7 +172,12 @@ def pruning(
         figures=[figure],
         tables=_tables(points, costs),
         claims_need=f"{RATE:g} among --rates, and magnitude beside largest or activation beside random",
-        notes=[*recommendation.warnings, *label_notes(prepared.asked.classes, settings.label_score)],
+        notes=[
+            *fitted.notes,
+            *neurons.texts.notes,
+            *recommendation.warnings,
+            *label_notes(prepared.asked.classes, settings.label_score),
+        ],
         seconds=time.monotonic() - began,
         settings=_named(prepared, settings, neurons) | _named_saved(saved),
     )
@@ -244,7 +253,7 @@ def _named_saved(saved: Saved | None) -> dict[str, str]:
 
 def _named(prepared: Prepared, settings: PruneSettings, neurons: Neurons) -> dict[str, str]:
     norm = resolved_norm(mlp_layout(prepared.language_model), settings.norm)
-    tokens = [sum(len(row) for row in part) for part in neurons.texts]
+    tokens = [sum(len(row) for row in part) for part in (neurons.texts.scored, neurons.texts.held_out)]
     return {
         "labels compared by": compared_by(settings.label_score),
         "demonstrations": f"{settings.shots}, balanced",

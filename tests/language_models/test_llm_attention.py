@@ -19,20 +19,22 @@ from iclscope.evaluation.intervals import Interval
 from iclscope.language_models.attention import demonstration_attention, eager_attention
 from iclscope.language_models.attention_claims import BEST, attention_claims, best_heads
 from iclscope.language_models.attention_figure import attention_figure, heads_text
+from iclscope.language_models.attention_prompts import (
+    AttentionSettings,
+    Queries,
+    dealt_labels,
+    measured_queries,
+)
 from iclscope.language_models.attention_rows import (
     ARMS,
     NEAREST,
     NEAREST_OTHER,
     RANDOM_QUERY,
     SAME_LABEL,
-    AttentionSettings,
     Group,
-    Queries,
     attention_rows,
-    dealt_labels,
     grouped_rows,
     label_group,
-    measured_queries,
 )
 from iclscope.language_models.cached import LastAttention, ReadSoFar
 from iclscope.language_models.concentration import (

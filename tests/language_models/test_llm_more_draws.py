@@ -10,7 +10,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from iclscope.language_models.attention_measurement import attention_measurement
-from iclscope.language_models.attention_rows import AttentionSettings
+from iclscope.language_models.attention_prompts import AttentionSettings
 from iclscope.language_models.evaluate import EvaluateSettings
 from iclscope.language_models.loading import ModelSource
 from iclscope.language_models.measurements import evaluation

@@ -72,12 +72,12 @@ def test_neurons_that_stay_are_nested_and_the_same_share_in_each_layer(prepared:
 
 def test_texts_of_scoring_and_of_perplexity_share_no_example(prepared: Prepared) -> None:
     arguments = {"shots": 3, "scored": 4, "held_out": 2, "seed": 1}
-    texts = pruning_texts(prepared.language_model, prepared.asked, prepared.format, **arguments)
+    texts = pruning_texts(prepared, **arguments)
     assert (len(texts.scored), len(texts.held_out)) == (4, 2)
     tokenizer = prepared.language_model.tokenizer
     shown = [
         [line for prompt in part for line in tokenizer.decode(prompt).split("\n") if line.startswith("Text: ")]
-        for part in texts
+        for part in (texts.scored, texts.held_out)
     ]
     assert [len(part) for part in shown] == [12, 6]
     examples = [*shown[0], *shown[1]]
@@ -89,11 +89,11 @@ def test_texts_of_scoring_and_of_perplexity_share_no_example(prepared: Prepared)
 def test_a_small_pool_gives_fewer_texts(prepared: Prepared) -> None:
     small = prepared.asked._replace(pool=prepared.asked.pool.at(range(0, 190, 19)))
     arguments = {"shots": 4, "scored": 32, "held_out": 16, "seed": 1}
-    texts = pruning_texts(prepared.language_model, small, prepared.format, **arguments)
+    texts = pruning_texts(prepared._replace(asked=small), **arguments)
     assert (len(texts.scored), len(texts.held_out)) == (1, 1)
     single = prepared.asked._replace(pool=prepared.asked.pool.at([0]))
     with pytest.raises(BadRequest, match="at least two texts"):
-        pruning_texts(prepared.language_model, single, prepared.format, **arguments)
+        pruning_texts(prepared._replace(asked=single), **arguments)
 
 
 def test_a_rate_that_leaves_or_removes_nothing_is_refused(prepared: Prepared) -> None:
@@ -128,7 +128,7 @@ def test_the_measurement_goes_on_where_it_stopped(
         raise AssertionError("measured again")
 
     module = sys.modules["iclscope.language_models.prune"]  # the package has a function of that name
-    for name in ("answers", "text_surprise", "activity"):
+    for name in ("fitted_answers", "text_surprise", "activity"):
         monkeypatch.setattr(module, name, never)
     monkeypatch.setattr(prune_measurement, "cost_rows", never)
     save = Save(tmp_path / "small", 0.5, "activation")

@@ -14,7 +14,7 @@ from language_models.harness import compare_with_the_harness
 from transformers import AutoModelForCausalLM
 
 from iclscope.language_models.attention_measurement import attention_measurement
-from iclscope.language_models.attention_rows import AttentionSettings
+from iclscope.language_models.attention_prompts import AttentionSettings
 from iclscope.language_models.cost import weight_bytes
 from iclscope.language_models.evaluate import AS_GIVEN, EvaluateSettings, accuracy_table
 from iclscope.language_models.loading import LanguageModel, ModelSource

@@ -12,7 +12,7 @@ from iclscope.errors import require
 from iclscope.language_models.api import results_folder
 from iclscope.language_models.attention_figure import heads_text
 from iclscope.language_models.attention_measurement import attention_measurement
-from iclscope.language_models.attention_rows import AttentionSettings
+from iclscope.language_models.attention_prompts import AttentionSettings
 from iclscope.language_models.prepared import prepare
 from iclscope.report import print_claims
 

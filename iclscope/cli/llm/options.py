@@ -20,7 +20,7 @@ from iclscope.errors import BadRequest, require
 from iclscope.files import user_path
 from iclscope.language_models.label_lengths import LABEL_SCORES, LabelScore, check_label_score
 from iclscope.language_models.loading import DEVICES, DTYPES, ModelSource
-from iclscope.language_models.prepared import TextMeasurement
+from iclscope.language_models.prepared import REFUSE, TOO_LONG, TextMeasurement
 from iclscope.language_models.prompts import PromptFormat
 from iclscope.language_models.texts.escapes import unescaped
 from iclscope.report.measurement_page import TextTable
@@ -55,6 +55,9 @@ Encoding = Annotated[
 Queries = Annotated[int, typer.Option(metavar="N", help="Queries, at most.")]
 Draws = Annotated[int, typer.Option(metavar="N", help="Draws of demonstrations.")]
 Seed = Annotated[int, typer.Option(metavar="N", help="Of queries and draws.")]
+TooLong = Annotated[
+    str, typer.Option(metavar="|".join(TOO_LONG), help="What becomes of prompts longer than MODEL reads.")
+]
 Dtype = Annotated[str, typer.Option(metavar="|".join(DTYPES), help="Of the weights; auto: bfloat16 on a GPU.")]
 Device = Annotated[str, typer.Option(metavar="|".join(DEVICES), help="Where to compute.")]
 Revision = Annotated[str | None, typer.Option(metavar="NAME", help="Branch, tag or commit on the hub.")]
@@ -123,6 +126,7 @@ def _asked(
     queries: Queries = 200,
     draws: Draws = 3,
     seed: Seed = 0,
+    too_long: TooLong = REFUSE,
     dtype: Dtype = "auto",
     device: Device = "auto",
     revision: Revision = None,
@@ -148,6 +152,7 @@ def _asked(
         queries=queries,
         draws=draws,
         seed=seed,
+        too_long=too_long,
     )
     return Asked(measurement, None if out is None else user_path(out, "--out"), force)
 
