@@ -43,7 +43,7 @@ def cost_rows(
     Args:
         language_model: the whole model.
         removed: numbers of neurons.
-        prompt: tokens to read, of a prompt as it is asked.
+        prompt: tokens to read, of a prompt as it is asked; its first ones are left out where new tokens would not fit.
         repeats: of each timing, after one that does not count.
 
     Returns:
@@ -53,6 +53,8 @@ def cost_rows(
         are medians, over turns, of how many times faster it was than the whole model in that turn; ``…_low`` and
         ``…_high`` the least and the most.
     """
+    if language_model.context_length is not None:
+        prompt = prompt[-max(1, language_model.context_length - NEW_TOKENS) :]
     found = []
     for count in removed:
         smaller = without_first(language_model, count)

@@ -67,7 +67,8 @@ def _ends(intervals: Sequence[Interval]) -> tuple[np.ndarray, np.ndarray, np.nda
 
 
 def _exponential(surprise: Interval) -> Interval:
-    low, value, high = (min(math.exp(min(x, 700.0)), math.inf) for x in (surprise.low, surprise.value, surprise.high))
+    # Larger numbers leave no room for the margin of a logarithmic axis.
+    low, value, high = (math.exp(min(x, 600.0)) for x in (surprise.low, surprise.value, surprise.high))
     return Interval(value, low, high, surprise.seeds)
 
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from iclscope.evaluation.intervals import Interval
 from iclscope.experiments.claims import JudgedClaim
+from iclscope.language_models.plain_text import spelled_out
 from iclscope.language_models.prepared import Prepared
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.report.measurement_page import MeasurementReport, TextTable, render_measurement
@@ -85,7 +86,8 @@ def write_report(
         seconds: how long measuring took.
         claims_need: what must have been asked for that there are claims, in words; empty where there always are.
         tables: below the figures.
-        notes: above all; which rows were left out, and that there are few draws, or no claims, is added.
+        notes: above all; which rows were left out, which texts spell control tokens, and that there are few draws, or
+            no claims, is added.
         settings: what else to name under "Where this ran", in front of what all measurements name.
     """
     sections = [
@@ -103,7 +105,7 @@ def write_report(
         for one in figures
     ]
     claims = [claim for one in figures for claim in one.claims]
-    found = [*notes, *prepared.asked.left_out.notes()]
+    found = [*notes, *prepared.asked.left_out.notes(), *_read_as_text(prepared)]
     if claims_need and not claims:
         found.append(f"No claim was judged: that takes {claims_need}.")
     if prepared.settings.draws < FEW_DRAWS:
@@ -123,6 +125,19 @@ def write_report(
     folder.write(CLAIMS, json.dumps([claim.to_json() for claim in claims], indent=2, ensure_ascii=False) + "\n")
     folder.write(REPORT, render_measurement(page))
     return Written(claims, found)
+
+
+def _read_as_text(prepared: Prepared) -> list[str]:
+    """That texts, labels or the format spell control tokens."""
+    asked, form = prepared.asked, prepared.format
+    written = (*asked.pool.texts, *asked.queries.texts, *asked.classes, *form.model_dump().values())
+    count, names = spelled_out(prepared.language_model.reader, written)
+    if count == 0:
+        return []
+    return [
+        f"{count} of the texts, labels and parts of the format spell {', '.join(names)}: read as text, not as "
+        "the control token."
+    ]
 
 
 def _named(prepared: Prepared) -> dict[str, str]:

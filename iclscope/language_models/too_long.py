@@ -89,7 +89,7 @@ def fit_prompts(
         return Fitted(prepared, choices)
     if prepared.settings.too_long == DROP_SHOTS:
         shorter = {
-            unit: _shortened(prepared, plan, too_long[unit], free) if len(too_long[unit]) else plan.choice
+            unit: _shortened(prepared, plan, too_long[unit].tolist(), free) if len(too_long[unit]) else plan.choice
             for unit, plan in plans.items()
         }
         return Fitted(prepared, shorter, notes=_dropped(prepared, choices, shorter))
@@ -212,10 +212,10 @@ def _by_shown(choice: Choice) -> dict[tuple[int, ...], list[int]]:
     return found
 
 
-def _shortened(prepared: Prepared, plan: Plan, places: Iterable[int], free: Sequence[str]) -> Choice:
+def _shortened(prepared: Prepared, plan: Plan, places: Sequence[int], free: Sequence[str]) -> Choice:
     """Without the first demonstrations of some queries, as few as it takes."""
     shown, scores = list(plan.choice.demonstrations), list(plan.choice.scores)
-    left = [int(place) for place in places]
+    left = list(places)
     while left:
         bare = [place for place in left if not shown[place]]
         if bare:

@@ -102,6 +102,7 @@ def test_what_was_left_out_is_told(model: str, capsys: pytest.CaptureFixture[str
         (["--label-word", "food=eat", "--label-word", "food=meal"], "--label-word = 'food=meal' is not allowed"),
         (["--encoding", "klingon"], "--encoding = 'klingon' is not allowed; allowed: an encoding that Python knows"),
         (["--encoding", "utf-16"], "--encoding = 'utf-16' is not allowed; allowed: nothing where no JSONL"),
+        (["--too-long", "cut"], "--too-long = 'cut' is not allowed; allowed: refuse, skip, drop-shots"),
         (["--test", "none.tsv"], "--test = 'none.tsv'"),
         (["--shot", "1"], "No such option"),
     ],
@@ -122,6 +123,23 @@ def test_bad_data(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     lines = [f"{long} {i}\tx\nshort {i}\ty\n" for i in range(9)]
     Path("long.tsv").write_text("text\tlabel\n" + "".join(lines), encoding="utf-8")
     assert "allowed: at most 512, the context length of tiny-gpt2" in refused(capsys, model, "long.tsv", "--shots", "2")
+
+
+def test_prompts_that_are_too_long_can_be_left_out(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    short = [f"short {i}\t{'xy'[i % 2]}\n" for i in range(24)]
+    lines = [*short, f"{'word ' * 300}\tx\n", f"{'other ' * 300}\ty\n"]
+    Path("queries.tsv").write_text("text\tlabel\n" + "".join(lines[12:]), encoding="utf-8")
+    Path("pool.tsv").write_text("text\tlabel\n" + "".join(lines[:12]), encoding="utf-8")
+    asked = ("pool.tsv", "--test", "queries.tsv", "--shots", "0,2", "--draws", "1")
+    told = refused(capsys, model, *asked)
+    assert (
+        told.startswith("Error: 8 of 42 prompts are longer than the model reads") or "of 42 prompts are longer" in told
+    )
+    assert "ask for shorter texts, or --too-long skip" in told
+    assert not Path("results").exists()
+    assert main(["llm", "evaluate", model, *asked, "--too-long", "skip"]) == 0
+    assert "Note: 2 of 14 queries are left out of everything" in capsys.readouterr().out
 
 
 def test_a_folder_with_other_files_is_left_alone(model: str, capsys: pytest.CaptureFixture[str]) -> None:
