@@ -164,7 +164,8 @@ def test_no_gradient_is_lost_to_an_empty_prompt() -> None:
 def test_gpt2_on_prompts_without_context() -> None:
     """It sees the query alone, and cannot do better than chance on patterns."""
     model = gpt2(d_X=5, d_Y=2)
-    found = risks_on(model, PATTERNS.replace(length=0).sampler(model.seeds).prompts(400, purpose="test"))
+    sampler = PATTERNS.replace(length=0).sampler(model.seeds, dtype=model.dtype)
+    found = risks_on(model, sampler.prompts(400, purpose="test"))
     assert bool(((found.classification_error - 0.5).abs() < 5 * 0.5 / 400**0.5).all())
     errors = errors_by_length(gpt2(), TASK, prompts=5, lengths=[0])
     assert errors.lengths == (0,)
