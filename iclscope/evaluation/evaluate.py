@@ -99,6 +99,24 @@ def evaluate(
     return evaluated(model, tasks, prompts=prompts, seeds=seeds, neurons=neurons)
 
 
+@one_thread_per_operation()
+@torch.no_grad()
+def evaluate_any_length(model: Model, tasks: Sequence[PatternClassification], *, prompts: int) -> Risks:
+    """The risks of `evaluate` for tasks of a figure, also where a curve begins without a context (length 0).
+
+    Args:
+        model: the runs.
+        tasks: what to test on, one per run.
+        prompts: test prompts per run.
+
+    Raises:
+        BadRequest: if the tasks' dimensions are not the model's, or their prompts are too long for it.
+    """
+    found = evaluated(model, _tested_tasks(model, tasks, prompts), prompts=prompts, seeds=None)
+    assert isinstance(found, Risks)
+    return found
+
+
 def evaluated(
     model: Model,
     tasks: Sequence[Any],

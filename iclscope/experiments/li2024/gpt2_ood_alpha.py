@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 from matplotlib.figure import Figure
 
-from iclscope.evaluation.evaluate import evaluate
+from iclscope.evaluation.evaluate import evaluate_any_length
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
 from iclscope.experiments.li2024.gpt2_settings import PUBLISHED_WORST, GPT2Group, gpt2_trials, test_prompts
@@ -42,7 +42,7 @@ def _measure(group: GPT2Group, preset: Preset) -> pl.DataFrame:
                     [(UNTRAINED, group.model.untrained())] if length == LONGEST else []
                 )
                 for arm, model in arms:
-                    risks = evaluate(model, tests, prompts=prompts)
+                    risks = evaluate_any_length(model, tests, prompts=prompts)
                     setting: dict[str, Any] = {"domain": domain, "alpha": alpha, "length": length, "prompts": prompts}
                     rows.append(group.rows(arm=arm, **setting, **risks._asdict()))
     return pl.concat(rows)
