@@ -61,9 +61,10 @@ class IncompleteReproduction(JobsFailed):
     """Some figures failed; all others are in ``reproduction``, and the same request makes only these again."""
 
     def __init__(self, reproduction: Reproduction) -> None:
+        count = len(reproduction.failed)
         reasons = "; ".join(f"{name}: {reason}" for name, reason in reproduction.failed.items())
         super().__init__(
-            f"{len(reproduction.failed)} figures failed ({reasons}). The others are finished and kept; the same call "
+            f"{count} figure{'s' * (count != 1)} failed ({reasons}). The others are finished and kept; the same call "
             "makes only these again"
         )
         self.reproduction = reproduction

@@ -16,6 +16,7 @@ import iclscope
 from iclscope.errors import BadRequest
 from iclscope.experiments.experiment import PAPERS
 from iclscope.reproduction import reproduce
+from iclscope.reproduction.reproduce import IncompleteReproduction
 from iclscope.reproduction.reproduce import InterruptedReproduction, papers_asked_for
 
 FIRST, SECOND = tiny_experiment("first", position=1), tiny_experiment("second", position=2, steps=6)
@@ -183,7 +184,7 @@ def test_interrupted_between_figures(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_failing_figure_leaves_the_finished_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put_in_place(monkeypatch, [FIRST, replace(SECOND, draw=fail)])
-    with pytest.raises(AssertionError, match="finished"):
+    with pytest.raises(IncompleteReproduction, match="second: AssertionError: this was finished"):
         reproduce("li2024", out=tmp_path, seeds=2)
     put_in_place(monkeypatch, [replace(FIRST, measure=fail), SECOND])
     assert reproduce("li2024", out=tmp_path, seeds=2).missing == []
