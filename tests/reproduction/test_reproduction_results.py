@@ -16,8 +16,7 @@ import iclscope
 from iclscope.errors import BadRequest
 from iclscope.experiments.experiment import PAPERS
 from iclscope.reproduction import reproduce
-from iclscope.reproduction.reproduce import IncompleteReproduction
-from iclscope.reproduction.reproduce import InterruptedReproduction, papers_asked_for
+from iclscope.reproduction.reproduce import IncompleteReproduction, InterruptedReproduction, papers_asked_for
 
 FIRST, SECOND = tiny_experiment("first", position=1), tiny_experiment("second", position=2, steps=6)
 KEYS = {
