@@ -188,9 +188,11 @@ def test_padding_does_not_count_in_a_window_that_only_the_answer_reaches() -> No
     """All prompts lie within the window; with the longest answer they do not."""
     sizes = {**SIZES["llama"], "head_dim": 8, "sliding_window": 12}
     made = model_for(made_tokenizer("byte-level"), "mistral", **sizes)
-    prompts = ("Text: a good horse", "Text: soup", "Text: a")
-    answers = (" animal and the horse", " food and the wolf ran")
-    assert max(map(len, encode_group(made, PromptGroup("", prompts), answers).prompts)) <= 12
+    prompts = ("Text: a good horse and the wolf", "Text: soup", "Text: a")
+    answers = (" animal and the horse and the horse and the wolf", " food and the wolf and the wolf and soup")
+    encoded = encode_group(made, PromptGroup("", prompts), answers)
+    ends = [max(map(len, each)) for each in encoded.answers]
+    assert max(map(len, encoded.prompts)) <= 12 < min(map(len, encoded.prompts)) + max(ends) + 1
     (found,) = label_scores(made, [PromptGroup("", prompts)], answers)
     np.testing.assert_allclose(found, by_hand(made, [], prompts, answers)[0], atol=TOLERANCE, rtol=0)
 
