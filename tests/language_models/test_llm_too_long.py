@@ -16,7 +16,6 @@ from language_models.tiny_models import make_tiny
 
 import iclscope.language_models as llm
 from iclscope.errors import BadRequest
-from iclscope.language_models import answers as answers_module
 from iclscope.language_models.attention_prompts import AttentionSettings, Unit, fit_attention
 from iclscope.language_models.evaluate import EvaluateSettings, draw_seed, evaluate_rows, fit_evaluation
 from iclscope.language_models.loading import LanguageModel, load_language_model
@@ -85,14 +84,14 @@ def asked(tmp_path: Path) -> dict[str, Any]:
 
 
 def nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No prompt; what selectors look at is no prompt."""
+    """No prompt; what selectors look at is no prompt, nor what a model is tried with."""
 
     def never(*_: object, **__: object) -> None:
         raise AssertionError("a prompt was read")
 
-    monkeypatch.setattr(answers_module, "label_scores", never)
-    monkeypatch.setattr("iclscope.language_models.cached.ReadSoFar.read", never)
-    monkeypatch.setattr(sys.modules["iclscope.language_models.prune"], "activity", never)  # no function of that name
+    reads = {"answers": "scored_labels", "attention_rows": "demonstration_attention", "prune": "activity"}
+    for module, name in reads.items():  # the package has functions of some modules' names
+        monkeypatch.setattr(sys.modules[f"iclscope.language_models.{module}"], name, never)
 
 
 def written(language_model: LanguageModel, prompt: str, label: str) -> int:
