@@ -354,6 +354,14 @@ BAD_SWEEPS: dict[str, tuple[str, tuple[str, ...]]] = {
         PATTERNS + "base: {evaluation: {on: {a/b: {}}}}\n",
         ("name in base.evaluation.on = 'a/b'", "letters, digits"),
     ),
+    "a test without examples": (
+        PATTERNS + "tests: {a: {task: {length: 0}}}\n",
+        ("tests.a.task.length = 0", "at least 1: without an example"),
+    ),
+    "one of several tests without examples": (
+        PATTERNS + "tests: {a: {vary: {length: [0, 5]}}}\n",
+        ("tests.a.vary.length = 0", "at least 1: without an example"),
+    ),
     "no tests": (PATTERNS + "tests: {}\n", ("tests = {}", "at least one test")),
     "tests as a list": (PATTERNS + "tests: [unseen]\n", ("tests = ['unseen']", "by name")),
     "an unknown key of a test": (PATTERNS + "tests: {a: {taks: {}}}\n", ("tests.a.taks", "did you mean task?")),
