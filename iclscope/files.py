@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from iclscope.addresses import has_scheme
+from iclscope.arguments import expect_instance
 from iclscope.errors import BadRequest, StorageFailed, require
 
 _UNFINISHED = ".unfinished"
@@ -33,9 +34,13 @@ def user_path(path: str | Path, option: str = "path") -> Path:
         option: what it was given as.
 
     Raises:
-        BadRequest: if nobody of that name has a home folder, or the path holds a null character.
+        BadRequest: if it is no path, is not UTF-8 or holds a null character, or nobody of that name has a home folder.
     """
+    expect_instance(option, path, (str, Path))
     require("\0" not in str(path), option, str(path), "a path without null characters")
+    in_words = str(path).encode("utf-8", "surrogateescape")
+    shown = in_words.decode("utf-8", "backslashreplace")
+    require(shown == str(path), option, shown, "a path in UTF-8: another could be opened, but noted nowhere")
     found = Path(path)
     if str(found).startswith("~") and not str(path).startswith("~"):
         return found.absolute()  # "./~", of which Path drops the "./"

@@ -162,6 +162,18 @@ def test_a_null_character_is_refused() -> None:
         user_path("a\0b", "--out")
 
 
+def test_a_path_that_is_not_utf_8_is_refused_by_a_line_that_can_be_printed() -> None:
+    with pytest.raises(BadRequest, match=r"--out = 'caf\\\\xe9'.*UTF-8") as told:
+        user_path(os.fsdecode(b"caf\xe9"), "--out")
+    str(told.value).encode("utf-8")
+
+
+@pytest.mark.parametrize("path", [3, None, {"paper": "li2024"}, b"x", ["x"]])
+def test_what_is_no_path_is_refused(path: object) -> None:
+    with pytest.raises(BadRequest, match="FILE: expected a str or Path, got"):
+        user_path.__wrapped__(path, "FILE")  # type: ignore[attr-defined]
+
+
 def test_stores_texts_and_sweeps_lie_in_the_home_folder(home: Path) -> None:
     write_text(home / "t.tsv", "text\tlabel\none\ta\ntwo\tb\n")
     assert load_task("~/t.tsv").pool.texts == ("one", "two")
