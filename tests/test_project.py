@@ -27,8 +27,8 @@ LONGEST_FILE = 320
 ROOMS = (
     ("addresses",),
     ("errors",),
+    ("arguments",),
     (
-        "arguments",
         "backend_variable",
         "files",
         "gradient_mode",
