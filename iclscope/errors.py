@@ -32,6 +32,10 @@ class StorageFailed(OSError):
         super().__init__(without_secrets(message))
 
 
+class Notice(UserWarning):
+    """What a user should know and need not mend; the command line shows it in one line."""
+
+
 class ClusterFailed(RuntimeError):
     """A cluster could not go on with its work: it was shut down, or lost the same work again and again.
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from typing import ClassVar, cast
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, cast
 
 import typer
 from rich.console import Console
@@ -17,7 +18,7 @@ from iclscope.cli.early_interrupts import INTERRUPTED
 from iclscope.cli.lazy_group import LazyCommand, LazyGroup
 from iclscope.cli.main import BAD_REQUEST, FAILED
 from iclscope.cli.output import flush_output, output_failure, show_what_can_be_shown
-from iclscope.errors import BadRequest, ClusterFailed, StorageFailed
+from iclscope.errors import BadRequest, ClusterFailed, Notice, StorageFailed
 
 
 def _of(name: str, help: str) -> LazyCommand:
@@ -80,7 +81,10 @@ def exit_status(arguments: list[str]) -> int:
         return _failed("standard output is closed")
     try:
         check_readable(arguments)
-        status = app(arguments, prog_name="iclscope", standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("default", Notice)
+            warnings.showwarning = _shown_as_a_line(warnings.showwarning)
+            status = app(arguments, prog_name="iclscope", standalone_mode=False)
         flush_output()
     except BadRequest as refusal:
         return _told(str(refusal), BAD_REQUEST)
@@ -95,6 +99,12 @@ def exit_status(arguments: list[str]) -> int:
     except SystemExit as left:  # Rich and Click leave so where a pipe was closed
         output_failure()
         return left.code if isinstance(left.code, int) else FAILED
+    except (RuntimeError, MemoryError) as failure:
+        from iclscope.memory import is_out_of_memory  # with PyTorch, which most mistakes come before
+
+        if not is_out_of_memory(failure):
+            raise
+        return _told(f"there is not enough memory: {failure}. What was finished is kept", FAILED)
     except OSError:
         reason = output_failure()
         if reason is None:
@@ -120,6 +130,18 @@ def check_readable(arguments: Sequence[str]) -> None:
             if not (given and name.startswith("--")):
                 name, value = before if before.startswith("--") else "argument", shown
             raise BadRequest(f"{name} = '{value}' is not allowed; allowed: {allowed}") from None
+
+
+def _shown_as_a_line(otherwise: Callable[..., None]) -> Callable[..., None]:
+    """How warnings are shown: those of ours in one line, all others as before."""
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, Notice):
+            _told(str(message), 0)
+        else:
+            otherwise(message, category, *place, **more)
+
+    return show
 
 
 def _told(message: str, status: int) -> int:

@@ -226,7 +226,8 @@ def check_test_task(task: Task, trained_on: Task | None) -> None:
         BadRequest: naming what is wrong.
     """
     allowed = "at least 1: without an example there is nothing to learn from in context"
-    require(task.length_range[1] >= 1, "length", task.length_range[1], allowed)
+    shortest, longest = task.length_range
+    require(shortest >= 1, "length", shortest if shortest == longest else (shortest, longest), allowed)
     if isinstance(trained_on, PatternClassification) and isinstance(task, PatternClassification):
         asked, known = (task.M1, task.M2), (trained_on.M1, trained_on.M2)
         allowed = f"{known}, those trained on: another number of patterns means other patterns"

@@ -16,6 +16,7 @@ from iclscope.errors import BadRequest
 from iclscope.language_models.cached import LastAttention, ReadSoFar
 from iclscope.language_models.demonstration_tokens import Owners, token_owners
 from iclscope.language_models.finite import not_numbers
+from iclscope.language_models.halving import in_halves, split_in_two
 from iclscope.language_models.kept_state import check_attention_only
 from iclscope.language_models.labelled_text import LabelledTexts
 from iclscope.language_models.loading import LanguageModel, quiet_transformers
@@ -71,12 +72,16 @@ def demonstration_attention(
     if encoded.shared:
         read.read([encoded.prompts[0][: encoded.shared]])
     found: list[Float[Tensor, "part layer head demonstration"] | None] = [None] * len(queries)
+
+    def masses_of(rows: Sequence[Row]) -> Float[Tensor, "part layer row head demonstration"]:
+        last = _last_attention(language_model, read, rows)
+        return torch.stack(
+            [_masses(last, [owners[row.place][part] for row in rows], len(shown.texts)) for part in range(2)]
+        )
+
     for batch in row_batches([encoded], [0], batch_limits(language_model, [encoded])):
-        for rows in _small(language_model, batch, encoded.longest):
-            last = _last_attention(language_model, read, rows)
-            masses = torch.stack(
-                [_masses(last, [owners[row.place][part] for row in rows], len(shown.texts)) for part in range(2)]
-            )
+        small = _small(language_model, batch, encoded.longest)
+        for rows, masses in (one for part in small for one in in_halves(language_model, part, masses_of, split_in_two)):
             lost = [row for number, row in enumerate(rows) if not masses[:, :, number].isfinite().all()]
             if lost:
                 with eager_attention(language_model.model):

@@ -11,9 +11,10 @@ import torch
 from jaxtyping import Float32
 
 from iclscope.language_models.finite import not_numbers
+from iclscope.language_models.halving import in_halves
 from iclscope.language_models.kept_state import check_attention_only
 from iclscope.language_models.loading import LanguageModel
-from iclscope.language_models.padded import padded_batches
+from iclscope.language_models.padded import PaddedBatch, halves_of, padded_batches
 from iclscope.language_models.tokens import encode_texts
 
 
@@ -67,10 +68,15 @@ def text_states(language_model: LanguageModel, texts: Sequence[str], *, layer: i
     takes = inspect.signature(base.forward).parameters
     channels = language_model.model.config.get_text_config().hidden_size
     mean, last = (np.zeros((len(texts), channels), dtype=np.float32) for _ in range(2))
-    for batch in padded_batches(tokens, language_model.device):
-        arguments = {"use_cache": False} if "use_cache" in takes else {}
+    arguments = {"use_cache": False} if "use_cache" in takes else {}
+
+    def states_of(batch: PaddedBatch) -> Tensor:
         read = base(input_ids=batch.ids, attention_mask=batch.mask.long(), output_hidden_states=True, **arguments)
-        states = read.hidden_states[at].float()
+        states: Tensor = read.hidden_states[at].float()
+        return states
+
+    batches = padded_batches(tokens, language_model.device)
+    for batch, states in (one for whole in batches for one in in_halves(language_model, whole, states_of, halves_of)):
         counted = batch.mask.clone()
         lengths = batch.mask.sum(dim=1)
         counted[lengths > 1, 0] = False

@@ -180,12 +180,13 @@ class _Words:
         """
         self._words: dict[str, str] = {}
         for key, word in words.items():
-            same = (label for label in sorted(labels) if whole_number(label) == whole_number(key))
-            label = key if key in labels else next(same, key)
+            # A number is one label however it was written, unless another word names that way of writing it.
+            same = {label for label in labels if whole_number(label) == whole_number(key)}
+            meant = same - self._words.keys() - (words.keys() - {key})
             others = ", ".join(sorted(labels - self._words.keys())) or "none but those named"
             allowed = f"LABEL=WORD for a label that the data has; it has {others}"
-            require(label in labels and label not in self._words, "--label-word", f"{key}={word}", allowed)
-            self._words[label] = word
+            require(bool(meant), "--label-word", f"{key}={word}", allowed)
+            self._words |= dict.fromkeys(meant, word)
 
     def given_to(self, texts: LabelledTexts) -> LabelledTexts:
         """The texts with these words as labels."""

@@ -79,6 +79,11 @@ class LanguageModel:
         return str(self.model.config.model_type)
 
     @cached_property
+    def said(self) -> set[str]:
+        """What has been said of reading with this model, so that it is said once."""
+        return set()
+
+    @cached_property
     def reader(self) -> TextReader:
         """What turns texts into the model's tokens; no text is a command to it."""
         embedding: Any = self.model.get_input_embeddings()
@@ -117,6 +122,8 @@ def load_language_model(source: ModelSource | str) -> LanguageModel:
     require(not lacking, "MODEL", source.name, allowed)  # transformers would put random numbers in their place
     files = files or _fetched_files(source, model)
     model = model.to(device).eval().requires_grad_(False)
+    broken = _no_numbers(model)
+    require(broken is None, "MODEL", source.name, f"a model whose weights are numbers; those of {broken} are not")
     path = user_path(source.name, "MODEL")
     name = path.stem if _is_gguf(path) else path.resolve().name if path.is_dir() else path.name
     read = None if files is None else ReadWeights.of(files, model)
@@ -164,6 +171,17 @@ def _fetched_files(source: ModelSource, model: PreTrainedModel) -> WeightFiles |
     commit = getattr(model.config, "_commit_hash", None) or source.revision
     config = try_to_load_from_cache(source.name, "config.json", revision=commit)
     return weight_files(Path(config).parent) if isinstance(config, str) else None
+
+
+def _no_numbers(model: PreTrainedModel) -> str | None:
+    """The first weights of which some are no numbers; of embeddings only what texts need counts, which scoring sees.
+
+    Attention may pass over keys that are no numbers and give finite scores all the same: to look at what comes out is
+    not enough.
+    """
+    embeddings = {id(one.weight) for one in model.modules() if isinstance(one, torch.nn.Embedding)}
+    named = ((place, weights) for place, weights in model.named_parameters() if id(weights) not in embeddings)
+    return next((place for place, weights in named if bool(weights.isnan().any())), None)
 
 
 def _context_length(config: Any) -> int | None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from iclscope.errors import BadRequest, require
 from iclscope.language_models.finite import not_numbers
+from iclscope.language_models.halving import in_halves
 from iclscope.language_models.loading import LanguageModel
 from iclscope.language_models.mlp_layout import (
     LayerMLP,
@@ -20,7 +21,7 @@ from iclscope.language_models.mlp_layout import (
     mlp_layout,
     outgoing_weights,
 )
-from iclscope.language_models.padded import padded_batches
+from iclscope.language_models.padded import PaddedBatch, halves_of, padded_batches
 from iclscope.language_models.scoring import Told
 
 ScoreName = Literal["magnitude", "activation", "random", "largest"]
@@ -127,6 +128,7 @@ def activity(
     mlps = mlp_layout(language_model).mlps
     model: Any = language_model.model
     sums = torch.zeros(len(mlps), mlp_layout(language_model).width, dtype=torch.float64, device=model.device)
+    total = torch.zeros_like(sums)
     mask: Bool[Tensor, " token"] = torch.zeros(0, dtype=torch.bool)
 
     def adding(layer: int) -> Any:
@@ -140,15 +142,23 @@ def activity(
     with torch.inference_mode(), ExitStack() as hooks:
         for layer, mlp in enumerate(mlps):
             hooks.callback(mlp.output.register_forward_pre_hook(adding(layer)).remove)
-        for batch in padded_batches(tokens, model.device):
+
+        def read(batch: PaddedBatch) -> Tensor:
+            nonlocal mask
             mask = batch.mask.flatten()
+            sums.zero_()  # what a batch left that did not fit
             # Without the head: nobody asks for the next token.
             model.base_model(input_ids=batch.ids, attention_mask=batch.mask.long(), use_cache=False)
+            return sums.clone()
+
+        batches = padded_batches(tokens, model.device)
+        for batch, added in (one for whole in batches for one in in_halves(language_model, whole, read, halves_of)):
+            total += added
             if told is not None:
                 told(len(batch.ids))
     count = sum(len(row) for row in tokens)
     norms = torch.stack([_outgoing(mlp) for mlp in mlps])
-    if not sums.isfinite().all():
+    if not total.isfinite().all():
         raise not_numbers(language_model, tokens, what="activations")
-    found: Float64[Tensor, "layer neuron"] = (sums / count).sqrt() * norms
+    found: Float64[Tensor, "layer neuron"] = (total / count).sqrt() * norms
     return _finite(language_model, found.cpu())

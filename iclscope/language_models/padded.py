@@ -27,6 +27,13 @@ class PaddedBatch(NamedTuple):
     mask: Bool[Tensor, "text token"]
 
 
+def halves_of(batch: PaddedBatch) -> list[PaddedBatch]:
+    """Half of the texts each; the batch itself if it has one text."""
+    middle = len(batch.rows) // 2
+    places = [slice(None, middle), slice(middle, None)] if middle else [slice(None)]
+    return [PaddedBatch(batch.rows[at], batch.ids[at], batch.mask[at]) for at in places]
+
+
 def padded_batches(
     tokens: Sequence[Sequence[int]], device: torch.device, *, most: int | None = None
 ) -> Iterator[PaddedBatch]:

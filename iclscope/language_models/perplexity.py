@@ -17,10 +17,11 @@ from iclscope.errors import require
 from iclscope.evaluation.crossed import crossed_mean
 from iclscope.evaluation.intervals import Interval
 from iclscope.language_models.finite import not_numbers
+from iclscope.language_models.halving import in_halves
 from iclscope.language_models.kept_state import check_attention_only
 from iclscope.language_models.loading import LanguageModel
 from iclscope.language_models.logits import most_positions
-from iclscope.language_models.padded import PaddedBatch, padded_batches
+from iclscope.language_models.padded import PaddedBatch, halves_of, padded_batches
 from iclscope.language_models.scoring import Told
 
 
@@ -49,9 +50,14 @@ def text_surprise(
     check_attention_only(language_model)
     most = most_positions(language_model)
     found = np.zeros(len(tokens))
-    for batch in padded_batches(tokens, language_model.device, most=most):
+
+    def surprise(batch: PaddedBatch) -> Float64[Tensor, " text"]:
+        return _surprise(language_model, batch, max(1, most // len(batch.rows)))
+
+    batches = padded_batches(tokens, language_model.device, most=most)
+    for batch, sums in (one for whole in batches for one in in_halves(language_model, whole, surprise, halves_of)):
         rows = list(batch.rows)
-        found[rows] = _surprise(language_model, batch, max(1, most // len(rows))).double().cpu().numpy()
+        found[rows] = sums.double().cpu().numpy()
         lost = [row for row in rows if not np.isfinite(found[row])]
         if lost:
             raise not_numbers(language_model, [tokens[row] for row in lost], what="probabilities of texts")

@@ -35,7 +35,8 @@ class TextReader:
     Text that spells a control token, such as ``<|endoftext|>``, is read letter by letter like any other. Control tokens
     are those that the tokenizer calls special, and added tokens that the chat template is made of; ``<unk>``, for
     unknown text, is none. Tokens that a tokenizer puts around texts are left out; `begin` has those that belong in
-    front.
+    front. Of tokenizers in whose vocabulary ``<unk>`` stands like any word (Unigram, WordLevel), text that spells it
+    is read by its letters as well.
 
     Attributes:
         begin: the tokens that the tokenizer puts in front of every text, such as ``<s>``; empty for many.
@@ -93,8 +94,8 @@ class TextReader:
         at = (tuple(map(tuple, one)) for one in found["offset_mapping"]) if places else ((),) * len(texts)
         read = list(map(ReadText, ids, at))
         for number, (text, one) in enumerate(zip(texts, read, strict=True)):
-            if not self.control.keys().isdisjoint(one.ids):
-                read[number] = self._letter_by_letter(text, places)
+            if not self.control.keys().isdisjoint(one.ids) or self._spells_unknown(text, one.ids):
+                read[number] = self._letter_by_letter(text, one, places)
             self._check_embedded(read[number].ids, text)
         return read
 
@@ -102,13 +103,25 @@ class TextReader:
     def _without_control(self) -> Tokenizer | None:
         """The same tokenizer with control tokens under names that stand in no text; None if it cannot be made."""
         backend = getattr(self._tokenizer, "backend_tokenizer", None)
-        return _renamed(backend, set(self.control.values())) if isinstance(backend, Tokenizer) else None
+        names = {*self.control.values(), *([self.unknown] if self.unknown else [])}
+        return _renamed(backend, names) if isinstance(backend, Tokenizer) else None
 
-    def _letter_by_letter(self, text: str, places: bool) -> ReadText:
+    @cached_property
+    def unknown(self) -> str | None:
+        """How the token for unknown text is spelled, if the tokenizer has one that is called so."""
+        name, number = self._tokenizer.unk_token, self._tokenizer.unk_token_id
+        return name if isinstance(name, str) and "unk" in name.lower() and number not in self.control else None
+
+    def _spells_unknown(self, text: str, ids: Sequence[int]) -> bool:
+        return self.unknown is not None and self.unknown in text and self._tokenizer.unk_token_id in ids
+
+    def _letter_by_letter(self, text: str, read: ReadText, places: bool) -> ReadText:
         if self._without_control is not None:
             plain = self._without_control.encode(text, add_special_tokens=False)
             if self.control.keys().isdisjoint(plain.ids):
                 return ReadText(tuple(plain.ids), tuple(plain.offsets) if places else ())
+        if self.control.keys().isdisjoint(read.ids):
+            return read  # it spells no more than <unk>, which remains what it is
         found = self._tokenizer(text, add_special_tokens=False)
         names = " and ".join(sorted({self.control[one] for one in found["input_ids"] if one in self.control}))
         allowed = f"a text that the tokenizer of {self._name} does not take for the command {names}"
@@ -124,7 +137,7 @@ class TextReader:
 
 def spelled_out(reader: TextReader, texts: Iterable[str]) -> tuple[int, tuple[str, ...]]:
     """How many texts spell control tokens, and which."""
-    names = {name for name in reader.control.values() if name.strip()}
+    names = {name for name in (*reader.control.values(), reader.unknown or "") if name.strip()}
     inside = [{name for name in names if name in text} for text in texts]
     return sum(map(bool, inside)), tuple(sorted(set().union(*inside)))
 

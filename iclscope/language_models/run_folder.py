@@ -149,7 +149,7 @@ class RunFolder:
 
     def _label(self, name: str) -> dict[str, str]:
         """What the file of a part says of itself: any other Parquet file under its name is not the part."""
-        settings = {setting: value for setting, value in self._settings.items() if setting != GROWS}
+        settings = {setting: value for setting, value in _deciding(self._settings).items() if setting != GROWS}
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
         return {"made by": MARK, "part": name + self._mark, "settings": digest}
 
@@ -163,7 +163,7 @@ class RunFolder:
 
 def _first_difference(old: Any, new: Mapping[str, Any]) -> str:
     """The first setting that differs and may not, in words; nothing if there is none."""
-    noted = old if isinstance(old, dict) else {}
+    noted, new = _deciding(old if isinstance(old, dict) else {}), _deciding(new)
     for name, value in new.items():
         before = noted.get(name)
         more = name == GROWS and isinstance(before, int) and before < value
@@ -172,6 +172,14 @@ def _first_difference(old: Any, new: Mapping[str, Any]) -> str:
     if SOMETIMES in noted and SOMETIMES not in new:
         return f"{SOMETIMES}{_told_apart(noted[SOMETIMES], None)}"
     return "" if noted.keys() == new.keys() else "version of its settings"
+
+
+def _deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that decide what is measured: what a model or a table of texts is called does not."""
+    return {
+        setting: {name: part for name, part in value.items() if name != "name"} if isinstance(value, dict) else value
+        for setting, value in settings.items()
+    }
 
 
 def _told_apart(before: Any, value: Any) -> str:

@@ -13,6 +13,7 @@ from jaxtyping import Float64, Int64
 from iclscope.errors import BadRequest
 from iclscope.language_models.cached import ReadSoFar
 from iclscope.language_models.finite import not_numbers
+from iclscope.language_models.halving import in_halves, split_in_two
 from iclscope.language_models.kept_state import check_attention_only
 from iclscope.language_models.loading import LanguageModel
 from iclscope.language_models.logits import most_positions
@@ -25,6 +26,8 @@ _TOKENS_ON_CPU, _TOKENS_ON_GPU = 2048, 32768
 _CACHE_ON_CPU, _CACHE_ON_GPU = 1 << 29, 1 << 32
 
 Told = Callable[[int], None]
+
+Scores = Float64[np.ndarray, "row label"]
 
 
 class Row(NamedTuple):
@@ -84,14 +87,24 @@ def scored_labels(
     encoded = [encode_group(language_model, group, answers) for group in groups]
     found = [np.full((len(group.prompts), len(answers)), np.nan) for group in encoded]
     limits = batch_limits(language_model, encoded)
-    for bundle in _bundles(encoded, limits):
+
+    def read_shared(bundle: Sequence[int]) -> ReadSoFar:
         shared = [encoded[number].prompts[0][: encoded[number].shared] for number in bundle]
         read = ReadSoFar(language_model.model, len(bundle))
         if shared[0]:
             read.read(shared)
-        for rows in row_batches(encoded, bundle, limits):
-            part = read.copied([bundle.index(row.group) for row in rows])
-            scores = _scores_of(part, encoded, rows, limits)
+        return read
+
+    bundles = _bundles(encoded, limits)
+    for bundle, read in (one for each in bundles for one in in_halves(language_model, each, read_shared, split_in_two)):
+
+        def scores_of(rows: Sequence[Row], read: ReadSoFar = read, bundle: Sequence[int] = bundle) -> Scores:
+            return _scores_of(read.copied([bundle.index(row.group) for row in rows]), encoded, rows, limits)
+
+        batches = row_batches(encoded, bundle, limits)
+        for rows, scores in (
+            one for each in batches for one in in_halves(language_model, each, scores_of, split_in_two)
+        ):
             _check(language_model, encoded, rows, scores)
             for row, of_row in zip(rows, scores, strict=True):
                 found[row.group][row.place] = of_row
@@ -180,7 +193,7 @@ def batch_limits(language_model: LanguageModel, encoded: Sequence[EncodedGroup])
     )
 
 
-def _bundles(encoded: Sequence[EncodedGroup], limits: Limits) -> Iterator[list[int]]:
+def _bundles(encoded: Sequence[EncodedGroup], limits: Limits) -> Iterator[Sequence[int]]:
     """Groups whose shared tokens are read together: as many as fit with all their rows; a large group stands alone."""
     bundle: list[int] = []
     kept = read = 0
@@ -208,7 +221,7 @@ def _kept(group: EncodedGroup) -> int:
     return group.longest * len(group.prompts)
 
 
-def row_batches(encoded: Sequence[EncodedGroup], bundle: Sequence[int], limits: Limits) -> Iterator[list[Row]]:
+def row_batches(encoded: Sequence[EncodedGroup], bundle: Sequence[int], limits: Limits) -> Iterator[Sequence[Row]]:
     """The rows of a bundle, like lengths together."""
     rows = [
         Row(number, place, prompt[encoded[number].shared :])

@@ -27,6 +27,7 @@ from iclscope.models.gpt2_config import GPT2TransformerConfig
 from iclscope.models.initial_gpt2 import initial_values
 from iclscope.models.pretrained import load_pretrained, write_pretrained
 from iclscope.tasks import ExamplePrompts, Task, settings_of_tasks, task_from_settings
+from iclscope.tasks.examples import examples_of
 
 _TOKENS_AT_ONCE = 2048
 _IMPORTING = threading.Lock()
@@ -181,7 +182,7 @@ class GPT2Transformer(nn.Module):
         Raises:
             BadRequest: if the prompts' dimensions are not the model's, or they have more tokens than positions.
         """
-        examples = prompts.examples()
+        examples = examples_of(prompts)
         self.config.check_dimensions(examples.inputs.shape[3], examples.answers.shape[3])
         self.config.check_length(examples.inputs.shape[2] - 1)
         tokens = examples.tokens(self.config.tokens)

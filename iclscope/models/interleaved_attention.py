@@ -22,6 +22,7 @@ from iclscope.models.run_model import RunModel
 from iclscope.random_streams import RandomStream
 from iclscope.settings import Settings
 from iclscope.tasks import ExamplePrompts, Task
+from iclscope.tasks.examples import examples_of
 
 
 class InterleavedAttentionConfig(Settings):
@@ -118,7 +119,7 @@ class InterleavedAttention(RunModel[InterleavedAttentionConfig]):
         Raises:
             BadRequest: if the prompts ask for a prediction at every x, or are longer than the model's places.
         """
-        examples = prompts.examples()
+        examples = examples_of(prompts)
         context = examples.context_mask()
         longest = examples.inputs.shape[2] - 1
         require(longest <= self.config.length, "length", longest, f"at most {self.config.length}, the model's places")

@@ -23,6 +23,7 @@ from iclscope.models.run_model import RunModel
 from iclscope.random_streams import RandomStream
 from iclscope.settings import Settings
 from iclscope.tasks import ExamplePrompts, LinearRegression, Task
+from iclscope.tasks.examples import examples_of
 
 
 class LinearAttentionConfig(Settings):
@@ -144,7 +145,7 @@ class LinearAttention(RunModel[LinearAttentionConfig]):
         Raises:
             BadRequest: if the prompts ask for a prediction at every x.
         """
-        examples = prompts.examples()
+        examples = examples_of(prompts)
         context, query_at = examples.context_mask(), examples.query_at
         assert query_at is not None
         known = context[..., None].to(examples.answers)

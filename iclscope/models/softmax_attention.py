@@ -14,7 +14,7 @@ from iclscope.models.run_model import RunModel
 from iclscope.overrides import is_plain
 from iclscope.settings import Settings
 from iclscope.tasks import CountPrompts, ExamplePrompts, Task
-from iclscope.tasks.examples import InContextExamples
+from iclscope.tasks.examples import InContextExamples, examples_of
 
 
 class SoftmaxAttentionConfig(Settings):
@@ -102,7 +102,7 @@ class SoftmaxAttention(RunModel[SoftmaxAttentionConfig]):
             # A derived class that reads examples otherwise is asked, at the cost of writing them out.
             plain = is_plain(self, SoftmaxAttention, "of_examples")
             return self._of_counts(prompts) if plain else self.of_examples(prompts.written_out())
-        return self.of_examples(prompts.examples())
+        return self.of_examples(examples_of(prompts))
 
     def of_examples(self, examples: InContextExamples) -> AttentionPrediction:
         """Read prompts whose examples are written out; the plain way, and the reference for counts."""

@@ -7,12 +7,13 @@ padded with zeros to the dimension of x. A causal model reads either from left t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, cast, runtime_checkable
+from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from iclscope.arguments import expect
 from iclscope.errors import require
 from iclscope.tasks.prompts import DensePrompts, Prompts
 
@@ -134,6 +135,18 @@ class ExamplePrompts(Protocol):
         ...
 
 
+def examples_of(prompts: Any) -> InContextExamples:
+    """The examples of prompts.
+
+    Raises:
+        BadRequest: if they are no prompts.
+    """
+    hint = "a task's sampler makes them: task.sampler(seeds).prompts(64)"
+    expect(callable(getattr(prompts, "examples", None)), "prompts", prompts, "prompts", hint)
+    found: InContextExamples = prompts.examples()
+    return found
+
+
 def columns_of(prompts: Prompts | ExamplePrompts) -> Prompts:
     """Prompts as columns, for a model that reads scores and weighted sums of them.
 
@@ -145,7 +158,6 @@ def columns_of(prompts: Prompts | ExamplePrompts) -> Prompts:
     # Not isinstance with the protocol, which would compute every property of sparse prompts.
     if hasattr(prompts, "weighted_sum"):
         return cast("Prompts", prompts)
-    assert isinstance(prompts, ExamplePrompts)
-    examples = prompts.examples()
+    examples = examples_of(prompts)
     examples.query()  # refuses prompts with a query at every x, whose labels have another shape
     return examples.dense(prompts.labels)

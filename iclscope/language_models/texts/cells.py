@@ -14,6 +14,7 @@ from iclscope.errors import require
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
 _WHOLE = re.compile(r"([+-]?\d+)\.0*")
+_ZERO = re.compile(r"[+-]0+")
 
 
 def texts_of(cells: Sequence[Any], column: str, option: str, shown: str) -> tuple[str, ...]:
@@ -82,9 +83,10 @@ def labels_of(
 
 
 def whole_number(label: str) -> str:
-    """A label that is a whole number with a fraction of zeros, without this; any other as it is."""
+    """A label that is a whole number with a fraction of zeros, without this; any other as it is. There is one zero."""
     found = _WHOLE.fullmatch(label)
-    return found[1] if found else label
+    whole = found[1] if found else label
+    return "0" if _ZERO.fullmatch(whole) else whole
 
 
 def _label(cell: Any, names: Sequence[str] | None) -> str:
