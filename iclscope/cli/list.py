@@ -16,4 +16,6 @@ def list_command() -> None:
         for experiment in experiments_of(paper.name):
             console.print(f"  {experiment.name}  {experiment.title}")
             for claim in experiment.claims:
-                console.print(f"    {claim.id}  {claim.statement} [expected {format_region(claim.expected)}]")
+                console.print(
+                    f"    {claim.id}  {claim.statement} [{claim.form}, expected {format_region(claim.expected)}]"
+                )

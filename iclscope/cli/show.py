@@ -90,7 +90,7 @@ def _headline(results: SweepResults) -> str:
     """How much there is."""
     trials = results.rows.unique("trial")
     diverged = int(trials["diverged_at"].is_not_null().sum())
-    lost = f", {diverged:,} of which diverged and are left out" if diverged else ""
+    lost = f", {diverged:,} of which diverged" if diverged else ""
     seeds = trials["seed"].n_unique()
     missing = f"; {results.failed:,} more failed and are missing (iclscope sweep says why)" if results.failed else ""
     return f"{plain_text(results.name)}: {trials.height:,} trials{lost}, {seeds} seed{'s' * (seeds != 1)}{missing}"
@@ -163,8 +163,9 @@ class _Printer:
         if math.isnan(estimate.value):
             return "–"
         some = ""
-        if estimate.seeds < seeds:
-            some, self._gaps = f" ({estimate.seeds} of {seeds})", True
+        known = estimate.seeds - estimate.missing
+        if known < seeds:
+            some, self._gaps = f" ({known} of {seeds})", True
         if estimate.seeds == 1:
             self._single = True
             return f"{format_number(estimate.value)}{some}"
@@ -199,14 +200,15 @@ class _Printer:
 
     def notes(self) -> None:
         """What the numbers are."""
-        texts = ["Means over seeds, with their 95 % interval over seeds in brackets (Student's t)."]
+        texts = ["Means over seeds, with their 95 % interval over seeds in brackets."]
         if self._single:
             texts.append("One seed alone has no interval.")
         if self._rates:
             texts.append("That of an error rate also covers its test prompts (Clopper–Pearson).")
         if self._gaps:
             texts.append(
-                "(k of n): the other seeds diverged, never met the target risk, or have too few points for a slope."
+                "(k of n): the other seeds diverged, never met the target risk, or have too few points for a slope; "
+                "means are over those that did, intervals allow for whatever the others could have had."
             )
         self.line("\n" + " ".join(texts))
         if self._slopes:
@@ -217,8 +219,8 @@ class _Printer:
             )
             self.line(
                 "Slopes: least squares of log against log, fitted to each seed's curve; one curve for each value of "
-                f'the other settings, which stands under "at".{drawn} Values of 0 or less are left out, and so is a '
-                f"seed that misses a point; – where fewer than {FEWEST} points are left."
+                f'the other settings, which stands under "at".{drawn} Values of 0 or less are left out; a seed that '
+                f"misses a point may have any slope; – where fewer than {FEWEST} points are left."
             )
 
 

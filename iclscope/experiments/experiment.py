@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from iclscope.arguments import list_of, whole_number
 from iclscope.errors import BadRequest, require
 from iclscope.experiments.claims import Claim
+from iclscope.experiments.conditions import Condition, all_met
 from iclscope.experiments.trained import TrainedGroup
 from iclscope.experiments.trial import Trial
 
@@ -87,6 +88,8 @@ class Experiment:
         finding: rows → one sentence with the figure's main numbers.
         size: width and height in inches.
         controls: all measured rows → the rows of controls that need no model; None if there are none.
+        conditions: a trial → the conditions of the paper's theorem beside what it has; empty for a trial that the theorem
+            does not speak of; None if no theorem is asked.
         checkpoint: the name under which a trained model is also written as a checkpoint of its own; None: under none.
     """
 
@@ -101,6 +104,7 @@ class Experiment:
     finding: Callable[[pl.DataFrame], str]
     size: tuple[float, float] = (6.4, 3.6)
     controls: Callable[[pl.DataFrame], pl.DataFrame] | None = None
+    conditions: Callable[[Trial], Sequence[Condition]] | None = None
     checkpoint: Callable[[Trial], str] | None = None
 
     def rows(self, groups: Iterable[TrainedGroup[Any]], preset: Preset, workers: int = 1) -> pl.DataFrame:
@@ -112,8 +116,14 @@ class Experiment:
             workers: how many groups to measure at a time, in threads; the rows do not depend on it.
         """
         with ThreadPoolExecutor(workers) as pool:
-            measured = pl.concat(pool.map(lambda group: self.measure(group, preset), groups), how="diagonal")
+            measured = pl.concat(pool.map(lambda group: self._measured(group, preset), groups), how="diagonal")
         return measured if self.controls is None else pl.concat([measured, self.controls(measured)], how="diagonal")
+
+    def _measured(self, group: TrainedGroup[Any], preset: Preset) -> pl.DataFrame:
+        if self.conditions is None:
+            return self.measure(group, preset)
+        meets = [all_met(self.conditions(trial)) for trial in group.trials]
+        return self.measure(replace(group, meets=meets), preset)
 
 
 class Abilities(NamedTuple):
@@ -162,8 +172,8 @@ PAPERS = {
             "How Do Nonlinear Transformers Learn and Generalize in In-Context Learning?",
             "Li, Wang, Lu, Cui and Chen, ICML 2024, arXiv:2402.15607",
             "one layer of softmax attention and a ReLU MLP, and GPT-2, trained on prompts of orthogonal patterns",
-            seeds={"quick": 10, "lab": 15, "paper": 20},
-            slow_seeds={"quick": 5, "lab": 10},
+            seeds={"quick": 20, "lab": 20, "paper": 30},
+            slow_seeds={"quick": 5, "lab": 10, "paper": 20},
             model="one layer: softmax attention, then a ReLU MLP; GPT-2 with 3 layers",
             task="binary classification of inputs made of orthogonal patterns",
             abilities=Abilities(nonlinear_attention=True, mlp=True, distribution_shift=True, pruning=True),

@@ -55,6 +55,9 @@ def _of_one_layer(
     return neuron_alignment(model, sampler.in_domain)._asdict()
 
 
+STOPPING_PURPOSE = "stopping"
+
+
 class TrialProbe:
     """Measures the probes of a group of trials on their evaluation tasks.
 
@@ -77,7 +80,9 @@ class TrialProbe:
             tasks = [trial.evaluation.on[name] for trial in trials]
             seeds = [trial.seed for trial in trials]
             sampler = stack_tasks(tasks, seeds, dtype=trials[0].dtype, device=self._device)
-            self._on[name] = (sampler, sampler.prompts(evaluation.prompts, purpose=EVALUATION_PURPOSE))
+            # What decides when training stops has been seen by it: nothing is reported of the prompts of a test.
+            purpose = EVALUATION_PURPOSE if trials[0].training.target_risk is None else STOPPING_PURPOSE
+            self._on[name] = (sampler, sampler.prompts(evaluation.prompts, purpose=purpose))
         self._live = tuple(live)
 
     def measure(self, model: Model, live: Sequence[int]) -> Records:
@@ -105,5 +110,4 @@ def trial_probe(trials: Sequence[Trial], device: torch.device | str) -> Probe | 
     if not steps:
         return None
     probe = TrialProbe(trials, device)
-    has_target = any(trial.training.target_risk is not None for trial in trials)
-    return Probe(probe.measure, steps, probe.reached if has_target else None)
+    return Probe(probe.measure, steps, None if trials[0].training.target_risk is None else probe.reached)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+import numpy as np
 import polars as pl
 
-from iclscope.evaluation.intervals import Interval, mean_interval, rate_interval
-from iclscope.evaluation.slopes import slope_over_seeds
+from iclscope.evaluation.intervals import LEVEL, Interval, bounded_mean, mean_interval, rate_interval
+from iclscope.evaluation.slopes import log_log_slope
+from iclscope.experiments.families import ForAll, for_all
 
 
 def signed(value: float, digits: int = 2) -> str:
@@ -15,25 +18,55 @@ def signed(value: float, digits: int = 2) -> str:
     return f"{value:.{digits}f}".replace("-", "−")
 
 
-def over_seeds(rows: pl.DataFrame, column: str) -> Interval:
+RANGES = {
+    "hinge_risk": (0.0, math.inf),
+    "relative_risk": (0.0, math.inf),
+    "classification_error": (0.0, 1.0),
+    "attention_concentration": (0.0, 1.0),
+    "attention": (0.0, 1.0),
+    "dominant_attention": (0.0, 1.0),
+    "same_pattern": (0.0, 1.0),
+    "best_head": (0.0, 1.0),
+    "neighbour": (0.0, 1.0),
+    "small": (0.0, 1.0),
+    "small_share": (0.0, 1.0),
+    "stopped_at": (0.0, math.inf),
+    "angle": (0.0, math.pi),
+    "steps": (0.0, math.inf),
+}
+"""What values a quantity can have, for the seeds that have none; any, for a quantity that is not named here."""
+
+
+def over_seeds(rows: pl.DataFrame, column: str, level: float = LEVEL) -> Interval:
     """Mean of a column with its interval over seeds; several rows of one seed are averaged first."""
-    return mean_interval(per_seed(rows, column))
+    least, most = RANGES.get(column, (-math.inf, math.inf))
+    return mean_interval(per_seed(rows, column), least=least, most=most, level=level)
 
 
-def rate_over_seeds(rows: pl.DataFrame, column: str = "classification_error") -> Interval:
+def rate_over_seeds(rows: pl.DataFrame, column: str = "classification_error", level: float = LEVEL) -> Interval:
     """Mean of an error rate, uncertain both by seed and by prompt (column ``prompts``).
 
     Several rows of one seed are averaged. They are tests on the same prompts in other settings, so they count once.
     """
     if rows.is_empty():
         return mean_interval([])
-    return rate_interval(per_seed(rows, column), min(rows["prompts"].to_list()))
+    return rate_interval(per_seed(rows, column), min(rows["prompts"].to_list()), level=level)
+
+
+def mean_at_every(rows: pl.DataFrame, by: str | Sequence[str], column: str) -> ForAll:
+    """`over_seeds` at every setting; ``by`` names the columns that tell settings apart."""
+    return for_all(rows, by, lambda part, level: over_seeds(part, column, level))
+
+
+def rate_at_every(rows: pl.DataFrame, by: str | Sequence[str]) -> ForAll:
+    """`rate_over_seeds` of the classification error at every setting."""
+    return for_all(rows, by, lambda part, level: rate_over_seeds(part, level=level))
 
 
 def per_seed(rows: pl.DataFrame, column: str) -> list[float]:
-    """A column's mean for each seed, in the order of the seeds."""
-    values = rows.group_by("seed").agg(pl.col(column).mean()).sort("seed")[column]
-    return [float("nan") if value is None else float(value) for value in values]
+    """A column's mean for each seed, in the order of the seeds; NaN where one of the seed's values is missing."""
+    value = pl.col(column).cast(pl.Float64).fill_null(math.nan).mean()
+    return rows.group_by("seed").agg(value).sort("seed")[column].to_list()
 
 
 def summarise(rows: pl.DataFrame, by: str, column: str, *, rate: bool = False) -> pl.DataFrame:
@@ -55,26 +88,43 @@ def summarise(rows: pl.DataFrame, by: str, column: str, *, rate: bool = False) -
     return pl.DataFrame(points, schema_overrides={"value": pl.Float64}).sort(by) if points else pl.DataFrame()
 
 
-def worst(rows: pl.DataFrame, by: str, column: str) -> pl.DataFrame:
-    """The rows of the one setting whose mean is largest: "suffices" must be true of every setting.
-
-    Args:
-        rows: one row per seed and setting.
-        by: the setting.
-        column: what is bad when it is large.
-    """
-    means = rows.group_by(by).agg(pl.col(column).mean()).sort(column, descending=True)
-    return rows.filter(pl.col(by) == means[by][0])
-
-
-def slope_of(rows: pl.DataFrame, x: str, y: str) -> Interval:
+def slope_of(rows: pl.DataFrame, x: str, y: str, *, at_least: float | None = None, level: float = LEVEL) -> Interval:
     """Log-log slope of ``y`` against ``x``, fitted to each seed's rows, with an interval over seeds.
 
-    A seed with a missing point has no slope: dropping the point would favour the settings that are easy to reach.
+    A seed with a missing point may have any slope, or, where the missing value is known to be at least ``at_least``,
+    any that such a value allows: to drop the point would favour the settings that are easy to reach, to drop the seed
+    those that are fast.
+
+    Args:
+        rows: one row per seed and value of ``x``.
+        x: the abscissa.
+        y: the ordinate; values of 0 or less have no logarithm and are left out.
+        at_least: what a missing value is at least, such as the steps after which nobody waited longer; rows of runs
+            that diverged (column ``diverged_at``) are missing without that knowledge.
+        level: of the interval.
     """
-    complete: list[tuple[Sequence[float], Sequence[float]]] = []
-    for _, group in rows.sort(x).group_by("seed", maintain_order=True):
-        values = group[y].fill_null(float("nan"))
-        if not values.is_nan().any():
-            complete.append((group[x].to_list(), values.to_list()))
-    return slope_over_seeds(complete)
+    fits = [
+        _slope_bounds(group, x, y, at_least) for _, group in rows.sort("seed", x).group_by("seed", maintain_order=True)
+    ]
+    known = [low for low, high in fits if low == high]
+    value = sum(known) / len(known) if known else math.nan
+    lows, highs = [low for low, _ in fits], [high for _, high in fits]
+    return bounded_mean(lows, highs, value=value, missing=len(fits) - len(known), level=level)
+
+
+def _slope_bounds(group: pl.DataFrame, x: str, y: str, at_least: float | None) -> tuple[float, float]:
+    """The least and the largest slope that one seed's curve can have."""
+    values = group[y].cast(pl.Float64).fill_null(math.nan)
+    missing = values.is_nan().to_numpy()
+    if not missing.any():
+        slope = log_log_slope(group[x].to_list(), values.to_list())
+        return (-math.inf, math.inf) if math.isnan(slope) else (slope, slope)
+    diverged = "diverged_at" in group.columns and group["diverged_at"].is_not_null().any()
+    if at_least is None or diverged or len(values) < 3:
+        return -math.inf, math.inf
+    log_x = np.log(group[x].cast(pl.Float64).to_numpy())
+    weights = (log_x - log_x.mean()) / np.square(log_x - log_x.mean()).sum()
+    log_y = np.log(values.fill_nan(at_least).to_numpy())
+    fit = float(weights @ log_y)
+    # A larger value in a missing point raises the slope at the right end and lowers it at the left one.
+    return -math.inf if (weights[missing] < 0).any() else fit, math.inf if (weights[missing] > 0).any() else fit

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import TypeVar
 
+from iclscope.experiments.conditions import MEETS
 from iclscope.experiments.trial import Trial
 from iclscope.models import Model, stack_models
 from iclscope.training.state import RUNNING
@@ -30,6 +31,7 @@ class TrainedGroup(Generic[AnyModel]):
         trajectory: what they measured, ``TASK/QUANTITY`` → [run, record, …]; NaN after a run had ended.
         stopped_at: the step at which a run met its target risk, −1 if it has none or never did.
         diverged_at: the step at which a run's loss stopped being finite, −1 if it stayed finite.
+        meets: whether each trial meets a theorem's conditions; None where no theorem is asked.
     """
 
     trials: Sequence[Trial]
@@ -38,6 +40,7 @@ class TrainedGroup(Generic[AnyModel]):
     trajectory: Mapping[str, Tensor]
     stopped_at: Sequence[int]
     diverged_at: Sequence[int]
+    meets: Sequence[bool] | None = None
 
     def rows(self, *, arm: str, **columns: Float[Tensor, " run"] | Sequence[object] | float | str) -> pl.DataFrame:
         """One row per run: seed, arm, whether it diverged, and the given columns.
@@ -54,6 +57,8 @@ class TrainedGroup(Generic[AnyModel]):
             "seed": [trial.seed for trial in self.trials],
             "diverged_at": [None if step == RUNNING else step for step in self.diverged_at],
         }
+        if self.meets is not None:
+            data[MEETS] = list(self.meets)
         for name, values in columns.items():
             if isinstance(values, Tensor):
                 measured = values.detach().double().cpu()

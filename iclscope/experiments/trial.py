@@ -131,6 +131,8 @@ class Trial(Settings):
         # The first evaluation task decides when training stops, so their order counts.
         settings["evaluation"]["on"] = list(settings["evaluation"]["on"].items())
         settings["science_version"] = SCIENCE_VERSION
+        if self.training.target_risk is not None:
+            settings["stopping_prompts"] = "their own"  # they were the first of the test's
         text = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
@@ -149,6 +151,8 @@ class Trial(Settings):
             training.rate_decay,
             training.schedule,
             training.precision,
+            # Records that decide when training stops are of prompts of their own.
+            training.target_risk is None,
             # Adam moves all runs at one rate.
             training.learning_rate if training.optimizer == "adam" else None,
             on,

@@ -24,11 +24,11 @@ def error_slope(rows: pl.DataFrame) -> Interval:
     """How much the calibrated error rises with α', from 0 to 1, within queries.
 
     Least squares over all rows, with a constant for each query at each number of shots: a query that is hard whatever
-    is shown, or has a rare pattern, counts for nothing. The interval is robust and clustered by query (Liang & Zeger,
-    1986), with Student's t of one degree of freedom fewer than queries.
+    is shown, or has a rare pattern, counts for nothing. The interval is robust and clustered both by query and by draw,
+    whose demonstrations many queries share (`_two_ways`).
 
     Args:
-        rows: with ``query``, ``shots``, ``alpha`` and ``calibrated_correct``; those without
+        rows: with ``query``, ``draw``, ``shots``, ``alpha`` and ``calibrated_correct``; those without
             demonstrations are left out.
 
     Returns:
@@ -36,24 +36,50 @@ def error_slope(rows: pl.DataFrame) -> Interval:
     """
     draws = rows["draw"].n_unique()
     rows = rows.filter(pl.col("alpha").is_not_nan())
-    both = rows.select("query", "shots", x="alpha", y=1 - pl.col("calibrated_correct").cast(pl.Float64))
-    within = both.select("query", *(pl.col(name) - pl.col(name).mean().over("query", "shots") for name in ("x", "y")))
+    both = rows.select("query", "draw", "shots", x="alpha", y=1 - pl.col("calibrated_correct").cast(pl.Float64))
+    centred = (pl.col(name) - pl.col(name).mean().over("query", "shots") for name in ("x", "y"))
+    within = both.select("query", "draw", *centred)
     x, y = within["x"].to_numpy(), within["y"].to_numpy()
     spread, queries = float(x @ x), within["query"].n_unique()
     if spread < _NO_SPREAD or queries < 2:
         return Interval(math.nan, -math.inf, math.inf, draws)
     slope = float(x @ y) / spread
-    of_query = within.group_by("query").agg(part=(pl.col("x") * (pl.col("y") - slope * pl.col("x"))).sum())["part"]
-    variance = float((of_query**2).sum()) / spread**2 * queries / (queries - 1)
-    half = float(stats.t.ppf((1 + LEVEL) / 2, queries - 1)) * math.sqrt(variance)
+    parts = within.select("query", "draw", part=pl.col("x") * (pl.col("y") - slope * pl.col("x")))
+    half = _two_ways(parts) / spread
     return Interval(slope, slope - half, slope + half, draws)
 
 
-def error_by_alpha(rows: pl.DataFrame) -> pl.DataFrame:
-    """Calibrated error of prompts whose α' lies in the same bin, with 95 % intervals clustered by query.
+def _two_ways(parts: pl.DataFrame) -> float:
+    """Half the width of the interval of a sum whose parts are clustered both by query and by draw.
+
+    The variance is the sum of the two clustered ones (Liang & Zeger, 1986), each with its small-sample factor
+    G/(G − 1), which is never too small (Cameron, Gelbach & Miller, "Robust inference with multiway clustering", 2011,
+    whose third term would be taken off); Student's t with Satterthwaite's degrees of freedom. A single draw is no
+    cluster.
 
     Args:
-        rows: with ``query``, ``shots``, ``alpha`` and ``calibrated_correct``; rows without demonstrations are left out.
+        parts: columns ``query``, ``draw`` and ``part``, which sums to 0 where the estimate is taken.
+    """
+    found = []
+    for name in ("query", "draw"):
+        sums = parts.group_by(name).agg(pl.col("part").sum())["part"].to_numpy()
+        if len(sums) > 1:
+            found.append((float(np.square(sums).sum()) * len(sums) / (len(sums) - 1), len(sums) - 1))
+    variance = sum(part for part, _ in found)
+    if not found:
+        return math.inf
+    if variance == 0:
+        return 0.0
+    freedom = variance**2 / sum(part**2 / degrees for part, degrees in found)
+    return float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(variance)
+
+
+def error_by_alpha(rows: pl.DataFrame) -> pl.DataFrame:
+    """Calibrated error of prompts whose α' lies in the same bin, with 95 % intervals clustered by query and by draw.
+
+    Args:
+        rows: with ``query``, ``draw``, ``shots``, ``alpha`` and ``calibrated_correct``; rows without demonstrations are
+            left out.
 
     Returns:
         Columns ``shots``, ``alpha`` (mean of the bin), ``error``, ``low``, ``high``, ``prompts``, ``queries``.
@@ -65,12 +91,10 @@ def error_by_alpha(rows: pl.DataFrame) -> pl.DataFrame:
     found = []
     for (shots, _), part in sorted(shown.group_by("shots", "bin"), key=lambda item: item[0]):
         mean = float(part["error"].to_numpy().mean())
-        of_query = part.group_by("query").agg((pl.col("error") - mean).sum())["error"]
-        count = len(of_query)
+        count = part["query"].n_unique()
         half = math.inf
         if count > 1:
-            variance = float((of_query**2).sum()) / len(part) ** 2 * count / (count - 1)
-            half = float(stats.t.ppf((1 + LEVEL) / 2, count - 1)) * math.sqrt(variance)
+            half = _two_ways(part.select("query", "draw", part=pl.col("error") - mean)) / len(part)
             half = max(half, 1 - ((1 - LEVEL) / 2) ** (1 / count))  # what no query showed may still happen
         found.append(
             {

@@ -8,6 +8,7 @@ import polars as pl
 
 from iclscope.evaluation.crossed import crossed_mean
 from iclscope.evaluation.intervals import Interval
+from iclscope.experiments.answers import answered
 from iclscope.experiments.claims import Claim, Control, JudgedClaim, Region
 from iclscope.language_models.attention_rows import (
     NEAREST,
@@ -67,6 +68,7 @@ def attention_claims(rows: pl.DataFrame) -> list[JudgedClaim]:
     claims = [
         Claim(
             id="attention-concentrates",
+            form="ours",
             statement="Some heads look from the query at the demonstrations of its label more than at the others.",
             source=_SOURCE,
             quantity=quantity.format("demonstrations of the query's label"),
@@ -75,9 +77,11 @@ def attention_claims(rows: pl.DataFrame) -> list[JudgedClaim]:
             estimate=best_heads(WHOLE),
             control=Control("the demonstrations bear each other's labels, dealt at random", SHUFFLED),
             arm=SAME_LABEL,
+            answer=answered(holds="some do", fails="none does"),
         ),
         Claim(
             id="attention-label-words",
+            form="ours",
             statement="Some heads look from the query at the written labels that are its own more than at the others.",
             source=_SOURCE,
             quantity=quantity.format("labels that are the query's"),
@@ -86,9 +90,11 @@ def attention_claims(rows: pl.DataFrame) -> list[JudgedClaim]:
             estimate=best_heads(WORDS),
             control=_RANDOM_QUERY,
             arm=SAME_LABEL,
+            answer=answered(holds="some do", fails="none does"),
         ),
         Claim(
             id="attention-follows-text",
+            form="ours",
             statement="Some heads look at demonstrations whose text is of the query's kind even if they bear a wrong "
             "label: they go by the pattern in the text, not by the label behind it.",
             source=_SOURCE,
@@ -100,9 +106,11 @@ def attention_claims(rows: pl.DataFrame) -> list[JudgedClaim]:
             estimate=best_heads(WHOLE),
             control=_RANDOM_QUERY,
             arm=OWN_LABEL,
+            answer=answered(holds="some do", fails="none does"),
         ),
         Claim(
             id="attention-nearest-pattern",
+            form="ours",
             statement="Some heads look at the half of the demonstrations that are nearest to the query in pattern, "
             "whatever their labels, more than at the others.",
             source=_SOURCE,
@@ -112,6 +120,7 @@ def attention_claims(rows: pl.DataFrame) -> list[JudgedClaim]:
             estimate=best_heads(WHOLE),
             control=Control("the half that is nearest to another query", NEAREST_OTHER),
             arm=NEAREST,
+            answer=answered(holds="some do", fails="none does"),
         ),
     ]
     return [claim.judged(PAPER, FIGURE, rows) for claim in claims]

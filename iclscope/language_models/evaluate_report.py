@@ -9,6 +9,7 @@ import polars as pl
 
 from iclscope.evaluation.crossed import crossed_rate_difference
 from iclscope.evaluation.intervals import Interval
+from iclscope.experiments.answers import answered
 from iclscope.experiments.claims import Claim, Control, JudgedClaim, Region
 from iclscope.language_models.answers import crossed
 from iclscope.language_models.evaluate import AS_GIVEN, SHUFFLED, accuracy_table
@@ -47,6 +48,7 @@ def _demonstrations_help(most: int) -> Claim:
 
     return Claim(
         id="evaluate-demonstrations",
+        form="ours",
         statement=f"{most} demonstrations let the model answer better than none: it reads the task off their labels.",
         source="Li et al. 2024, Theorem 3.3, carried over to a language model",
         quantity=f"calibrated accuracy at {most} shots less that at 0",
@@ -55,6 +57,7 @@ def _demonstrations_help(most: int) -> Claim:
         estimate=gain,
         control=Control("the same demonstrations with labels dealt at random", SHUFFLED),
         arm=AS_GIVEN,
+        answer=answered(holds="yes", fails="no"),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
@@ -11,7 +12,7 @@ import polars as pl
 from jaxtyping import Float64
 
 from iclscope.evaluation.crossed import crossed_rate, crossed_rate_difference
-from iclscope.evaluation.intervals import Interval
+from iclscope.evaluation.intervals import LEVEL, Interval
 from iclscope.language_models.answers import crossed
 from iclscope.language_models.perplexity import per_token
 from iclscope.language_models.prune import WHOLE, PruneRows
@@ -87,7 +88,7 @@ class Recommendation(NamedTuple):
         rate: the share; 0: nothing.
         loss: of calibrated accuracy there; None at rate 0.
         reason: the rule and what it found, in a sentence.
-        warnings: what makes the rule lenient here.
+        warnings: how many queries would be needed, where too few were asked to recommend anything.
         rates: the largest free rate of every score, controls among them; empty where the model has nothing to lose.
     """
 
@@ -99,37 +100,71 @@ class Recommendation(NamedTuple):
     rates: Mapping[str, float] = MappingProxyType({})
 
 
-LENIENT = 0.05
-"""A loss that the interval should exclude where nothing is said about leniency."""
+MOST_LOSS = 0.05
+"""How much accuracy may be lost: the margin of the claims and of what is recommended."""
+
+
+def is_free(point: Point) -> bool:
+    """Whether a rate is seen not to cost more than `MOST_LOSS`: a test of non-inferiority, at 2.5 %.
+
+    The whole 95 % interval of the loss, paired over draws and queries, lies below the margin. Not to see a loss is not
+    enough: the fewer queries, the less is seen.
+    """
+    return point.loss.high <= MOST_LOSS
 
 
 def largest_free_rate(points: list[Point], score: str) -> float:
-    """The largest measured rate of a score such that there, and at all smaller ones, nothing is seen to be lost.
+    """The largest measured rate of a score such that it and all smaller ones are free.
 
-    Nothing is seen to be lost at a rate where both hold: its calibrated accuracy is not below the 95 % interval of the
-    whole model's, and the 95 % interval of the loss, paired over draws and queries, does not lie above 0.
+    The rates are tested from small to large, and the first one that is not free ends it, so that all tests together err
+    no more often than one (a fixed sequence).
 
     Returns:
-        0 where the smallest rate loses already.
+        0 where the smallest rate is not free.
     """
-    floor = next(point for point in points if point.score == WHOLE).calibrated.low
     found = 0.0
     for point in sorted((point for point in points if point.score == score), key=lambda point: point.rate):
-        if point.calibrated.value < floor or point.loss.low > 0:
+        if not is_free(point):
             break
         found = point.rate
     return found
 
 
-def recommend(points: list[Point], chance: float) -> Recommendation:
-    """The largest rate whose loss is within the interval of none, over all scores but the controls.
+def chosen_score(points: list[Point]) -> str | None:
+    """The score after which texts of the pool are least surprising, on average over the rates; None of controls alone.
 
-    Of scores with the same rate, the one that loses least. Nothing is recommended where the whole model is not seen to
-    answer better than chance: it has nothing to lose.
+    Queries have no say in it: they test the rates, and a score that was chosen by them would look better than it is.
+    """
+    surprise: dict[str, list[float]] = {}
+    for point in points:
+        if point.score not in (WHOLE, *CONTROLS):
+            surprise.setdefault(point.score, []).append(point.surprise_ratio.value)
+    return min(surprise, key=lambda score: float(np.mean(surprise[score])), default=None)
+
+
+def queries_needed(point: Point, queries: int) -> int | None:
+    """How many queries would have shown that a rate is free, if they go on as they did; None if it costs too much.
+
+    The interval shrinks with the root of their number, but what no query showed may still happen (`crossed_rate`).
+    """
+    room = MOST_LOSS - point.loss.value
+    if room <= 0:
+        return None
+    half, least = point.loss.high - point.loss.value, 1 - ((1 - LEVEL) / 2) ** (1 / queries)
+    scaled = queries * (half / room) ** 2 if half > least + 1e-12 else 0.0
+    unseen = math.log((1 - LEVEL) / 2) / math.log(1 - room)
+    return math.ceil(max(scaled, unseen))
+
+
+def recommend(points: list[Point], chance: float, *, queries: int = 0) -> Recommendation:
+    """The largest rate that is seen to cost no more than `MOST_LOSS`, by the score that texts of the pool choose.
+
+    Nothing is recommended where the whole model is not seen to answer better than chance: it has nothing to lose.
 
     Args:
         points: of `prune_points`.
         chance: accuracy of always giving the most frequent label.
+        queries: how many were asked, for how many more would be needed; 0: nothing is said of that.
     """
     whole = next(point for point in points if point.score == WHOLE)
     if whole.calibrated.low <= chance:
@@ -139,27 +174,36 @@ def recommend(points: list[Point], chance: float) -> Recommendation:
         return Recommendation(None, 0.0, None, reason)
     scores = dict.fromkeys(point.score for point in points if point.score != WHOLE)
     rates = {score: largest_free_rate(points, score) for score in scores}
-    chosen = [point for point in points if rates.get(point.score) == point.rate and point.score not in CONTROLS]
-    if not chosen:
-        reason = "nothing is recommended: no score but the controls removes the smallest rate without a loss."
+    score = chosen_score(points)
+    if score is None:
+        reason = "nothing is recommended: only controls were measured, which choose neurons badly on purpose."
         return Recommendation(None, 0.0, None, reason, rates=rates)
-    best = max(chosen, key=lambda point: (point.rate, -point.loss.value))
-    reason = (
-        f"{100 * best.rate:g} % of the neurons, chosen by {best.score}, may go: calibrated accuracy there is within "
-        f"the 95 % interval of the whole model's, the paired loss of {_points(best.loss)} is not seen to differ from "
-        "0, and so at all smaller rates."
-    )
-    return Recommendation(best.score, best.rate, best.loss, reason, tuple(_warnings(best)), rates)
-
-
-def _warnings(best: Point) -> list[str]:
-    found = []
-    if best.loss.high > LENIENT:
-        found.append(
-            f"The interval is wide: a loss of up to {100 * best.loss.high:.1f} points is not excluded; more "
-            "--draws narrow it (what is finished is kept), or more --queries in another folder."
+    of_score = {point.rate: point for point in points if point.score == score}
+    rate = rates[score]
+    if rate == 0:
+        first = of_score[min(of_score)]
+        reason = (
+            f"nothing is recommended: without {100 * first.rate:g} % of the neurons, chosen by {score}, the loss of "
+            f"{_points(first.loss)} is not seen to stay below {100 * MOST_LOSS:g} points."
         )
-    return found
+        return Recommendation(None, 0.0, None, reason, tuple(_more_needed(first, queries)), rates)
+    best = of_score[rate]
+    reason = (
+        f"{100 * rate:g} % of the neurons, chosen by {score}, may go: the paired loss of calibrated accuracy, "
+        f"{_points(best.loss)}, is seen to stay below {100 * MOST_LOSS:g} points there and at all smaller rates."
+    )
+    return Recommendation(score, rate, best.loss, reason, rates=rates)
+
+
+def _more_needed(point: Point, queries: int) -> list[str]:
+    """How many queries would have been enough, where more could be."""
+    needed = queries_needed(point, queries) if queries else None
+    if needed is None or needed <= queries:
+        return []
+    return [
+        f"Too few queries to recommend anything: about {needed} instead of {queries} would show whether "
+        f"{100 * point.rate:g} % of the neurons may go (--queries, in another folder)."
+    ]
 
 
 def _points(loss: Interval) -> str:

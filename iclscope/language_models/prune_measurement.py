@@ -161,7 +161,7 @@ def pruning(
     chance = max(labels.count(label) for label in set(labels)) / len(labels)
     judged = rows._replace(answers=judged_by(rows.answers, settings.label_score))
     points = prune_points(judged)
-    recommendation = recommend(points, chance)
+    recommendation = recommend(points, chance, queries=len(labels))
     saved = None if save is None else _saved(prepared, settings, neurons, save, points, recommendation)
     figure = prune_figure(points, chance, prune_claims(judged), recommendation.reason)
     written = write_report(

@@ -15,6 +15,7 @@ from iclscope.experiments.claims import JudgedClaim
 from iclscope.language_models.plain_text import spelled_out
 from iclscope.language_models.prepared import Prepared
 from iclscope.language_models.run_folder import RunFolder
+from iclscope.report.claims_files import claims_csv, claims_tex
 from iclscope.report.measurement_page import MeasurementReport, TextTable, render_measurement
 from iclscope.report.page import FigureSection
 from iclscope.report.style import save_figure
@@ -75,7 +76,7 @@ def write_report(
     notes: Sequence[str] = (),
     settings: Mapping[str, str] | None = None,
 ) -> Written:
-    """Write figures (PNG, PDF), ``claims.json`` and ``report.html``.
+    """Write figures (PNG, PDF), ``claims.json`` (``.csv``, ``.tex``) and ``report.html``.
 
     Args:
         folder: where to.
@@ -123,6 +124,8 @@ def write_report(
         environment={**(settings or {}), **_named(prepared)},
     )
     folder.write(CLAIMS, json.dumps([claim.to_json() for claim in claims], indent=2, ensure_ascii=False) + "\n")
+    folder.write("claims.csv", claims_csv(claims))
+    folder.write("claims.tex", claims_tex(claims))
     folder.write(REPORT, render_measurement(page))
     return Written(claims, found)
 

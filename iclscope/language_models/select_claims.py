@@ -10,6 +10,7 @@ from jaxtyping import Float64
 
 from iclscope.evaluation.crossed import crossed_rate_difference
 from iclscope.evaluation.intervals import Interval
+from iclscope.experiments.answers import answered
 from iclscope.experiments.claims import Claim, Control, JudgedClaim, Region
 from iclscope.language_models.alpha import error_slope, saved_shots
 from iclscope.language_models.answers import crossed
@@ -84,6 +85,7 @@ def mean_alpha(rows: pl.DataFrame) -> float:
 def _accuracy() -> Claim:
     return Claim(
         id="select-pattern",
+        form="ours",
         statement="Demonstrations that share the query's pattern let the model answer better than others do.",
         source=_SOURCE,
         quantity=f"calibrated accuracy with {PATTERN} less that with {BALANCED}, mean over all numbers of shots",
@@ -92,12 +94,14 @@ def _accuracy() -> Claim:
         estimate=_gain,
         control=_OTHER,
         arm=AS_GIVEN,
+        answer=answered(holds="yes", fails="no"),
     )
 
 
 def _slope() -> Claim:
     return Claim(
         id="select-alpha",
+        form="ours",
         statement="The larger the share α' of demonstrations with the query's pattern, the smaller the error.",
         source=_SOURCE,
         quantity="rise of the calibrated error per unit of α', of the same query at the same number of shots, over "
@@ -107,6 +111,7 @@ def _slope() -> Claim:
         estimate=error_slope,
         control=Control("α' counted with the pattern of another query, drawn at random", ELSEWHERE),
         arm=AS_GIVEN,
+        answer=answered(holds="yes", fails="no"),
     )
 
 
@@ -124,6 +129,7 @@ def _shots(arms: pl.DataFrame) -> Claim:
 
     return Claim(
         id="select-shots",
+        form="ours",
         statement="Shots needed for the same accuracy fall as 1/α'.",
         source=_SOURCE,
         quantity=f"log of shots of {BALANCED} over those of {PATTERN} for what {BALANCED} reaches at its most, over "
@@ -134,4 +140,5 @@ def _shots(arms: pl.DataFrame) -> Claim:
         estimate=part,
         control=_OTHER,
         arm=AS_GIVEN,
+        answer=answered(holds="yes", fails="no"),
     )

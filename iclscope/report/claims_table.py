@@ -29,8 +29,9 @@ _WITH_STATEMENT = 140
 def print_claims(claims: Sequence[JudgedClaim], console: Console) -> None:
     """Print verdict, id, estimate with interval, expected region and control of each claim.
 
-    Below 100 columns the expected region and the control are left out, below 72 the interval too; from 140 on the
-    statement is shown. A last line counts the verdicts; controls that did not fail are named at any width.
+    Questions of ours stand behind what papers claim, and are counted apart. Below 100 columns the expected region and
+    the control are left out, below 72 the interval too; from 140 on the statement is shown. A last line counts the
+    verdicts; controls that did not fail are named at any width.
 
     Args:
         claims: what was judged, in the order to print.
@@ -40,6 +41,7 @@ def print_claims(claims: Sequence[JudgedClaim], console: Console) -> None:
         console.print(Text("No claim has been judged."))
         return
     width = console.width
+    claims = sorted(claims, key=lambda judged: judged.is_ours)  # a paper's claims first, then questions of ours
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     # A shortened name can still be guessed, a shortened number cannot: only the claim's column gives way.
     rows = [_cells(judged, width) for judged in claims]
@@ -74,7 +76,8 @@ def _cells(judged: JudgedClaim, width: int) -> list[Text]:
             else Text(f"! {judged.control_verdict}", style="bold red")
         )
     if width >= _WITH_STATEMENT:
-        cells.append(Text(judged.claim.statement))
+        answer = f" {judged.answer[0].upper()}{judged.answer[1:]}." if judged.answer else ""
+        cells.append(Text(f"{judged.claim.statement}{answer}"))
     return cells
 
 
@@ -83,10 +86,13 @@ def _verdict(verdict: str) -> Text:
 
 
 def _summary(claims: Sequence[JudgedClaim]) -> Text:
-    counts: Counter[str] = Counter(judged.verdict for judged in claims)
-    parts = [f"{counts[verdict]} {_WORDS[verdict][counts[verdict] != 1]}" for verdict in _SYMBOLS if counts[verdict]]
-    total = "1 claim" if len(claims) == 1 else f"{len(claims)} claims"
-    return Text(f"{total}: {', '.join(parts)}.")
+    sentences = []
+    for ours, one, many in ((False, "claim", "claims"), (True, "question of ours", "questions of ours")):
+        counts: Counter[str] = Counter(judged.verdict for judged in claims if judged.is_ours == ours)
+        parts = [f"{counts[name]} {_WORDS[name][counts[name] != 1]}" for name in _SYMBOLS if counts[name]]
+        if total := counts.total():
+            sentences.append(f"{total} {one if total == 1 else many}: {', '.join(parts)}.")
+    return Text(" ".join(sentences))
 
 
 def _warning(judged: JudgedClaim) -> Text:

@@ -51,13 +51,22 @@ class PaperCard:
 
     @property
     def counts(self) -> list[tuple[str, int]]:
-        """How many claims hold, fail and stay open."""
-        return counted_verdicts(self.claims)
+        """How many claims of the paper hold, fail and stay open."""
+        return counted_verdicts([judged for judged in self.claims if not judged.is_ours])
 
     @property
     def rows(self) -> list[tuple[str, JudgedClaim]]:
-        """Each claim with where its report speaks of it."""
-        return [(f"{self.address}#{anchor(judged.claim.id, 'claim')}", judged) for judged in self.claims]
+        """Each claim of the paper with where its report speaks of it."""
+        return self._rows(ours=False)
+
+    @property
+    def questions(self) -> list[tuple[str, JudgedClaim]]:
+        """The same of the questions of ours."""
+        return self._rows(ours=True)
+
+    def _rows(self, *, ours: bool) -> list[tuple[str, JudgedClaim]]:
+        chosen = [judged for judged in self.claims if judged.is_ours == ours]
+        return [(f"{self.address}#{anchor(judged.claim.id, 'claim')}", judged) for judged in chosen]
 
 
 @dataclass(frozen=True)
@@ -87,7 +96,8 @@ def render_index(papers: Sequence[PaperCard], common: Sequence[CommonFigure]) ->
     Returns:
         The text of an HTML file (UTF-8).
     """
-    claims = [judged for paper in papers for judged in paper.claims]
+    judged = [one for paper in papers for one in paper.claims]
+    claims = [one for one in judged if not one.is_ours]
     return (
         page_environment()
         .get_template("index.html.jinja")
@@ -99,6 +109,7 @@ def render_index(papers: Sequence[PaperCard], common: Sequence[CommonFigure]) ->
             abilities=ABILITIES,
             claims=claims,
             counts=counted_verdicts(claims),
-            unproven=[judged.claim.id for judged in claims if judged.control_verdict != "fails"],
+            questions=len(judged) - len(claims),
+            unproven=[one.claim.id for one in judged if one.control_verdict != "fails"],
         )
     )

@@ -6,16 +6,31 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from iclscope.evaluation.intervals import LEVEL, unseen_share
 from iclscope.report.formats import format_duration, format_interval, format_number, format_region
 from iclscope.report.strip import strip_svg
 
 if TYPE_CHECKING:
     # Types only: experiments draw with this room, so it must not import them when it is loaded.
     from iclscope.experiments.claims import JudgedClaim
+
+
+class ConditionValue(NamedTuple):
+    """A value that trainings have where a theorem has a condition.
+
+    Attributes:
+        text: the value.
+        trainings: how many have it.
+        met: whether it meets the condition; None where the theorem leaves a constant open.
+    """
+
+    text: str
+    trainings: int
+    met: bool | None
 
 
 @dataclass(frozen=True)
@@ -32,6 +47,8 @@ class FigureSection:
         claims: the claims judged on this figure's rows.
         seconds: how long training and measuring took.
         notes: what a reader must know, such as "1 run of 40 diverged at step 12".
+        conditions: what a theorem asks of the trainings and what they have, one table row per condition: its name, then
+            each different value with how many trainings have it and whether that meets the condition.
     """
 
     name: str
@@ -43,6 +60,7 @@ class FigureSection:
     claims: Sequence[JudgedClaim]
     seconds: float
     notes: Sequence[str]
+    conditions: Sequence[tuple[str, Sequence[ConditionValue]]] = ()
 
 
 @dataclass(frozen=True)
@@ -92,17 +110,23 @@ def render_with_claims(template: str, report: object, figures: Sequence[FigureSe
     Args:
         template: its file name.
         report: what the template reads.
-        figures: of the report; their claims are listed above them, counted, and linked.
+        figures: of the report; their claims are listed above them, counted, and linked; questions of ours stand apart,
+            unless there are no others.
     """
-    claims = [(f"#{anchor(one.name, 'figure')}", claim) for one in figures for claim in one.claims]
+    rows = [(f"#{anchor(claim.claim.id, 'claim')}", claim) for one in figures for claim in one.claims]
+    judged = [claim for _, claim in rows]
+    parted = any(claim.is_ours for claim in judged) and not all(claim.is_ours for claim in judged)
     return (
         page_environment()
         .get_template(template)
         .render(
             report=report,
-            claims=claims,
-            counts=counted_verdicts([claim for _, claim in claims]),
-            unproven=[claim.claim.id for _, claim in claims if claim.control_verdict != "fails"],
+            claims=[(address, claim) for address, claim in rows if not (parted and claim.is_ours)],
+            questions=[(address, claim) for address, claim in rows if parted and claim.is_ours],
+            counts=counted_verdicts([claim for claim in judged if not (parted and claim.is_ours)]),
+            unproven=[claim.claim.id for claim in judged if claim.control_verdict != "fails"],
+            decided=sum(claim.verdict != "inconclusive" for claim in judged),
+            false_share=(1 - LEVEL) / 2,
         )
     )
 
@@ -125,6 +149,8 @@ def page_environment() -> Environment:
     environment.filters.update(
         anchor=anchor, duration=format_duration, interval=format_interval, number=format_number, region=format_region
     )
+    environment.filters["share"] = lambda share: f"{100 * share:.0f} %"
+    environment.globals["unseen_share"] = unseen_share
     environment.globals["strip"] = strip_svg
     return environment
 

@@ -31,6 +31,7 @@ from iclscope.files import (
 )
 from iclscope.models.pretrained import CONFIG, WEIGHTS
 from iclscope.report import save_figure
+from iclscope.report.claims_files import claims_csv, claims_tex
 from iclscope.sweeps.leftovers import remove_leftovers
 from iclscope.sweeps.store import TrialStore
 
@@ -225,10 +226,12 @@ class ResultFolder:
         return (self.path / f"{experiment.name}.svg").read_text(encoding="utf-8")
 
     def write_claims(self, claims: Sequence[JudgedClaim]) -> None:
-        """Write ``claims.json``."""
+        """Write ``claims.json``, and the same as ``claims.csv`` and ``claims.tex``."""
         text = json.dumps([claim.to_json() for claim in claims], indent=1, ensure_ascii=False)
         with self._writing():
             write_text(self.path / "claims.json", text + "\n")
+            write_text(self.path / "claims.csv", claims_csv(claims))
+            write_text(self.path / "claims.tex", claims_tex(claims))
 
     def write_report(self, html: str) -> Path:
         """Write ``report.html``; returns where it is."""

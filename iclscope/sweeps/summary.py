@@ -43,7 +43,7 @@ class Point(NamedTuple):
         values: its settings.
         estimates: mean and 95 % interval over seeds of everything measured.
         seeds: how many seeds it has, those whose runs diverged included.
-        diverged: how many of its runs diverged, and are left out.
+        diverged: how many of its runs diverged.
     """
 
     values: Mapping[str, Any]
@@ -136,11 +136,11 @@ def groups(rows: pl.DataFrame, by: Sequence[str]) -> Iterator[tuple[dict[str, An
 
 
 def estimate(seeds: pl.DataFrame, metric: str) -> Interval:
-    """Mean of a metric with its 95 % interval: Student's over seeds, for a rate the wider one of `rate_interval`.
+    """Mean of a metric with its 95 % interval over seeds, for a rate that of `rate_interval`.
 
     Args:
         seeds: one row per seed, as `seed_means` makes them.
-        metric: which one; runs that diverged, or never stopped, are left out.
+        metric: which one; runs that diverged, or never stopped, are missing: they may have any value.
     """
     if seeds[metric].is_null().all():
         return mean_interval([])

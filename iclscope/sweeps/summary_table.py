@@ -29,7 +29,7 @@ def summary_table(
     Returns:
         Columns test, the settings (empty where a test does not vary them), and for each metric NAME, NAME_low and
         NAME_high (the 95 % interval; empty where there is none) and NAME_seeds (how many it rests on); then seeds and
-        diverged (runs, which are left out).
+        diverged (runs).
     """
     measured = [*results.metrics, *([STOPPED_AT] if results.may_stop else [])]
     rows: list[dict[str, Any]] = []

@@ -117,7 +117,7 @@ def test_a_run_is_evaluated_as_if_alone() -> None:
 
 
 @pytest.mark.parametrize("tokens", ["columns", "alternating"])
-@pytest.mark.parametrize("length", [4, (0, 4)])
+@pytest.mark.parametrize("length", [4, (1, 4)])
 def test_risks_of_gpt2_on_patterns_written_out(tokens: str, length: Any) -> None:
     model = gpt2(d_X=5, d_Y=2, tokens=tokens)
     task = PATTERNS.replace(length=length)

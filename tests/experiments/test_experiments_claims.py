@@ -70,6 +70,7 @@ def make_claim(**changes: object) -> Claim:
     return Claim(
         **{
             "id": "thm1-risk",
+            "form": "exact",
             "statement": "The risk is small.",
             "source": "Somebody, Theorem 1",
             "quantity": "risk",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -55,10 +54,31 @@ def test_the_figure_of_steps_states_its_slopes() -> None:
     assert len(figure.axes) == len(FACTORS)
 
 
-def test_steps_that_were_never_reached_are_not_counted() -> None:
-    rows = step_rows({}).with_columns(steps=pl.when(pl.col("seed") == 0).then(None).otherwise(pl.col("steps")))
+def never_reached(rows: pl.DataFrame, eta: float, seed: int = 0) -> pl.DataFrame:
+    """One seed does not reach the risk at one step size within the steps that are waited for."""
+    lost = (pl.col("seed") == seed) & (pl.col("eta") == eta)
+    return rows.with_columns(steps=pl.when(lost).then(None).otherwise(pl.col("steps")))
+
+
+def test_steps_that_were_never_reached_are_at_least_those_that_were_waited_for() -> None:
+    name, (smallest, *_, largest) = "thm3.3-iterations-eta", FACTORS["eta"].values
+    one = judged("iterations", name, never_reached(step_rows({}), smallest))
+    # More steps at the smallest η make the slope steeper, nobody knows how much: what it is at least is known.
+    assert (one.verdict, one.estimate.seeds, one.estimate.missing) == ("inconclusive", len(SEEDS), 1)
+    assert (one.estimate.low, math.isfinite(one.estimate.high)) == (-math.inf, True)
+    assert judged("iterations", name, never_reached(step_rows({}), largest)).estimate.high == math.inf
+    # Where growth is steeper than the law anyway, the slowest seed cannot save it.
+    steeper = judged("iterations", name, never_reached(step_rows({"eta": -2.0}), smallest))
+    assert (steeper.verdict, steeper.estimate.missing) == ("fails", 1)
+
+
+def test_a_run_that_diverged_may_have_taken_any_number_of_steps() -> None:
+    lost = (pl.col("seed") == 0) & (pl.col("eta") == FACTORS["eta"].values[0])
+    rows = never_reached(step_rows({"eta": -2.0}), FACTORS["eta"].values[0])
+    rows = rows.with_columns(diverged_at=pl.when(lost).then(3))
     one = judged("iterations", "thm3.3-iterations-eta", rows)
-    assert (one.verdict, one.estimate.seeds) == ("holds", 4)
+    assert (one.verdict, one.estimate.missing) == ("inconclusive", 1)
+    assert (one.estimate.low, one.estimate.high) == (-math.inf, math.inf)
 
 
 def length_rows(growth: float) -> pl.DataFrame:
@@ -100,7 +120,7 @@ def concentration_rows(end: float, start: float = 0.45) -> pl.DataFrame:
     )
 
 
-@pytest.mark.parametrize(("end", "verdict"), [(0.96, "holds"), (0.90, "inconclusive"), (0.6, "fails")])
+@pytest.mark.parametrize(("end", "verdict"), [(0.96, "holds"), (0.90, "inconclusive"), (0.6, "inconclusive")])
 def test_attention_at_the_end_of_training(end: float, verdict: str) -> None:
     name = "prop4.1-concentration-in-domain"
     one = judged("attention", name, concentration_rows(end))
@@ -108,7 +128,10 @@ def test_attention_at_the_end_of_training(end: float, verdict: str) -> None:
     assert one.estimate.value == pytest.approx(end)
     # A model that attends before training cannot show that training made it attend.
     assert judged("attention", name, concentration_rows(end, start=0.99)).control_verdict == "holds"
-    assert judged("attention", "prop4.1-concentration-out-of-domain", concentration_rows(end)).verdict == "fails"
+    # Attention of 0.2 there: a longer training could still raise it, since the constant of T is open.
+    other = judged("attention", "prop4.1-concentration-out-of-domain", concentration_rows(end))
+    assert (other.verdict, other.control_verdict) == ("inconclusive", "fails")
+    assert other.estimate.high < 0.9
 
 
 def alignment_rows(plus: float, minus: float) -> pl.DataFrame:
@@ -145,46 +168,14 @@ def test_neurons_turn_by_their_sign(plus: float, minus: float, verdicts: tuple[s
     assert all(one.control_verdict == "fails" for one in found)
 
 
-def pruning_rows(risk: Callable[[float], float]) -> pl.DataFrame:
-    return pl.DataFrame(
-        [
-            {
-                "arm": arm,
-                "seed": seed,
-                "R": share / 10,
-                "hinge_risk": 0.02
-                + (risk(share / 10) if arm == "trained" else 0.001 * share / 10)
-                + wobble(seed, 1e-3),
-            }
-            for arm, seed, share in product(("trained", "small-neurons"), SEEDS, range(11))
-        ]
-    )
-
-
-@pytest.mark.parametrize(
-    ("risk", "verdict"),
-    [
-        (lambda R: R, "holds"),
-        (lambda R: 3.0 * R, "holds"),
-        (lambda R: 0.0 * R, "fails"),
-        (lambda R: 0.1 * R, "fails"),
-        (lambda R: -R, "fails"),
-        (lambda R: 0.8 * (R >= 0.55), "fails"),  # a bound must be met at every R
-    ],
-)
-def test_pruning_large_neurons(risk: Callable[[float], float], verdict: str) -> None:
-    found = judged("pruning-linearity", "thm3.7-prune-large", pruning_rows(risk))
-    assert found.verdict == verdict
-    assert found.control_verdict == "fails"
-
-
-def task_rows(risk: float, error: float, prompts: int = 4096) -> pl.DataFrame:
+def task_rows(risk: float, error: float, prompts: int = 4096, *, at_more: float = 1.0) -> pl.DataFrame:
+    """Risks after training on two shares of the tasks that meet the condition, times a factor at the larger one."""
     rows: list[dict[str, Any]] = []
     for arm, seed, (share, meets) in product(
         ("trained", "untrained"), SEEDS, ((0.2, True), (0.4, True), (1 / 30, False), (0.1, False))
     ):
-        smallest = meets and share == 0.2
-        fits = arm == "trained" and smallest
+        fits = arm == "trained" and meets
+        times = at_more if share == 0.4 else 1.0
         rows.append(
             {
                 "arm": arm,
@@ -192,27 +183,38 @@ def task_rows(risk: float, error: float, prompts: int = 4096) -> pl.DataFrame:
                 "share": share,
                 "meets_condition": meets,
                 "prompts": prompts,
-                "hinge_risk": risk * (1 + wobble(seed)) if fits else 1.0,
-                "classification_error": error if fits else 0.5,
+                "hinge_risk": times * risk * (1 + wobble(seed)) if fits else 1.0,
+                "classification_error": times * error if fits else 0.5,
             }
         )
     return pl.DataFrame(rows)
 
 
 @pytest.mark.parametrize(
-    ("risk", "error", "prompts", "verdicts"),
+    ("risk", "error", "prompts", "at_more", "verdicts"),
     [
-        (0.02, 0.001, 4096, ("holds", "holds")),
-        (0.5, 0.1, 4096, ("fails", "fails")),
-        (0.02, 0.0, 4096, ("holds", "holds")),
-        (0.02, 0.0, 20, ("holds", "inconclusive")),  # no error among a hundred prompts is no proof of one in a hundred
+        (0.02, 0.001, 4096, 1.0, ("holds", "holds")),
+        (0.5, 0.1, 4096, 1.0, ("fails", "fails")),
+        (0.02, 0.0, 4096, 1.0, ("holds", "holds")),
+        (0.02, 0.0, 10, 1.0, ("holds", "inconclusive")),  # no error in 200 prompts is no proof of one in a hundred
+        (0.02, 0.001, 4096, 30.0, ("fails", "fails")),  # "any share": a single one refutes it
+        (0.02, 0.001, 4096, 5.0, ("inconclusive", "holds")),  # 0.1 ± the seeds, at one of two
     ],
 )
-def test_unseen_tasks(risk: float, error: float, prompts: int, verdicts: tuple[str, str]) -> None:
-    rows = task_rows(risk, error, prompts)
+def test_unseen_tasks(risk: float, error: float, prompts: int, at_more: float, verdicts: tuple[str, str]) -> None:
+    rows = task_rows(risk, error, prompts, at_more=at_more)
     names = ("thm3.3-generalization", "thm3.3-generalization-error")
     found = [judged("generalization", name, rows) for name in names]
     assert tuple(one.verdict for one in found) == verdicts
+    assert all(one.control_verdict == "fails" for one in found)
+
+
+@pytest.mark.parametrize(("seeds", "verdict"), [(16, "inconclusive"), (17, "holds")])
+def test_a_rate_of_few_seeds_cannot_hold(seeds: int, verdict: str) -> None:
+    rows = task_rows(0.02, 0.0).filter(pl.col("seed") < seeds)
+    assert judged("generalization", "thm3.3-generalization-error", rows).verdict == verdict
+    large = task_rows(0.5, 0.1).filter(pl.col("seed") < 5)
+    assert judged("generalization", "thm3.3-generalization-error", large).verdict == "fails"
 
 
 def baseline_rows(icl: float, best: float) -> pl.DataFrame:

@@ -36,7 +36,7 @@ def ood_rows(errors: Mapping[float, float], in_training: float = 0.0005, prompts
 
 def _with_wobble(rows: pl.DataFrame, size: float = 0.02) -> pl.DataFrame:
     """Errors a few percent apart between seeds."""
-    error = pl.col("error") * (1 + (pl.col("seed") - 2) * size)
+    error = pl.col("error") * (1 + (pl.col("seed") % 5 - 2) * size)
     return rows.with_columns(classification_error=error, hinge_risk=2 * error).drop("error")
 
 
@@ -111,7 +111,7 @@ CASES = [
     Case("gpt2-ood-s1", "gpt2-ood-above-1", ood_rows({**GOOD_S1, 1.1: 0.03}), "fails"),  # one S1 > 1 is enough
     Case("gpt2-ood-s1", "gpt2-ood-above-1", ood_rows({**GOOD_S1, 1.3: 0.03}), "fails"),
     Case("gpt2-ood-s1", "gpt2-ood-above-1", ood_rows({**GOOD_S1, 0.9: 0.4}), "holds"),  # S1 < 1 does not enter
-    Case("gpt2-ood-s1", "gpt2-ood-above-1", ood_rows(dict.fromkeys(GOOD_S1, 0.0), prompts=20), "inconclusive"),
+    Case("gpt2-ood-s1", "gpt2-ood-above-1", ood_rows(dict.fromkeys(GOOD_S1, 0.0), prompts=10), "inconclusive"),
     Case("gpt2-ood-s1", "gpt2-ood-below-1", ood_rows(GOOD_S1), "holds"),
     Case("gpt2-ood-s1", "gpt2-ood-below-1", ood_rows(dict.fromkeys(GOOD_S1, 0.002)), "fails"),
     Case("gpt2-ood-s1", "gpt2-ood-below-1", ood_rows({**GOOD_S1, 0.5: 0.01}), "inconclusive"),
@@ -162,6 +162,18 @@ def test_the_verdict_follows_the_rows_and_the_control_fails(case: Case) -> None:
     assert found.verdict == case.verdict, found.estimate
     assert found.control_verdict == "fails", found.control_estimate
     assert found.estimate.seeds == found.control_estimate.seeds == len(SEEDS)
+
+
+RATES = ("gpt2-ood-s1", "gpt2-ood-alpha", "gpt2-task-share")
+
+
+@pytest.mark.parametrize("case", [one for one in CASES if one.verdict != "inconclusive"], ids=lambda one: one.claim)
+def test_a_claim_on_a_rate_of_five_seeds_can_fail_but_not_hold(case: Case) -> None:
+    found = judged(case.figure, case.claim, case.rows.filter(pl.col("seed") < 5))
+    # Errors four times as large as asked for are large enough even if half of the models, unseen, made none.
+    sure = case.claim == "gpt2-ood-below-1"
+    open_ = case.verdict == "holds" and case.figure in RATES and not sure
+    assert found.verdict == ("inconclusive" if open_ else case.verdict)
 
 
 def test_every_claim_is_true_in_one_case_and_false_in_another() -> None:

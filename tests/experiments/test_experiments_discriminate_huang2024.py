@@ -13,6 +13,7 @@ from experiments.made_up import SEEDS, judged, wobble
 from iclscope.experiments.experiment import PRESETS, Preset, experiments_of
 from iclscope.experiments.huang2024 import convergence_eta_epsilon, convergence_k, gradient
 from iclscope.experiments.huang2024.settings import SIZES, task_of
+from iclscope.experiments.reference import FIRST_SEED, REFERENCE
 from iclscope.theory import huang2024
 
 K, ETA, STEPS = 20, 0.5, 2800
@@ -100,33 +101,67 @@ def steps_rows(power: float, growth_power: float, dominant_power: float) -> pl.D
         for K_value in convergence_k.VALUES["quick"]:
             size = 1 + wobble(seed)
             growth = K_value**growth_power * size
-            about = {"seed": seed, "K": float(K_value)}
+            about = {"seed": seed, "K": float(K_value), "law": float(K_value**2)}
             rows.append({**about, "arm": "trained", "growth": growth, "steps": K_value**power * size})
             rows.append(
                 {**about, "arm": "dominant feature", "growth": None, "steps": 20 * K_value**dominant_power * size}
             )
+            if K_value == convergence_k.LEAST_K:
+                rows.append({**rows[-2], "arm": REFERENCE, "seed": FIRST_SEED + seed})
     return pl.DataFrame(rows, schema_overrides={"growth": pl.Float64})
 
 
 @pytest.mark.parametrize(
     ("powers", "verdicts"),
     [
-        ((2.0, 1.9, 0.0), ("holds", "holds", "holds")),
-        ((1.0, 1.0, 1.0), ("fails", "fails", "fails")),
-        ((3.0, 3.0, -1.0), ("fails", "fails", "fails")),
+        ((2.0, 1.9, 0.0), ("holds", "holds", "holds", "holds")),
+        # Less than a bound is not against it: the bound is not tight, the growth not as recalled.
+        ((1.0, 1.0, 1.0), ("holds", "fails", "fails", "fails")),
+        # More than c·K² on a finite grid refutes no bound with an unknown constant.
+        ((3.0, 3.0, -1.0), ("inconclusive", "fails", "fails", "fails")),
     ],
 )
-def test_powers_of_k(powers: tuple[float, float, float], verdicts: tuple[str, str, str]) -> None:
-    names = ("convergence-K", "convergence-K-growth", "convergence-K-dominant")
+def test_powers_of_k(powers: tuple[float, float, float], verdicts: tuple[str, ...]) -> None:
+    names = ("convergence-K", "convergence-K-tight", "convergence-K-growth", "convergence-K-dominant")
     rows = steps_rows(*powers)
-    assert tuple(judged("convergence-k", name, rows, paper="huang2024").verdict for name in names) == verdicts
+    found = [judged("convergence-k", name, rows, paper="huang2024") for name in names]
+    assert tuple(one.verdict for one in found) == verdicts
+    tight = {
+        2.0: "tight",
+        1.0: "looser by K^1.0",
+        3.0: "what is needed grows faster than the law, by K^1.0 over this range",
+    }
+    assert found[1].answer == tight[powers[0]]
+    every = found[0].every_setting
+    assert every is not None
+    assert every.constant == pytest.approx(1.5 * convergence_k.LEAST_K ** (powers[0] - 2) * (1 + wobble(4)))
+    assert len(every.settings) == len(convergence_k.VALUES["quick"]) - 1
 
 
-def test_a_seed_that_misses_the_loss_has_no_slope() -> None:
+def test_a_bound_that_does_not_grow_fails_where_the_time_does() -> None:
+    found = judged("convergence-k", "convergence-K", steps_rows(2.0, 1.9, 0.0), paper="huang2024")
+    assert (found.verdict, found.control_verdict) == ("holds", "fails")
+    flat = judged("convergence-k", "convergence-K", steps_rows(0.0, 0.0, 0.0), paper="huang2024")
+    assert (flat.verdict, flat.control_verdict) == ("holds", "holds"), "times that do not grow tell nothing"
+
+
+def test_a_seed_that_misses_the_loss_may_have_any_slope() -> None:
     rows = steps_rows(2.0, 1.9, 0.0).with_columns(
         steps=pl.when((pl.col("seed") == 0) & (pl.col("K") == 40)).then(math.nan).otherwise(pl.col("steps"))
     )
-    assert judged("convergence-k", "convergence-K", rows, paper="huang2024").estimate.seeds == len(SEEDS) - 1
+    tight, bound = (
+        judged("convergence-k", name, rows, paper="huang2024") for name in ("convergence-K-tight", "convergence-K")
+    )
+    assert (tight.estimate.seeds, tight.estimate.missing) == (len(SEEDS), 1)
+    assert (tight.estimate.low, tight.estimate.high) == (-math.inf, math.inf)
+    assert (tight.verdict, tight.answer, bound.verdict) == ("inconclusive", "open", "inconclusive")
+
+
+def test_a_reference_that_does_not_converge_gives_no_constant() -> None:
+    rows = steps_rows(2.0, 1.9, 0.0)
+    lost = (pl.col("arm") == REFERENCE) & (pl.col("seed") == FIRST_SEED)
+    rows = rows.with_columns(steps=pl.when(lost).then(math.nan).otherwise(pl.col("steps")))
+    assert judged("convergence-k", "convergence-K", rows, paper="huang2024").verdict == "inconclusive"
 
 
 @pytest.mark.parametrize(
@@ -185,4 +220,7 @@ def test_trainings_are_long_enough_for_what_is_asked_of_them(name: str) -> None:
 def test_sources_say_what_is_from_the_abstract_and_what_is_recalled() -> None:
     for experiment in experiments_of("huang2024"):
         for claim in experiment.claims:
-            assert any(word in claim.source for word in ("abstract", "our recollection", "the comparison is ours"))
+            assert any(
+                word in claim.source
+                for word in ("abstract", "public review", "recalled from", "the comparison is ours")
+            )

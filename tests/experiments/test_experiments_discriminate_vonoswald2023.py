@@ -67,7 +67,7 @@ def deep_rows(
         )
     for arm, value in ((deep.EXACT, exact), (deep.EXACT_PLUS, exact), (deep.OFF, 1e-6), (deep.OFF_PLUS, 1e-6)):
         rows += per_seed(arm=arm, difference=value, short=False)
-    return pl.DataFrame(rows)
+    return pl.DataFrame(rows, infer_schema_length=None)
 
 
 def ood_rows(inputs: float = 1.01, tasks: float = 1.01) -> pl.DataFrame:

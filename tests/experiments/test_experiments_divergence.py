@@ -1,4 +1,4 @@
-"""A run that diverges is reported, and spoils neither its neighbours nor the intervals."""
+"""A run that diverges is reported and counted: it spoils no neighbour, and stands for all that it could have been."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import torch
 
-from iclscope.evaluation import evaluate, risks_of
+from iclscope.evaluation import evaluate, rate_interval, risks_of
 from iclscope.experiments.experiment import Preset, experiments_named
 from iclscope.experiments.garg2022 import rows as garg2022_rows
 from iclscope.experiments.garg2022.settings import function_trial
@@ -40,12 +40,18 @@ def test_it_is_reported_per_run(group: TrainedGroup) -> None:
 
 
 @pytest.mark.parametrize("arm", ["trained", "untrained"])
-def test_it_is_in_no_interval(group: TrainedGroup, arm: str) -> None:
+def test_it_stands_for_both_ends_of_what_it_could_have_been(group: TrainedGroup, arm: str) -> None:
     model = group.model if arm == "trained" else group.model.untrained()
     risks = evaluate(model, settings.TRAINING_TASK, prompts=64)
     rows = group.rows(arm=arm, prompts=64, **risks._asdict())
-    assert over_seeds(rows, "hinge_risk").seeds == 2
-    assert rate_over_seeds(rows).seeds == 2
+    risk, error = over_seeds(rows, "hinge_risk"), rate_over_seeds(rows)
+    assert (risk.seeds, risk.missing) == (error.seeds, error.missing) == (3, 1)
+    assert risk.value == pytest.approx(rows.filter(pl.col("seed") != 1)["hinge_risk"].mean())
+    assert 0 <= risk.low < risk.value
+    assert risk.high == math.inf
+    errors = rows["classification_error"].to_list()
+    assert error.low == rate_interval([errors[0], 0.0, errors[2]], 64).low
+    assert error.high == rate_interval([errors[0], 1.0, errors[2]], 64).high
     assert math.isnan(rows["classification_error"][1])
     assert math.isfinite(rows["classification_error"][0])
 
@@ -62,7 +68,9 @@ def test_an_output_that_is_no_number_is_not_half_right() -> None:
     assert math.isnan(risks.classification_error[0])
 
 
-def test_a_diverged_gpt2_spoils_neither_rows_nor_intervals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_diverged_gpt2_spoils_no_rows_and_counts_in_intervals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nor does the bootstrap warn of numbers that are none."""
     monkeypatch.setattr(garg2022_rows, "PROMPTS", 8)
     preset = Preset.named("quick", 3, paper="garg2022")
@@ -85,4 +93,8 @@ def test_a_diverged_gpt2_spoils_neither_rows_nor_intervals(tmp_path: Path, monke
     assert rows.filter(pl.col("method") != garg2022_rows.GPT2)["diverged_at"].null_count() == 2 * 3 * 3 * 11
     for claim in experiment.claims:
         judged = claim.judged("garg2022", "linear", rows)
-        assert (judged.estimate.seeds, judged.control_estimate.seeds) == (2, 2)
+        for found in (judged.estimate, judged.control_estimate):
+            assert (found.seeds, found.missing) == (3, 1)
+            assert found.high == math.inf
+        # No more can "fail" than "hold" where a third may have been anything.
+        assert (judged.verdict, judged.control_verdict) == ("inconclusive", "inconclusive")

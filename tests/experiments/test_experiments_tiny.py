@@ -20,6 +20,7 @@ from iclscope.evaluation import bootstrap
 from iclscope.experiments.experiment import PAPERS, Experiment, Preset, experiments_of
 from iclscope.experiments.garg2022 import rows as garg2022_rows
 from iclscope.experiments.li2024 import baselines, prompt_length
+from iclscope.experiments.reference import FIRST_SEED, REFERENCE
 from iclscope.experiments.trial import Trial
 from iclscope.experiments.zhang2024 import gpt2_covariances
 from iclscope.models.gpt2 import GPT2Transformer
@@ -44,6 +45,7 @@ HUANG_LEVELS = (
     "huang2024/convergence-eta-epsilon",
 )
 NEED_A_LEVEL = {
+    "li2024/growth-laws",
     "li2024/iterations",
     "li2024/prompt-length",
     "li2024/phase-alpha-steps",
@@ -138,7 +140,8 @@ def without_models(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_rows_are_one_tidy_table(made: Made) -> None:
     rows = made.rows
     assert {"arm", "seed", "diverged_at"} <= set(rows.columns)
-    assert set(rows["seed"].unique()) == {0, 1}
+    assert set(rows.filter(pl.col("arm") != REFERENCE)["seed"].unique()) == {0, 1}
+    assert set(rows.filter(pl.col("arm") == REFERENCE)["seed"].unique()) <= {FIRST_SEED, FIRST_SEED + 1}
     assert rows["arm"].null_count() == 0
     assert not [column for column, kind in rows.schema.items() if isinstance(kind, pl.List | pl.Struct | pl.Object)]
     assert rows.is_duplicated().sum() == 0, "a row that is there twice counts twice"
@@ -183,6 +186,7 @@ def test_the_finding_is_a_sentence(made: Made) -> None:
 
 MEASURES = {
     "hinge_risk",
+    "relative_risk",
     "classification_error",
     "steps",
     "query",
@@ -265,11 +269,13 @@ def test_rows_of_runs_that_all_diverged_are_still_drawn_and_judged(made: Made, n
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.usefixtures("without_models")
-def test_a_run_that_diverged_is_left_out_of_claims_and_curves(made: Made, name: str) -> None:
+def test_a_run_that_diverged_counts_in_claims_and_is_left_out_of_curves(made: Made, name: str) -> None:
     rows = lost(made.rows, 0)
     for claim in made.experiment.claims:
         all_seeds, one_left = (claim.judged(*name.split("/"), table).estimate for table in (made.rows, rows))
-        assert one_left.seeds == min(all_seeds.seeds, 1), claim.id
+        assert one_left.seeds == all_seeds.seeds, claim.id
+        # Of what nothing is known to begin with, no more can be lost.
+        assert all_seeds.missing < one_left.missing or all_seeds.missing == all_seeds.seeds, claim.id
     assert curves_with_points(made.experiment, rows) == curves_with_points(made.experiment, made.rows)
 
 

@@ -96,6 +96,37 @@ def test_intervals_of_the_slope_cover_it_as_often_as_they_say() -> None:
     assert sum(covered) >= 88
 
 
+def test_the_interval_of_the_slope_by_hand() -> None:
+    """Two queries and two draws; the errors fall from 1 to 0 in the first draw and stay as they are in the second.
+
+    Centred by query, Σ xy = −1 and Σ x² = 2, so the slope is −½. The products of x and residual sum to 0 in each query
+    and to −½ and ½ in the draws: a variance of 2/(2 − 1) · (¼ + ¼)/2² = ¼, with one degree of freedom.
+    """
+    rows = pl.DataFrame(
+        {
+            "query": [0, 0, 0, 0, 1, 1, 1, 1],
+            "draw": [0, 0, 1, 1, 0, 0, 1, 1],
+            "shots": [2] * 8,
+            "alpha": [0.0, 1.0] * 4,
+            "calibrated_correct": [False, True, False, False, False, True, True, True],
+        }
+    )
+    found = error_slope(rows)
+    assert found.value == pytest.approx(-0.5)
+    assert found.high + 0.5 == pytest.approx(12.7062047 * 0.5)
+    assert -0.5 - found.low == pytest.approx(12.7062047 * 0.5)
+
+
+def test_a_slope_that_differs_between_draws_is_uncertain_by_draw() -> None:
+    """Draws share their demonstrations: more queries say nothing of the next draw."""
+    parts = []
+    for draw, slope in enumerate((-0.6, 0.0, -0.3)):
+        parts.append(rows_with_slope(slope, draw).filter(pl.col("draw") == draw))
+    found = error_slope(pl.concat(parts))
+    assert found.low < -0.6
+    assert found.high > 0.0
+
+
 def test_an_alpha_that_never_changes_has_no_slope() -> None:
     rows = rows_with_slope(0).with_columns(alpha=pl.lit(0.5))
     assert np.isnan(error_slope(rows).value)

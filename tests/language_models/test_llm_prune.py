@@ -23,7 +23,13 @@ from iclscope.language_models.prepared import Prepared, TextMeasurement, prepare
 from iclscope.language_models.prune import WHOLE, Neurons, PruneRows, PruneSettings, Unit, prune_rows, units
 from iclscope.language_models.prune_claims import prune_claims
 from iclscope.language_models.prune_figure import points_text
-from iclscope.language_models.prune_losses import largest_free_rate, prune_points, recommend
+from iclscope.language_models.prune_losses import (
+    MOST_LOSS,
+    chosen_score,
+    largest_free_rate,
+    prune_points,
+    recommend,
+)
 from iclscope.language_models.prune_measurement import Save, check_save, pruning
 from iclscope.language_models.pruned import pruned_model
 from iclscope.language_models.pruning_texts import pruning_texts
@@ -190,13 +196,30 @@ def test_a_rate_is_free_only_if_all_smaller_ones_are() -> None:
     assert largest_free_rate(prune_points(_rows({("activation", 0.1): 0.3})), "activation") == 0
 
 
-def test_a_small_loss_that_is_certain_is_a_loss() -> None:
-    """Two points are within the interval of the whole model's accuracy, but the same queries turn wrong always."""
-    rows = _rows({("activation", 0.1): 0.02})
-    points = prune_points(rows)
-    assert points[1].calibrated.value > points[0].calibrated.low
+def test_a_small_loss_is_free_and_one_at_the_margin_is_not() -> None:
+    """Two points, with an interval of some two around them, stay below the margin of five; four do not."""
+    points = prune_points(_rows({("activation", 0.1): 0.02, ("activation", 0.2): 0.04}))
     assert points[1].loss.low > 0
-    assert largest_free_rate(points, "activation") == 0
+    assert points[1].loss.high < MOST_LOSS < points[2].loss.high
+    assert largest_free_rate(points, "activation") == 0.1
+
+
+def test_the_score_is_chosen_on_texts_and_tested_on_queries() -> None:
+    """Queries must not choose the score that they test: here they would choose the other one."""
+    rows = _rows({(score, rate): 0.0 for score in ("magnitude", "activation") for rate in (0.1, 0.2)})
+    quiet = rows.texts.with_columns(
+        surprise=pl.when(pl.col("score") == "magnitude").then(2 * pl.col("surprise")).otherwise(pl.col("surprise"))
+    )
+    points = prune_points(PruneRows(rows.answers, quiet))
+    assert chosen_score(points) == "activation"
+    swapped = rows.answers.with_columns(
+        calibrated_correct=pl.when(pl.col("score") == "activation")
+        .then(pl.lit(value=False))
+        .otherwise(pl.col("calibrated_correct"))
+    )
+    found = recommend(prune_points(PruneRows(swapped, quiet)), chance=0.5)
+    assert (found.score, found.rate) == (None, 0)
+    assert found.rates == {"magnitude": 0.2, "activation": 0.0}
 
 
 def test_controls_are_never_recommended() -> None:
@@ -206,18 +229,24 @@ def test_controls_are_never_recommended() -> None:
     assert found.rates == {"magnitude": 0.0, "activation": 0.1, "random": 0.2}
     assert found.reason.startswith("10 % of the neurons, chosen by activation")
     assert found.warnings == ()
-    none = recommend(prune_points(_rows({("magnitude", 0.1): 0.3, ("random", 0.1): 0.0})), chance=0.5)
-    assert (none.score, none.rate) == (None, 0)
-    assert "no score but the controls" in none.reason
+    none = recommend(prune_points(_rows({("magnitude", 0.1): 0.3, ("random", 0.1): 0.0})), chance=0.5, queries=400)
+    assert (none.score, none.rate, none.warnings) == (None, 0, ())
+    assert "is not seen to stay below 5 points" in none.reason
+    controls = recommend(prune_points(_rows({("random", 0.1): 0.0})), chance=0.5)
+    assert (controls.score, controls.rates) == (None, {"random": 0.1})
+    assert "only controls" in controls.reason
 
 
-def test_few_queries_are_warned_of() -> None:
-    rows = _rows({("activation", 0.1): 0.0}, queries=20)
-    one = PruneRows(rows.answers.filter(pl.col("draw") == 0), rows.texts)
-    found = recommend(prune_points(one), chance=0.5)
-    assert found.rate == 0.1
+def test_of_few_queries_nothing_is_recommended_and_how_many_are_needed_is_said() -> None:
+    """Twenty queries without a loss leave one of up to 17 points possible: 1 − 0.025^(1/20)."""
+    found = recommend(prune_points(_rows({("activation", 0.1): 0.0}, queries=20)), chance=0.5, queries=20)
+    assert (found.score, found.rate) == (None, 0)
     (warning,) = found.warnings
-    assert "is not excluded" in warning
+    assert "about 72 instead of 20" in warning
+    # Not to lose anything among so many is enough, and among 71 it is not: 0.95^72 < 0.025 < 0.95^71.
+    for queries, rate in ((72, 0.1), (71, 0.0)):
+        points = prune_points(_rows({("activation", 0.1): 0.0}, queries=queries))
+        assert recommend(points, chance=0.5, queries=queries).rate == rate
 
 
 def test_nothing_is_recommended_where_there_is_nothing_to_lose() -> None:

@@ -8,9 +8,12 @@ from collections.abc import Callable
 import pytest
 
 from iclscope.evaluation.intervals import Interval
-from iclscope.experiments.claims import Claim, Control, JudgedClaim, Region, judge
+from iclscope.experiments.answers import answered
+from iclscope.experiments.claims import Claim, Control, Form, JudgedClaim, Region, judge
+from iclscope.experiments.families import ForAll
 from iclscope.report import FigureSection, Report
 
+ANSWER = answered(holds="tight", fails="not tight")
 FAR = Interval(7.0, 6.5, 7.5, 5)
 NOTHING = Interval(math.nan, -math.inf, math.inf, 0)
 
@@ -22,10 +25,14 @@ def _judged(
     *,
     control: Interval = FAR,
     statement: str = "Attention concentrates.",
+    settings: ForAll | None = None,
+    form: Form = "exact",
+    reference: str | None = None,
 ) -> JudgedClaim:
-    """A claim with the verdict that its numbers give."""
+    """A claim with the verdict that its numbers give, or those of several settings; a question of ours is answered."""
     claim = Claim(
         id=name,
+        form=form,
         statement=statement,
         source="Theorem 3",
         quantity="share of attention",
@@ -33,8 +40,21 @@ def _judged(
         reason="Corollary 1",
         estimate=lambda _: estimate,
         control=Control("untrained weights", "untrained"),
+        reference=reference,
+        answer=ANSWER if form == "ours" else None,
     )
-    return JudgedClaim("li2024", "fig3", claim, estimate, judge(estimate, expected), control, judge(control, expected))
+    verdict = judge(estimate if settings is None else settings, expected)
+    return JudgedClaim(
+        "li2024",
+        "fig3",
+        claim,
+        estimate,
+        verdict,
+        control,
+        judge(control, expected),
+        measured=estimate if settings is None else settings,
+        answer=None if claim.answer is None else claim.answer(estimate, verdict),
+    )
 
 
 def _section(name: str, *claims: JudgedClaim, svg: str = "<svg></svg>") -> FigureSection:
@@ -92,6 +112,15 @@ def claims() -> list[JudgedClaim]:
         _judged("rate", Interval(-0.67, -0.72, -0.62, 5), Region(-0.6, -0.4)),
         _judged("single-seed", Interval(0.3, -math.inf, math.inf, 1), Region(0.2, 0.4)),
         _judged("undefined", NOTHING, Region(high=0.05)),
+    ]
+
+
+@pytest.fixture
+def questions() -> list[JudgedClaim]:
+    """Questions of ours, one with either answer."""
+    return [
+        _judged("tight", Interval(2.0, 1.9, 2.1, 20), Region(1.8, 2.2), form="ours", statement="Is it tight?"),
+        _judged("loose-law", Interval(1.0, 0.9, 1.1, 20), Region(1.8, 2.2), form="ours", statement="Is it loose?"),
     ]
 
 

@@ -41,5 +41,19 @@ def test_a_control_that_does_not_fail_is_named_at_every_width(unproven: JudgedCl
     assert "Warning: the control of loose was judged holds, not fails;" in text
 
 
+def test_questions_of_ours_stand_behind_and_are_counted_apart(
+    claims: list[JudgedClaim], questions: list[JudgedClaim]
+) -> None:
+    lines = printed([questions[0], *claims, questions[1]], 180)
+    assert [line.split()[2] for line in lines[1:-1]] == [one.claim.id for one in [*claims, *questions]]
+    assert lines[-1] == (
+        "4 claims: 1 holds, 1 fails, 2 inconclusive. 2 questions of ours: 1 holds, 1 fails."
+    )  # fmt: skip
+    assert "Is it tight? Tight." in lines[-3]
+    assert "Is it loose? Not tight." in lines[-2]
+    assert printed(questions, 100)[-1] == "2 questions of ours: 1 holds, 1 fails."
+    assert printed(questions[:1], 100)[-1] == "1 question of ours: 1 holds."
+
+
 def test_no_claims(claims: list[JudgedClaim]) -> None:
     assert printed([], 60) == ["No claim has been judged."]

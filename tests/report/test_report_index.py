@@ -43,6 +43,23 @@ def test_claims_are_shown_with_links_into_the_reports(claims: list[JudgedClaim],
     assert "Not made yet: late" in html
 
 
+def test_claims_of_papers_and_questions_of_ours_are_counted_apart(
+    claims: list[JudgedClaim], questions: list[JudgedClaim]
+) -> None:
+    html = render_index([card("li2024", [*claims, *questions]), card("garg2022", claims[:1])], [])
+    assert "5&nbsp;claims and 2&nbsp;questions of ours" in html
+    assert "1 holds, 1 fails, 2 open" in html, "the verdicts of the paper's claims only"
+    section = html[html.index('id="paper-li2024"') :]
+    ours = section.index("Questions of ours</h3>")
+    for one in claims:
+        assert section.index(f">{one.claim.id}</a>") < ours
+    for one in questions:
+        assert ours < section.index(f'href="li2024/report.html#{anchor(one.claim.id, "claim")}"')
+        assert f'<span class="answer">{one.answer}</span>' in section
+    alone = render_index([card("li2024", claims)], [])
+    assert "of ours" not in alone
+
+
 def test_the_page_is_self_contained_and_escaped(claims: list[JudgedClaim]) -> None:
     html = render_index([card("li2024", claims)], [FIGURE])
     assert "On &lt;li2024&gt; &amp; more" in html

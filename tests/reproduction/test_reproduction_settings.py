@@ -66,7 +66,7 @@ def test_several_models_tasks_and_values_stand_side_by_side() -> None:
     assert (found["optimizer"], found["‖q‖"]) == ("Adam, SGD", "0.5, 3")
     assert found["training lengths"] == "drawn per step from 2 up"
     assert found["training tasks"] == "2 chosen, 3 chosen, cycle, share 0.40, share 0.80"
-    assert found["trainings"] == str(5 * (10 + 5))
+    assert found["trainings"] == str(5 * (20 + 5))
 
 
 def test_a_setting_of_every_kind() -> None:
@@ -113,7 +113,7 @@ def test_every_figure_has_a_table_of_short_texts(paper: str, preset: str) -> Non
 
 @pytest.mark.parametrize(
     ("figure", "seeds"),
-    [("gpt2-ood-s1", "5"), ("ood-s1", "10"), ("gpt2-task-share", "10 (one layer), 5 (GPT-2)")],
+    [("gpt2-ood-s1", "5"), ("ood-s1", "20"), ("gpt2-task-share", "20 (one layer), 5 (GPT-2)")],
 )
 def test_fewer_seeds_of_gpt2_are_said(figure: str, seeds: str) -> None:
     assert table("li2024", figure, "quick")["seeds"] == seeds

@@ -62,6 +62,7 @@ def tiny_claim(name: str, expected: Region, *, measurable: bool = True) -> Claim
 
     return Claim(
         id=name,
+        form="exact",
         statement="Risks are positive < 2 & [small].",
         source="Nobody 2024, Theorem 1",
         quantity="hinge risk on unseen tasks",

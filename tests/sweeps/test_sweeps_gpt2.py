@@ -91,9 +91,9 @@ def trials_of_every_kind() -> list[Trial]:
         on_functions(0, optimizer="sgd", learning_rate=1e30),  # diverges
         on_patterns(0),
         on_patterns(0, tokens="alternating"),
-        one_layer(0),
-        one_layer(1, target_risk=0.9965),  # ends in the middle
-        one_layer(2, xi=1e39),  # diverges: more than a float32 can hold
+        one_layer(0, target_risk=1e-9),  # never ends early
+        one_layer(1, target_risk=0.998),  # ends in the middle
+        one_layer(2, target_risk=1e-9, xi=1e39),  # diverges: more than a float32 can hold
     ]
 
 

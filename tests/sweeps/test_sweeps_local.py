@@ -60,13 +60,15 @@ def assert_same(one: Path, other: Path) -> None:
 
 
 def test_alone_or_in_a_mixed_batch() -> None:
+    never = 1e-9
     trials = [
-        make_trial(0, steps=200),
-        make_trial(1, steps=200, learning_rate=0.3),
-        make_trial(0, steps=200, alpha=0.4),
+        make_trial(0, steps=200, target_risk=never),
+        make_trial(1, steps=200, target_risk=never, learning_rate=0.3),
+        make_trial(0, steps=200, target_risk=never, alpha=0.4),
         make_trial(2, steps=200, target_risk=0.9),
-        make_trial(3, steps=200, learning_rate=1e30),
+        make_trial(3, steps=200, target_risk=never, learning_rate=1e30),
     ]
+    assert len({trial.shape for trial in trials}) == 1
     together = train_trials(trials)
     assert int(together.stopped_at[3]) > 0, "one run must end early, or nothing of that kind is tested"
     assert int(together.diverged_at[4]) > 0

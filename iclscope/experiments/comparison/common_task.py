@@ -180,6 +180,7 @@ EXPERIMENT = Experiment(
     claims=(
         Claim(
             id="common-one-step",
+            form="exact",
             statement="One trained layer of linear attention does what the best single step of gradient descent does.",
             source="von Oswald et al. 2023, Proposition 1 and Section 3",
             quantity="error of von Oswald's layer at k = 2d over that of the best step in closed form",
@@ -190,6 +191,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             id="common-linear-models",
+            form="exact",
             statement="Von Oswald's and Zhang's linear attention learn the same function of the context.",
             source="von Oswald et al. 2023, Proposition 1; Zhang et al. 2024, Theorem 4.1",
             quantity="error of Zhang's model at k = 2d over that of von Oswald's",

@@ -112,6 +112,7 @@ EXPERIMENT = Experiment(
     claims=(
         Claim(
             id="curriculum-faster",
+            form="published",
             statement="The curriculum makes training faster.",
             source=f"{PAPER}, Section 6 and Appendix A.2",
             quantity="steps to half the error of predicting 0 (after the most examples) with the curriculum over without",

@@ -54,6 +54,7 @@ def _finding(rows: pl.DataFrame) -> str:
 def _claim(name: str, other: str, text: str) -> Claim:
     return Claim(
         id=f"tree-beats-{name}",
+        form="published",
         statement=f"GPT-2 does better than {text}.",
         source=f"{PAPER}, Section 5, figure on decision trees",
         quantity=f"GPT-2's error over that of {text} after the most examples",

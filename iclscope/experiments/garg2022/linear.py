@@ -82,6 +82,7 @@ EXPERIMENT = Experiment(
     claims=(
         Claim(
             id="linear-at-d",
+            form="published",
             statement="GPT-2 matches least squares at k = d examples.",
             source=f"{PAPER}, Section 3, figure on linear functions",
             quantity="GPT-2's error less that of least squares at k = d",
@@ -92,6 +93,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             id="linear-at-2d",
+            form="published",
             statement="GPT-2 matches least squares at k = 2d examples.",
             source=f"{PAPER}, Section 3, figure on linear functions",
             quantity="GPT-2's error less that of least squares at k = 2d",
@@ -102,6 +104,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             id="linear-fall",
+            form="published",
             statement="From k = d to k = 2d examples GPT-2's error keeps falling steeply.",
             source=f"{PAPER}, Section 3, figure on linear functions",
             quantity="GPT-2's error at k = 2d over its error at k = d",
@@ -113,6 +116,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             id="linear-below-d",
+            form="published",
             statement="With fewer examples than dimensions GPT-2 does as well as least squares of minimum norm.",
             source=f"{PAPER}, Section 3",
             quantity="GPT-2's mean error over that of least squares, k = 1 … d−1",
@@ -124,6 +128,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             id="linear-beats-3-nn",
+            form="published",
             statement="GPT-2 does better than 3-nearest-neighbours.",
             source=f"{PAPER}, Section 3",
             quantity="GPT-2's mean error over that of 3-NN, k = d … 2d",
@@ -134,6 +139,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             id="linear-beats-averaging",
+            form="published",
             statement="GPT-2 does better than averaging.",
             source=f"{PAPER}, Section 3",
             quantity="GPT-2's mean error over that of averaging, k = d … 2d",

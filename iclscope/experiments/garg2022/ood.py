@@ -134,7 +134,7 @@ def _over_plain(rows: pl.DataFrame, prompt: str) -> Interval:
     # Other prompts, so the two are uncertain apart. A longer training may bring the two closer.
     high = changed.high - plain.low
     low = -math.inf if bool(rows["short"].any()) else changed.low - plain.high
-    return Interval(changed.value - plain.value, low, high, changed.seeds)
+    return Interval(changed.value - plain.value, low, high, changed.seeds, max(changed.missing, plain.missing))
 
 
 _SOURCE = f"{PAPER}, Section 4, figure on out-of-distribution prompts"
@@ -155,6 +155,7 @@ EXPERIMENT = Experiment(
     claims=(
         Claim(
             id="ood-orthogonal",
+            form="published",
             statement="A context orthogonal to the query gives no information: GPT-2 errs as much as predicting 0.",
             source=_SOURCE,
             quantity="GPT-2's mean error with an orthogonal context over that of predicting 0, k = 1 … d−1",
@@ -166,6 +167,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             id="ood-repeated",
+            form="published",
             statement="GPT-2 answers better where the query repeats an input of the context.",
             source=_SOURCE,
             quantity="GPT-2's mean error on repeated queries, k = 1 … d−1; fresh ones cannot score below 1 − k/d",
@@ -176,6 +178,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             id="ood-orthants",
+            form="published",
             statement="Inputs from random orthants hardly change GPT-2's error.",
             source=_SOURCE,
             quantity="GPT-2's error at k = 2d on random orthants less that on prompts as in training",
@@ -188,6 +191,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             id="ood-subspace",
+            form="published",
             statement="On inputs from a half-dimensional subspace GPT-2 comes close to 0 by k = d examples.",
             source=_SOURCE,
             quantity="GPT-2's error on a half-dimensional subspace at k = d",
@@ -198,6 +202,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             id="ood-noise",
+            form="published",
             statement="With noisy answers GPT-2 stays close to least squares at k = 2d.",
             source=_SOURCE,
             quantity="GPT-2's error over that of least squares with noise of standard deviation 1 at k = 2d",

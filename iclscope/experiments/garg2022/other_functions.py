@@ -74,6 +74,7 @@ def _finding(rows: pl.DataFrame) -> str:
 def _claim(name: str, functions: str, other: str, statement: str, most: float, reason: str) -> Claim:
     return Claim(
         id=f"other-{name}",
+        form="published",
         statement=statement,
         source=f"{PAPER}, Section 4 and appendix (evaluation only)",
         quantity=f"GPT-2's error over that of {other} on {functions} functions at k = 2d",

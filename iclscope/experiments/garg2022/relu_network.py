@@ -54,6 +54,7 @@ def _finding(rows: pl.DataFrame) -> str:
 def _claim(name: str, other: str, statement: str, most: float, reason: str) -> Claim:
     return Claim(
         id=f"network-{name}",
+        form="published",
         statement=statement,
         source=f"{PAPER}, Section 5, figure on two-layer networks",
         quantity=f"GPT-2's error over that of {other} after the most examples",

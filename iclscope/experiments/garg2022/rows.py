@@ -157,7 +157,7 @@ def ratio(rows: pl.DataFrame, other: str, first: int, last: int | None = None) -
     a, b = per_seed(own, "error"), per_seed(others, "error")
     values = [x / y if y > 0 else math.nan for x, y in zip(a, b, strict=True)]
     spread, left = math.nan, [(x, y) for x, y in zip(a, b, strict=True) if x > 0 and y > 0]
-    if len(left) == 1:  # one seed, or one that did not diverge
+    if len(left) == 1:  # one seed has no spread over seeds
         x, y = left[0]
         spread = x / y * math.hypot(_prompt_error(own) / x, _prompt_error(others) / y)
     return _bound(_interval(values, spread), own, 0.0)

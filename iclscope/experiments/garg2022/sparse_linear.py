@@ -79,6 +79,7 @@ EXPERIMENT = Experiment(
     claims=(
         Claim(
             id="sparse-beats-least-squares",
+            form="published",
             statement="GPT-2 makes use of sparsity: it does better than least squares.",
             source=f"{PAPER}, Section 5, figure on sparse linear functions",
             quantity="GPT-2's mean error over that of least squares, k = 1 … d−1",
@@ -89,6 +90,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             id="sparse-near-lasso",
+            form="published",
             statement="GPT-2 does nearly as well as the Lasso.",
             source=f"{PAPER}, Section 5, figure on sparse linear functions",
             quantity="GPT-2's mean error less that of the best Lasso (chosen with hindsight), k = 1 … 2d",

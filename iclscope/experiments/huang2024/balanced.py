@@ -9,6 +9,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from iclscope.evaluation.intervals import mean_interval
+from iclscope.experiments.answers import answered
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
 from iclscope.experiments.huang2024.rows import (
@@ -118,6 +119,7 @@ EXPERIMENT = Experiment(
     claims=(
         Claim(
             id="balanced-error",
+            form="exact",
             statement="With balanced features the trained layer reaches a near-zero prediction error.",
             source=ABSTRACT,
             quantity="E(ŷ − y)² after training (1 = predicting 0)",
@@ -128,33 +130,39 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             id="balanced-attention",
-            statement="Attention concentrates on the query's own feature, to 1 − O(√ε) at loss ε.",
+            form="ours",
+            statement="Does attention concentrate on the query's own feature, to 1 − √ε at loss ε?",
             source=RECOLLECTION,
             quantity="attention on the query's own feature after training",
             expected=Region(low=0.77),
             reason=f"1 − √ε at ε = {EPSILON:g}, constant 1: training is long enough for that loss",
-            estimate=lambda rows: over_runs(rows, "all", at_end("attention")),
+            estimate=lambda rows: over_runs(rows, "all", at_end("attention"), most=1.0),
             control=AT_START,
+            answer=answered(holds="yes", fails="no"),
         ),
         Claim(
             id="balanced-cross-scores",
-            statement="While A_k grows in phase I, the cross scores B_{k,n} stay near 0.",
+            form="ours",
+            statement="While A_k grows in phase I, do the cross scores B_{k,n} stay near 0?",
             source=RECOLLECTION,
             quantity="largest |B_{k,n}| over A_k at the end of phase I, mean over k",
             expected=Region(high=0.25),
             reason="near 0 beside A_k: a quarter; their mean is −A_k/(K − 1) at all times, by symmetry of the softmax",
             estimate=lambda rows: over_runs(rows, "all", _cross_share),
             control=RARE,
+            answer=answered(holds="yes", fails="no"),
         ),
         Claim(
             id="balanced-own-score",
-            statement="Phase I lasts until A_k ≈ log K.",
+            form="ours",
+            statement="Does phase I last until A_k ≈ log K?",
             source=RECOLLECTION,
             quantity="A_k/log K where the own feature has half of the attention",
             expected=Region(0.75, 1.25),
             reason="1 ± a quarter; exact for long prompts: log(K − 1)(K − 1)/(K log K), 0.93 at K = 20",
             estimate=lambda rows: over_runs(rows, "all", _score_share),
             control=DOMINANT,
+            answer=answered(holds="yes", fails="no"),
         ),
     ),
     draw=_draw,

@@ -6,6 +6,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from iclscope.evaluation.intervals import Interval
+from iclscope.experiments.answers import answered
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
 from iclscope.experiments.huang2024.rows import Columns, converged, feature_rows, growth_end, runs_of, trajectory_of
@@ -115,6 +116,7 @@ def _finding(rows: pl.DataFrame) -> str:
 def _claim(varied: str, statement: str, quantity: str, expected: Region, reason: str, arm: str) -> Claim:
     return Claim(
         id=f"convergence-{varied}",
+        form="ours",
         statement=statement,
         source=RECOLLECTION,
         quantity=quantity,
@@ -122,6 +124,7 @@ def _claim(varied: str, statement: str, quantity: str, expected: Region, reason:
         reason=reason,
         estimate=lambda rows: _slope(rows, varied),
         control=Control("varied in name only: steps of the same setting, of other seeds", arm),
+        answer=answered(holds="yes", fails="no"),
     )
 
 
@@ -141,7 +144,7 @@ EXPERIMENT = Experiment(
     claims=(
         _claim(
             "eta",
-            "The convergence time is inverse to the step size η.",
+            "Is the convergence time inverse to the step size η?",
             f"log-log slope of the steps until loss {TARGET:g} against η",
             Region(-1.1, -0.9),
             "both terms of the time have exponent −1; ± 0.1; exact for gradient flow, so a check that steps are small enough",
@@ -149,7 +152,7 @@ EXPERIMENT = Experiment(
         ),
         _claim(
             "epsilon",
-            "The second phase takes a time of order log(K ε^(−1/2))/ε.",
+            "Does the second phase take a time of order log(K ε^(−1/2))/ε?",
             "log-log slope of the steps from own attention ½ to loss ε against ε",
             Region(-1.3, -0.75),
             "the recalled second term has slope −1.13 over these ε, without its logarithm −1; about ± 0.2 around both",

@@ -188,6 +188,7 @@ EXPERIMENT = Experiment(
     claims=(
         Claim(
             id="gradient-exact",
+            form="exact",
             statement="The population gradient of training equals the enumeration of all prompts.",
             source=f"{SET_UP}; the comparison is ours",
             quantity="largest difference of the two gradients over the largest entry, at the worst of three places",
@@ -198,6 +199,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             id="gradient-sampled",
+            form="exact",
             statement="Gradients of fresh batches agree with the exact one within Monte Carlo error.",
             source=f"{SET_UP}; the comparison is ours",
             quantity="log-log slope of the relative error against the batch size",

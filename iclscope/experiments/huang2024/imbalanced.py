@@ -9,6 +9,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from iclscope.evaluation.intervals import Interval, mean_interval
+from iclscope.experiments.answers import answered
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
 from iclscope.experiments.huang2024.rows import (
@@ -137,6 +138,7 @@ EXPERIMENT = Experiment(
     claims=(
         Claim(
             id="imbalanced-error",
+            form="exact",
             statement="With a dominant feature, too, the error on under-represented ones gets near zero.",
             source=ABSTRACT,
             quantity="E(ŷ − y)² of rare queries after training (1 = predicting 0)",
@@ -147,6 +149,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             id="imbalanced-dominant-first",
+            form="exact",
             statement="The dominant feature converges first.",
             source=ABSTRACT,
             quantity=f"steps to loss {EPSILON:g} of the dominant query over those of rare ones",
@@ -157,16 +160,19 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             id="imbalanced-fall-first",
-            statement="For a rare query the cross score B_{k,1} to the dominant feature falls before A_k grows.",
+            form="ours",
+            statement="For a rare query, does the cross score B_{k,1} to the dominant feature fall before A_k grows?",
             source=RECOLLECTION,
             quantity=f"−B_(k,1)/A_k of rare queries where A_k is {EARLY:g}",
             expected=Region(low=1.0),
             reason="falls first: it has moved further than A_k when A_k has made about a tenth of its way",
             estimate=lambda rows: over_runs(rows, "others", _fall),
             control=BALANCED,
+            answer=answered(holds="yes", fails="no"),
         ),
         Claim(
             id="imbalanced-four-phases",
+            form="exact",
             statement="Under-represented features are learnt in four phases.",
             source=f"{ABSTRACT}; what bounds the phases is our rule",
             quantity="shortest of the four phases as a share of all together; negative if their order is another",

@@ -101,9 +101,12 @@ def runs_of(rows: pl.DataFrame, feature: FeatureClass) -> Iterator[Columns]:
         yield {name: run[name].cast(pl.Float64).to_numpy() for name, kind in run.schema.items() if kind.is_numeric()}
 
 
-def over_runs(rows: pl.DataFrame, feature: FeatureClass, estimate: Callable[[Columns], float]) -> Interval:
-    """An estimate of each seed's trajectory, with an interval over seeds."""
-    return mean_interval([estimate(run) for run in runs_of(rows, feature)])
+def over_runs(
+    rows: pl.DataFrame, feature: FeatureClass, estimate: Callable[[Columns], float], *, most: float = math.inf
+) -> Interval:
+    """An estimate of each seed's trajectory, with an interval over seeds; it is at least 0 if it has a ``most``."""
+    least = 0.0 if math.isfinite(most) else -math.inf
+    return mean_interval([estimate(run) for run in runs_of(rows, feature)], least=least, most=most)
 
 
 def at_end(column: str) -> Callable[[Columns], float]:

@@ -17,7 +17,8 @@ from iclscope.tasks import OrthonormalFeatures
 
 PAPER = "Huang et al. 2024"
 ABSTRACT = f"{PAPER}, abstract"
-RECOLLECTION = f"{PAPER}, our recollection of the paper, checked by our simulation only"
+RECOLLECTION = f"{PAPER}, recalled from the theorems and not seen again: a hypothesis, checked by our simulation"
+REVIEW = f"{PAPER}, bound T* of the theorems as a public review names it"
 SET_UP = f"{PAPER}, problem set-up"
 
 FeatureGroup = TrainedGroup[SoftmaxAttention]

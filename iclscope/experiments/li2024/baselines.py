@@ -13,6 +13,7 @@ from iclscope.evaluation.intervals import Interval, rate_difference_interval
 from iclscope.evaluation.risks import EVALUATION_PURPOSE, risks_of
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
+from iclscope.experiments.li2024.conditions import theorem_conditions
 from iclscope.experiments.li2024.settings import PAPER, OneLayerGroup, base_trials, unseen
 from iclscope.experiments.summaries import per_seed, rate_over_seeds, summarise
 from iclscope.random_streams import RandomStream
@@ -119,6 +120,7 @@ def _finding(rows: pl.DataFrame) -> str:
 def _claim(alpha: float) -> Claim:
     return Claim(
         id=f"baselines-alpha-{alpha:g}",
+        form="published",
         statement=f"At α' = {alpha:g} in-context learning errs no more than classical classifiers on the same contexts.",
         source=f"{PAPER}, Section 4, comparison at α' = {alpha:g}",
         quantity="error of in-context learning less that of the best of five classifiers, l = 20",
@@ -140,6 +142,7 @@ EXPERIMENT = Experiment(
     position=80,
     trials=base_trials,
     measure=_measure,
+    conditions=theorem_conditions,
     claims=tuple(_claim(alpha) for alpha in ALPHAS),
     draw=_draw,
     finding=_finding,

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from iclscope.evaluation.evaluate import evaluate_any_length
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
+from iclscope.experiments.families import decisive
+from iclscope.experiments.li2024.conditions import theorem_conditions
 from iclscope.experiments.li2024.gpt2_settings import PUBLISHED_WORST, GPT2Group, gpt2_trials, test_prompts
 from iclscope.experiments.li2024.settings import (
     IN_DOMAIN,
@@ -20,7 +22,7 @@ from iclscope.experiments.li2024.settings import (
     shifted,
     unseen,
 )
-from iclscope.experiments.summaries import rate_over_seeds, summarise, worst
+from iclscope.experiments.summaries import rate_at_every, summarise
 from iclscope.report.style import curve, legend, published, symlog_rate
 
 ALPHAS = (0.8, 0.9, 1.0)
@@ -54,9 +56,8 @@ def _controls(rows: pl.DataFrame) -> pl.DataFrame:
     return longest.with_columns(arm=pl.lit(CONTEXT_GIVEN), length=pl.lit(0, dtype=rows.schema["length"]))
 
 
-def _worst_alpha(rows: pl.DataFrame, domain: str) -> pl.DataFrame:
-    chosen = rows.filter((pl.col("domain") == domain) & (pl.col("length") == LONGEST))
-    return worst(chosen, "alpha", "classification_error")
+def _longest(rows: pl.DataFrame, domain: str) -> pl.DataFrame:
+    return rows.filter((pl.col("domain") == domain) & (pl.col("length") == LONGEST))
 
 
 def _draw(figure: Figure, rows: pl.DataFrame) -> None:
@@ -78,7 +79,8 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
 
 def _finding(rows: pl.DataFrame) -> str:
     trained = rows.filter(pl.col("arm") == "trained")
-    inside, outside = (rate_over_seeds(_worst_alpha(trained, domain)).value for domain in (IN_DOMAIN, OUT_OF_DOMAIN))
+    found = (rate_at_every(_longest(trained, domain), "alpha") for domain in (IN_DOMAIN, OUT_OF_DOMAIN))
+    inside, outside = (decisive(one, Region(high=PUBLISHED_WORST)).value for one in found)
     return (
         f"At l = 20 and the worst α' GPT-2 errs on {inside:.2%} of prompts in domain and {outside:.2%} out of domain "
         "(published: 7 % and 7 %, at α' = 0.8)."
@@ -88,12 +90,13 @@ def _finding(rows: pl.DataFrame) -> str:
 def _claim(domain: str) -> Claim:
     return Claim(
         id=f"gpt2-alpha-{domain}",
+        form="published",
         statement=f"With 20 context examples the {domain} error of GPT-2 is small at every α' ≥ 0.8.",
         source=f"{PAPER}, Section 4, figure for GPT-2",
-        quantity=f"classification error {domain} at l = 20 and the worst of α' = 0.8, 0.9, 1.0",
+        quantity=f"classification error {domain} at l = 20, each of α' = 0.8, 0.9, 1.0",
         expected=Region(high=PUBLISHED_WORST),
         reason="the published error at α' = 0.8, 0.07",
-        estimate=lambda rows: rate_over_seeds(_worst_alpha(rows, domain)),
+        estimate=lambda rows: rate_at_every(_longest(rows, domain), "alpha"),
         control=Control(UNTRAINED_TEXT, UNTRAINED),
     )
 
@@ -109,17 +112,19 @@ EXPERIMENT = Experiment(
     position=75,
     trials=gpt2_trials,
     measure=_measure,
+    conditions=theorem_conditions,
     claims=(
         _claim(IN_DOMAIN),
         _claim(OUT_OF_DOMAIN),
         Claim(
             id="gpt2-no-context",
+            form="published",
             statement="Without context GPT-2 can only guess.",
             source=f"{PAPER}, Section 4, figure for GPT-2",
-            quantity="classification error at l = 0, mean over domains and α'",
+            quantity="classification error at l = 0, each domain and α'",
             expected=Region(0.45, 0.55),
             reason="published 0.5; both labels are equally likely",
-            estimate=lambda rows: rate_over_seeds(rows.filter(pl.col("length") == 0)),
+            estimate=lambda rows: rate_at_every(rows.filter(pl.col("length") == 0), ("domain", "alpha")),
             control=Control("the same models with 20 examples", CONTEXT_GIVEN),
         ),
     ),

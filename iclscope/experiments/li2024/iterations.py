@@ -11,8 +11,10 @@ from matplotlib.figure import Figure
 
 from iclscope.evaluation.intervals import Interval
 from iclscope.evaluation.slopes import first_below
+from iclscope.experiments.answers import tightness
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
+from iclscope.experiments.li2024.conditions import theorem_conditions
 from iclscope.experiments.li2024.settings import IN_DOMAIN, PAPER, TRAINING_TASK, OneLayerGroup, trial, unseen
 from iclscope.experiments.summaries import signed, slope_of, summarise
 from iclscope.experiments.trial import Evaluation, Trial
@@ -127,7 +129,7 @@ def _controls(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _slope(rows: pl.DataFrame, name: str) -> Interval:
-    return slope_of(_varying(rows, name), "abscissa", "steps")
+    return slope_of(_varying(rows, name), "abscissa", "steps", at_least=MOST_STEPS)
 
 
 def _draw(figure: Figure, rows: pl.DataFrame) -> None:
@@ -166,13 +168,15 @@ def _claim(name: str, against: str, growth: str) -> Claim:
     exponent = FACTORS[name].exponent
     return Claim(
         id=f"thm3.3-iterations-{name}",
-        statement=f"The steps to a fixed risk grow as {growth}, all else equal.",
+        form="ours",
+        statement=f"Is the law tight: do the steps to a fixed risk grow as {growth}, all else equal?",
         source=f"{PAPER}, Theorem 3.3: T = Θ(η⁻¹ M1 α^(−2/3) β^(−2/3) √log M1)",
         quantity=f"log-log slope of the steps until hinge risk {TARGET} against {against}",
         expected=Region(exponent - TOLERANCE, exponent + TOLERANCE),
         reason=f"the theorem's exponent ± {TOLERANCE}",
         estimate=lambda rows: _slope(rows, name),
         control=Control("the factor varied in name only: steps of default runs of other seeds", f"{UNVARIED} {name}"),
+        answer=tightness(exponent, against, limit="small" if name in ("eta", "alpha") else "large"),
     )
 
 
@@ -187,6 +191,7 @@ EXPERIMENT = Experiment(
     position=20,
     trials=_trials,
     measure=_measure,
+    conditions=theorem_conditions,
     controls=_controls,
     claims=(
         _claim("eta", "η", "η⁻¹"),

@@ -7,8 +7,10 @@ from collections.abc import Callable
 import polars as pl
 from matplotlib.figure import Figure
 
+from iclscope.experiments.answers import Answer, answered
 from iclscope.experiments.claims import Claim, Region
 from iclscope.experiments.experiment import Experiment, Preset
+from iclscope.experiments.li2024.conditions import theorem_conditions
 from iclscope.experiments.li2024.gpt2_settings import GPT2_TRAINING, GPT2Group, gpt2_trials, layer_rows
 from iclscope.experiments.li2024.settings import IN_DOMAIN, OUT_OF_DOMAIN, PAPER
 from iclscope.experiments.li2024.trajectories import AT_START, at_end, with_control
@@ -68,10 +70,16 @@ def _finding(rows: pl.DataFrame) -> str:
 
 
 def _claim(
-    name: str, which: str, column: str, chosen: Callable[[pl.DataFrame, str], pl.DataFrame], statement: str
+    name: str,
+    which: str,
+    column: str,
+    chosen: Callable[[pl.DataFrame, str], pl.DataFrame],
+    statement: str,
+    answer: Answer | None = None,
 ) -> Claim:
     return Claim(
         id=f"multilayer-attention-{name}",
+        form="published" if answer is None else "ours",
         statement=statement,
         source=f"{PAPER}, Section 4, figure for GPT-2",
         quantity=f"share of the query's context attention that lies on examples with its pattern, {which}, in domain",
@@ -79,6 +87,7 @@ def _claim(
         reason=f"the smallest published layer, {min(PUBLISHED)}",
         estimate=lambda rows: over_seeds(chosen(rows, column), column),
         control=AT_START,
+        answer=answer,
     )
 
 
@@ -94,6 +103,7 @@ EXPERIMENT = Experiment(
     position=160,
     trials=gpt2_trials,
     measure=_measure,
+    conditions=theorem_conditions,
     claims=(
         _claim(
             "some-layer",
@@ -114,7 +124,8 @@ EXPERIMENT = Experiment(
             "each model's most concentrated head",
             "best_head",
             _most,
-            "Some head of GPT-2 comes to attend to examples that share the query's pattern.",
+            "Is it single heads: does some head of GPT-2 come to attend to examples that share the query's pattern?",
+            answered(holds="some head does", fails="no head does"),
         ),
     ),
     draw=_draw,

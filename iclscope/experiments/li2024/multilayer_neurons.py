@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from iclscope.experiments.claims import Claim, Region
 from iclscope.experiments.experiment import Experiment, Preset
+from iclscope.experiments.li2024.conditions import theorem_conditions
 from iclscope.experiments.li2024.gpt2_settings import GPT2Group, gpt2_trials, layer_rows
 from iclscope.experiments.li2024.settings import IN_DOMAIN, PAPER
 from iclscope.experiments.li2024.trajectories import AT_START, at_end, with_control
@@ -30,9 +31,11 @@ def _widest(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _separated_layers(rows: pl.DataFrame) -> pl.DataFrame:
-    """Per seed, in how many layers the groups are separated at the end; undefined where nothing was measured."""
-    last = at_end(rows).filter(pl.col("separation").is_not_nan())
-    return last.group_by("seed").agg(count=(pl.col("separation") > SEPARATED).sum().cast(pl.Float64))
+    """Per seed, in how many layers the groups are separated at the end; missing where a layer was not measured."""
+    separated = pl.when(pl.col("separation").is_not_nan()).then(pl.col("separation") > SEPARATED)
+    count = separated.sum().cast(pl.Float64)
+    whole = separated.is_not_null().all()
+    return at_end(rows).group_by("seed").agg(count=pl.when(whole).then(count))
 
 
 def _draw(figure: Figure, rows: pl.DataFrame) -> None:
@@ -77,9 +80,11 @@ EXPERIMENT = Experiment(
     position=170,
     trials=gpt2_trials,
     measure=_measure,
+    conditions=theorem_conditions,
     claims=(
         Claim(
             id="multilayer-neurons-part",
+            form="published",
             statement="In some layer of GPT-2 the neurons' label parts align with +q or −q by what they do to the output.",
             source=f"{PAPER}, Section 4, figure for GPT-2; Proposition 4.2 for one layer",
             quantity="angle between the two groups after training in each model's layer where it is largest, in radians",
@@ -90,6 +95,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             id="multilayer-neurons-one-layer",
+            form="published",
             statement="The separation shows in one layer only.",
             source=f"{PAPER}, Section 4, figure for GPT-2",
             quantity="number of layers in which the groups are more than π/2 apart after training",

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from iclscope.experiments.claims import Claim, Region
 from iclscope.experiments.experiment import Experiment, Preset
+from iclscope.experiments.li2024.conditions import theorem_conditions
 from iclscope.experiments.li2024.neuron_rows import NEGATIVE, POSITIVE, alignment_rows, draw_alignment
 from iclscope.experiments.li2024.settings import PAPER, OneLayerGroup, base_trials
 from iclscope.experiments.li2024.trajectories import AT_START, at_end
@@ -52,9 +53,11 @@ EXPERIMENT = Experiment(
     position=140,
     trials=base_trials,
     measure=_measure,
+    conditions=theorem_conditions,
     claims=(
         Claim(
             id="prop4.2-feature",
+            form="exact",
             statement="The feature part of the rows of W_O W_V aligns with μ̄, the mean of the relevant patterns.",
             source=f"{PAPER}, Proposition 4.2",
             quantity="mean angle of the feature part to μ̄ after training, in radians",

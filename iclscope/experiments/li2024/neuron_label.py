@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from iclscope.experiments.claims import Claim, Region
 from iclscope.experiments.experiment import Experiment, Preset
+from iclscope.experiments.li2024.conditions import theorem_conditions
 from iclscope.experiments.li2024.neuron_rows import NEGATIVE, POSITIVE, alignment_rows, draw_alignment
 from iclscope.experiments.li2024.settings import PAPER, OneLayerGroup, base_trials
 from iclscope.experiments.li2024.trajectories import AT_START, at_end
@@ -49,6 +50,7 @@ def _finding(rows: pl.DataFrame) -> str:
 def _claim(group: str, expected: Region, towards: str) -> Claim:
     return Claim(
         id=f"prop4.2-label-{'plus' if group == POSITIVE else 'minus'}",
+        form="exact",
         statement=f"Where {group} the label part of the rows of W_O W_V aligns with {towards}.",
         source=f"{PAPER}, Proposition 4.2",
         quantity=f"mean angle of the label part to q after training where {group}, in radians",
@@ -70,6 +72,7 @@ EXPERIMENT = Experiment(
     position=150,
     trials=base_trials,
     measure=_measure,
+    conditions=theorem_conditions,
     claims=(
         _claim(POSITIVE, Region(low=0.0, high=math.pi / 8), "+q"),
         _claim(NEGATIVE, Region(low=7 * math.pi / 8, high=math.pi), "−q"),

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from iclscope.evaluation.evaluate import evaluate
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
+from iclscope.experiments.li2024.conditions import theorem_conditions
 from iclscope.experiments.li2024.settings import (
     IN_DOMAIN,
     OUT_OF_DOMAIN,
@@ -19,7 +20,7 @@ from iclscope.experiments.li2024.settings import (
     shifted,
     unseen,
 )
-from iclscope.experiments.summaries import rate_over_seeds, summarise
+from iclscope.experiments.summaries import rate_at_every, rate_over_seeds, summarise
 from iclscope.report.style import curve, legend, published, symlog_rate
 
 ALPHAS = (0.8, 0.9, 1.0)
@@ -82,12 +83,13 @@ def _finding(rows: pl.DataFrame) -> str:
 def _claim(domain: str) -> Claim:
     return Claim(
         id=f"ood-alpha-{domain}",
+        form="published",
         statement=f"With enough context columns that share the query's pattern, the {domain} error becomes small.",
         source=f"{PAPER}, Theorems 3.3 and 3.4 (l_ts ≳ 1/α'), figure for GPT-2",
-        quantity=f"classification error {domain} at l = 20, mean over α' = 0.8, 0.9, 1.0",
+        quantity=f"classification error {domain} at l = 20, each of α' = 0.8, 0.9, 1.0",
         expected=Region(high=0.01),
         reason="the paper's 0.01; GPT-2's published errors are 0.01 to 0.07",
-        estimate=lambda rows: rate_over_seeds(_longest(rows, domain)),
+        estimate=lambda rows: rate_at_every(_longest(rows, domain), "alpha"),
         control=Control(UNTRAINED_TEXT, UNTRAINED),
     )
 
@@ -103,6 +105,7 @@ EXPERIMENT = Experiment(
     position=70,
     trials=base_trials,
     measure=_measure,
+    conditions=theorem_conditions,
     claims=(_claim(IN_DOMAIN), _claim(OUT_OF_DOMAIN)),
     draw=_draw,
     finding=_finding,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import polars as pl
 from matplotlib.figure import Figure
 
+from iclscope.experiments.answers import answered, tightness
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
+from iclscope.experiments.li2024.conditions import theorem_conditions
 from iclscope.experiments.li2024.phase_diagram import (
     LEAST_SHARE,
     SHARE_REASON,
@@ -83,7 +85,8 @@ def _finding(rows: pl.DataFrame) -> str:
 def _boundary(shown: RiskMap, name: str, id_end: str) -> Claim:
     return Claim(
         id=f"thm3.3-phase-length-{id_end}",
-        statement=f"The {name} is small where l_ts is at least of the order 1/α', and only there.",
+        form="ours",
+        statement=f"Is l_ts = c/α' the border: is the {name} small from there on, and only there?",
         source=f"{PAPER}, Theorem 3.3: l_ts ≳ 1/α'",
         quantity=(
             f"share of the {len(ALPHAS) * len(LENGTHS)} cells (α', l_ts) of which l_ts ≥ c/α' says rightly whether the {name} is "
@@ -93,6 +96,7 @@ def _boundary(shown: RiskMap, name: str, id_end: str) -> Claim:
         reason=SHARE_REASON,
         estimate=lambda rows: right_share(rows, shown, EXPONENT),
         control=NAME_ONLY,
+        answer=answered(holds="the border, up to one cell in twenty", fails="not the border"),
     )
 
 
@@ -108,11 +112,13 @@ EXPERIMENT = Experiment(
     position=35,
     trials=base_trials,
     measure=_measure,
+    conditions=theorem_conditions,
     controls=lambda rows: in_name_only(rows, "alpha", FIXED_ALPHA),
     claims=(
         Claim(
             id="thm3.3-phase-length-contour",
-            statement="Over a twentyfold range of α' the testing length needed grows as 1/α'.",
+            form="ours",
+            statement="Is the law tight over a twentyfold range: does the testing length needed grow as 1/α'?",
             source=f"{PAPER}, Theorem 3.3: l_ts ≳ 1/α'",
             quantity=(
                 f"log-log slope against α' = {ALPHAS[0]} … 1 of the length at which the error first is {ERROR.target}, columns "
@@ -122,6 +128,7 @@ EXPERIMENT = Experiment(
             reason=f"the exponent −1 ± {TOLERANCE}, as in prompt-length for α' from 0.2 on",
             estimate=lambda rows: contour_slope(rows, ERROR),
             control=NAME_ONLY,
+            answer=tightness(EXPONENT, "α'", limit="small"),
         ),
         _boundary(HINGE, "hinge risk", "risk"),
         _boundary(ERROR, "error", "error"),

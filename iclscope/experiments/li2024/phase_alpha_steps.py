@@ -8,8 +8,10 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from iclscope.evaluation.intervals import Interval
+from iclscope.experiments.answers import answered, tightness
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
+from iclscope.experiments.li2024.conditions import theorem_conditions
 from iclscope.experiments.li2024.phase_diagram import (
     LEAST_SHARE,
     SHARE_REASON,
@@ -120,21 +122,25 @@ EXPERIMENT = Experiment(
     position=25,
     trials=_trials,
     measure=_measure,
+    conditions=theorem_conditions,
     controls=lambda rows: in_name_only(rows, "alpha", FIXED_ALPHA),
     claims=(
         Claim(
             id="thm3.3-phase-steps-contour",
-            statement="Over a fivefold range of α the steps to a fixed risk grow as α^(−2/3).",
+            form="ours",
+            statement="Is the law tight over a fivefold range of α: do the steps to a fixed risk grow as α^(−2/3)?",
             source=f"{PAPER}, Theorem 3.3: T = Θ(η⁻¹ M1 α^(−2/3) β^(−2/3) √log M1)",
             quantity=f"log-log slope against α = {LEAST_ALPHA} … 1 of the step at which the hinge risk first is {HINGE.target}",
             expected=Region(EXPONENT - TOLERANCE, EXPONENT + TOLERANCE),
             reason=f"the theorem's exponent ± {TOLERANCE}, as in iterations for α from 0.4 on",
             estimate=_slope,
             control=NAME_ONLY,
+            answer=tightness(EXPONENT, "α", limit="small"),
         ),
         Claim(
             id="thm3.3-phase-steps-boundary",
-            statement="The risk is small after a number of steps of the order α^(−2/3), and not before.",
+            form="ours",
+            statement="Is T = c·α^(−2/3) the border: is the risk small after so many steps, and not before?",
             source=f"{PAPER}, Theorem 3.3: T = Θ(η⁻¹ M1 α^(−2/3) β^(−2/3) √log M1)",
             quantity=(
                 "share of the cells (α, step) of which T ≥ c·α^(−2/3) says rightly whether the hinge risk is at most "
@@ -144,6 +150,7 @@ EXPERIMENT = Experiment(
             reason=SHARE_REASON,
             estimate=lambda rows: right_share(cells(rows), HINGE, EXPONENT),
             control=NAME_ONLY,
+            answer=answered(holds="the border, up to one cell in twenty", fails="not the border"),
         ),
     ),
     draw=_draw,

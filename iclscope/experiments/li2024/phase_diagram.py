@@ -154,8 +154,15 @@ def fitted(rows: pl.DataFrame, shown: RiskMap, exponent: float) -> Fit:
 
 
 def right_share(rows: pl.DataFrame, shown: RiskMap, exponent: float) -> Interval:
-    """Share of cells on the right side of theory's line, its constant fitted to each seed's map; interval over seeds."""
-    return mean_interval([fitted(group, shown, exponent).share for _, group in rows.sort("seed").group_by("seed")])
+    """Share of cells on the right side of theory's line, its constant fitted to each seed's map; interval over seeds.
+
+    A seed of which a cell is missing has no share.
+    """
+    shares = []
+    for _, group in rows.sort("seed").group_by("seed", maintain_order=True):
+        whole = bool(group[shown.risk].cast(pl.Float64).is_finite().fill_null(value=False).all())
+        shares.append(fitted(group, shown, exponent).share if whole else math.nan)
+    return mean_interval(shares, least=0.0, most=1.0)
 
 
 def mean_map(rows: pl.DataFrame, shown: RiskMap) -> pl.DataFrame:

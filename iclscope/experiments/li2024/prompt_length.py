@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import polars as pl
 from matplotlib.figure import Figure
@@ -10,8 +12,12 @@ from matplotlib.figure import Figure
 from iclscope.evaluation.evaluate import evaluate
 from iclscope.evaluation.intervals import Interval
 from iclscope.evaluation.slopes import first_below
+from iclscope.experiments.answers import answered, tightness
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
+from iclscope.experiments.families import ForAll
+from iclscope.experiments.li2024.conditions import theorem_conditions
+from iclscope.experiments.li2024.constants import TESTING_CONSTANT, prescribed_testing_length
 from iclscope.experiments.li2024.settings import (
     PAPER,
     TRAINING_TASK,
@@ -21,7 +27,8 @@ from iclscope.experiments.li2024.settings import (
     trial,
     unseen,
 )
-from iclscope.experiments.summaries import over_seeds, signed, slope_of, summarise
+from iclscope.experiments.reference import MARGIN, REFERENCE, marked, with_other_seeds
+from iclscope.experiments.summaries import mean_at_every, over_seeds, signed, slope_of, summarise
 from iclscope.experiments.trial import Trial
 from iclscope.report.style import curve, legend, reference_curve
 from iclscope.theory import li2024
@@ -36,6 +43,8 @@ TARGET_RISK, TARGET_ERROR = 0.2, 0.05
 TOLERANCE = 0.25
 FIXED_ALPHA = "alpha-fixed"
 EXACT = "testing, exact share"
+ENOUGH, ONE_COLUMN = "testing, c/α' columns", "one column"
+RISK = 0.1
 
 
 def _trials(preset: Preset) -> list[Trial]:
@@ -44,7 +53,7 @@ def _trials(preset: Preset) -> list[Trial]:
         for seed in preset.seeds
         for alpha in TRAINING_ALPHAS
         for length in (*TRAINING_LENGTHS, prescribed_length(alpha))
-    ] + [trial(seed) for seed in preset.seeds]
+    ] + [one for seed in preset.seeds for one in (trial(seed), *with_other_seeds([trial(seed)]))]
 
 
 def prescribed_length(alpha: float) -> int:
@@ -73,7 +82,7 @@ def _measure(group: OneLayerGroup, preset: Preset) -> pl.DataFrame:
 
 def _testing_rows(group: OneLayerGroup, preset: Preset) -> pl.DataFrame:
     """The default models tested at other α' and lengths."""
-    rows = []
+    rows = [_prescribed_rows(group, preset)]
     for stage, context, lengths in (("testing", "independent", TESTING_LENGTHS), (EXACT, "exact", EXACT_LENGTHS)):
         for alpha in TESTING_ALPHAS:
             for length in lengths:
@@ -89,7 +98,28 @@ def _testing_rows(group: OneLayerGroup, preset: Preset) -> pl.DataFrame:
                         **risks._asdict(),
                     )
                 )
-    return pl.concat(rows)
+    return marked(pl.concat(rows))
+
+
+def _prescribed_rows(group: OneLayerGroup, preset: Preset) -> pl.DataFrame:
+    """The default models at c/α' columns, and at a single one."""
+    rows = []
+    for alpha in TESTING_ALPHAS:
+        for arm, length in (("trained", prescribed_testing_length(alpha)), (ONE_COLUMN, 1)):
+            tests = [unseen(one.patterns, alpha=alpha, length=length) for one in group.trials]
+            risks = evaluate(group.model, tests, prompts=preset.prompts)
+            columns: dict[str, Any] = {"stage": ENOUGH, "alpha": alpha, "length": length, "prompts": preset.prompts}
+            rows.append(group.rows(arm=arm, **columns, **risks._asdict()))
+    return marked(pl.concat(rows))
+
+
+def _enough(rows: pl.DataFrame) -> ForAll:
+    """The risk at c/α' columns for every α' but the reference's."""
+    at = rows.filter(pl.col("stage") == ENOUGH)
+    reference = over_seeds(at.filter((pl.col("arm") == REFERENCE) & (pl.col("alpha") == 1)), "hinge_risk")
+    found = mean_at_every(at.filter((pl.col("arm") != REFERENCE) & (pl.col("alpha") < 1)), "alpha", "hinge_risk")
+    note = f"c = {TESTING_CONSTANT:g}"
+    return replace(found, note=note, constant=TESTING_CONSTANT, enough=reference.high <= RISK)
 
 
 def _controls(rows: pl.DataFrame) -> pl.DataFrame:
@@ -186,37 +216,58 @@ EXPERIMENT = Experiment(
     position=30,
     trials=_trials,
     measure=_measure,
+    conditions=theorem_conditions,
     controls=_controls,
     claims=(
         Claim(
-            id="thm3.3-prompt-length-suffices",
-            statement="Training length l_tr = max{log M1/α, 1/(β²α)} suffices.",
+            id="thm3.3-testing-length",
+            form="sufficient",
+            statement="l_ts = c/α' context columns suffice in testing, with one c for all α'.",
+            source=f"{PAPER}, Theorem 3.3: l_ts ≳ 1/α'",
+            quantity=f"hinge risk of the default models on unseen tasks at c/α' columns, each of α' = {TESTING_ALPHAS[0]} … 0.8",
+            expected=Region(high=RISK),
+            reason="ε = 0.1",
+            reference=(
+                f"α' = 1, the end of the range that is farthest from the law's limit; c is {MARGIN} times the most that any of 20 models of other seeds needed"
+            ),
+            estimate=_enough,
+            control=Control("a single context column instead", ONE_COLUMN),
+        ),
+        Claim(
+            id="thm3.3-prompt-length-constant-1",
+            form="ours",
+            statement="Is a constant of 1 enough: does training length l_tr = max{log M1/α, 1/(β²α)} suffice?",
             source=f"{PAPER}, Theorem 3.3 (constants 1)",
-            quantity="hinge risk on unseen tasks after training at that length, mean over α = 0.2 … 0.8",
+            quantity="hinge risk on unseen tasks after training at that length, each of α = 0.2 … 0.8",
             expected=Region(high=0.1),
             reason="ε = 0.1",
-            estimate=lambda rows: over_seeds(_prescribed(rows), "hinge_risk"),
+            estimate=lambda rows: mean_at_every(_prescribed(rows), "alpha", "hinge_risk"),
             control=Control(UNTRAINED_TEXT, UNTRAINED),
+            answer=answered(holds="enough", fails="not enough"),
         ),
         Claim(
             id="thm3.3-prompt-length-training",
-            statement="The training length needed grows as 1/α.",
+            form="ours",
+            statement="Is the law tight: does the training length needed grow as 1/α?",
             source=f"{PAPER}, Theorem 3.3: l_tr ≥ max{{Ω(log M1/α), Ω(1/(β²α))}}",
             quantity=f"log-log slope against α of the shortest l_tr that reaches hinge risk {TARGET_RISK}",
             expected=Region(-1 - TOLERANCE, -1 + TOLERANCE),
             reason=f"the exponent −1 ± {TOLERANCE}",
             estimate=lambda rows: _slope(rows, "training"),
             control=Control("α varied in name only", FIXED_ALPHA),
+            answer=tightness(-1.0, "α", limit="small"),
         ),
         Claim(
             id="thm3.3-prompt-length-testing",
-            statement="The testing length needed grows as 1/α'.",
+            form="ours",
+            statement="Is the law tight: does the testing length needed grow as 1/α'?",
             source=f"{PAPER}, Theorem 3.3: l_ts ≳ 1/α'",
             quantity=f"log-log slope against α' of the shortest l_ts that reaches error {TARGET_ERROR}",
             expected=Region(-1 - TOLERANCE, -1 + TOLERANCE),
             reason=f"the exponent −1 ± {TOLERANCE}; columns drawn independently, of which (1 − α'/2)^l prompts have none to attend to",
             estimate=lambda rows: _slope(rows, "testing"),
             control=Control("α' varied in name only", FIXED_ALPHA),
+            answer=tightness(-1.0, "α'", limit="small"),
         ),
     ),
     draw=_draw,

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from iclscope.evaluation.evaluate import evaluate
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
+from iclscope.experiments.li2024.conditions import theorem_conditions
 from iclscope.experiments.li2024.settings import PAPER, OneLayerGroup, base_trials, shifted
 from iclscope.experiments.summaries import over_seeds, summarise
 from iclscope.pruning import kept_neurons, magnitude
@@ -79,9 +80,11 @@ EXPERIMENT = Experiment(
     position=100,
     trials=base_trials,
     measure=_measure,
+    conditions=theorem_conditions,
     claims=(
         Claim(
             id="pruning-alpha",
+            form="published",
             statement="A pruned model has the less risk, the larger the share α' of task-relevant examples.",
             source=f"{PAPER}, Section 4, pruning figure for α' = 0.6, 0.8, 1",
             quantity="hinge risk at α' = 0.6 less that at α' = 1, 40 % of the neurons removed",

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from iclscope.experiments.claims import Claim, Region
 from iclscope.experiments.experiment import Experiment, Preset
+from iclscope.experiments.li2024.conditions import theorem_conditions
 from iclscope.experiments.li2024.settings import IN_DOMAIN, PAPER, OneLayerGroup, base_trials
 from iclscope.experiments.li2024.trajectories import AT_START, growth, with_control
 from iclscope.experiments.summaries import over_seeds, summarise
@@ -50,6 +51,7 @@ def _claim(part: str) -> Claim:
     matrix = {"query": "W_Q", "key": "W_K"}[part]
     return Claim(
         id=f"prop4.1-projection-{part}",
+        form="exact",
         statement=f"{matrix} keeps the {part}'s relevant-pattern part and grows along it.",
         source=f"{PAPER}, Proposition 4.1",
         quantity=f"relevant part of the {part} after training over that before",
@@ -71,6 +73,7 @@ EXPERIMENT = Experiment(
     position=120,
     trials=base_trials,
     measure=_measure,
+    conditions=theorem_conditions,
     claims=(_claim("query"), _claim("key")),
     draw=_draw,
     finding=_finding,

@@ -8,8 +8,10 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from iclscope.evaluation.evaluate import evaluate
+from iclscope.experiments.answers import answered
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
+from iclscope.experiments.li2024.conditions import theorem_conditions
 from iclscope.experiments.li2024.settings import (
     PAPER,
     TRAINING_TASK,
@@ -111,20 +113,24 @@ EXPERIMENT = Experiment(
     position=40,
     trials=_trials,
     measure=_measure,
+    conditions=theorem_conditions,
     claims=(
         Claim(
-            id="thm3.3-width",
-            statement="m = M1² log M1 neurons suffice.",
+            id="thm3.3-width-constant-1",
+            form="ours",
+            statement="Is a constant of 1 enough: do m = M1² log M1 neurons suffice?",
             source=f"{PAPER}, Theorem 3.3 (constant 1)",
             quantity=f"hinge risk on unseen tasks at m = {PRESCRIBED_WIDTH}",
             expected=Region(high=EPSILON),
             reason="ε = 0.1",
             estimate=lambda rows: over_seeds(_of_width(rows).filter(pl.col("width") == PRESCRIBED_WIDTH), "hinge_risk"),
             control=Control(UNTRAINED_TEXT, UNTRAINED),
+            answer=answered(holds="enough", fails="not enough"),
         ),
         Claim(
-            id="thm3.3-batch",
-            statement="A batch of B = max{ε⁻², M1} log M1 prompts suffices.",
+            id="thm3.3-batch-constant-1",
+            form="ours",
+            statement="Is a constant of 1 enough: does a batch of B = max{ε⁻², M1} log M1 prompts suffice?",
             source=f"{PAPER}, Theorem 3.3 (constant 1)",
             quantity=f"hinge risk on unseen tasks at B = {PRESCRIBED_BATCH}",
             expected=Region(high=EPSILON),
@@ -133,6 +139,7 @@ EXPERIMENT = Experiment(
                 _of_batch(rows).filter(pl.col("batch_size") == PRESCRIBED_BATCH), "hinge_risk"
             ),
             control=Control(UNTRAINED_TEXT, UNTRAINED),
+            answer=answered(holds="enough", fails="not enough"),
         ),
     ),
     draw=_draw,

@@ -135,6 +135,7 @@ def _claims(id: str, name: str) -> tuple[Claim, ...]:
     return (
         Claim(
             id=f"alignment-cosine-{id}",
+            form="published",
             statement=f"The trained layer's sensitivities point the way of gradient descent's (x ~ {name}).",
             source=_SOURCE,
             quantity="cosine similarity of ∂ŷ/∂x_query with gradient descent's, mean over test tasks",
@@ -145,6 +146,7 @@ def _claims(id: str, name: str) -> tuple[Claim, ...]:
         ),
         Claim(
             id=f"alignment-prediction-{id}",
+            form="published",
             statement=f"The trained layer predicts what gradient descent predicts (x ~ {name}).",
             source=_SOURCE,
             quantity="mean distance of predictions over the mean size of gradient descent's",
@@ -155,6 +157,7 @@ def _claims(id: str, name: str) -> tuple[Claim, ...]:
         ),
         Claim(
             id=f"alignment-interpolation-{id}",
+            form="published",
             statement=f"A model halfway between trained and constructed weights does no worse (x ~ {name}).",
             source=_SOURCE,
             quantity="loss of the interpolated model over that of the trained one",

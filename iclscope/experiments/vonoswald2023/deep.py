@@ -172,6 +172,7 @@ _ONE_LAYER = Control("trained models of one layer in their place", ONE_LAYER)
 def _exact(id: str, what: str, arm: str, off: str) -> Claim:
     return Claim(
         id=f"construction-{id}",
+        form="exact",
         statement=f"{EXACT_LAYERS} constructed layers are {EXACT_LAYERS} steps of {what}.",
         source=f"{PAPER}, Proposition 1 and Section 4",
         quantity="largest difference of predictions over their root mean square, in float64",
@@ -199,6 +200,7 @@ EXPERIMENT = Experiment(
         _exact("gd-plus-plus", "GD++", EXACT_PLUS, OFF_PLUS),
         Claim(
             id="deep-gd-plus-plus",
+            form="published",
             statement="GD++ errs less than gradient descent.",
             source=_SOURCE,
             quantity=f"loss of GD++ over that of gradient descent, both line-searched, K = {K}",
@@ -209,6 +211,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             id="deep-gamma",
+            form="published",
             statement="The γ that the paper prints for N = 10 is the best one for the inputs of the public code.",
             source=f"{PAPER}, table of γ",
             quantity=f"γ found by line search on x ~ U(−1/2, 1/2), K = {K}",
@@ -221,6 +224,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             id="deep-recurrent-gd",
+            form="published",
             statement="Trained layers that share weights err no more than as many steps of gradient descent.",
             source=_SOURCE,
             quantity=f"loss after training over that of line-searched gradient descent, K = {K}",
@@ -231,6 +235,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             id="deep-recurrent-gd-plus-plus",
+            form="published",
             statement="Trained layers that share weights come to the loss of GD++.",
             source=_SOURCE,
             quantity=f"loss after training over that of line-searched GD++, K = {K}",
@@ -241,6 +246,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             id="deep-own-weights-gd",
+            form="published",
             statement="Trained layers with weights of their own err no more than as many steps of gradient descent.",
             source=_SOURCE,
             quantity=f"loss after training over that of line-searched gradient descent, K = {K}",

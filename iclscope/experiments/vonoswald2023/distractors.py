@@ -114,8 +114,9 @@ EXPERIMENT = Experiment(
     claims=(
         Claim(
             id="distractors-loss",
+            form="published",
             statement="With distractors the trained layer takes a step of gradient descent on the coordinates that count.",
-            source=f"{PAPER}, linear tasks with distractors (definition ours)",
+            source=f"{PAPER}, set-up of the public code, linear tasks with distractors (definition ours)",
             quantity="loss after training over that of the best step without the distractors",
             expected=Region(0.98, 1.02),
             reason="the 2 % allowed to one layer without distractors",

@@ -141,6 +141,7 @@ EXPERIMENT = Experiment(
     claims=(
         Claim(
             id="copy-attention",
+            form="published",
             statement="The first layer learns to bring the x and the y of an example together, in either direction.",
             source=_SOURCE,
             quantity="attention of each x on its own y, or of each y on its own x, whichever is more, mean over examples",
@@ -151,6 +152,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             id="copy-loss",
+            form="published",
             statement="With a layer that copies, the second layer errs no more than one step of gradient descent.",
             source=_SOURCE,
             quantity="loss after training over the exact loss of the best step",

@@ -111,6 +111,7 @@ def _claim(id: str, name: str, half_width: float) -> Claim:
     loss = _best_loss(half_width)
     return Claim(
         id=f"loss-{id}",
+        form="published",
         statement=f"A trained layer reaches the loss of one step of gradient descent with the best η (x ~ {name}).",
         source=f"{PAPER}, Section 3, figure on one layer",
         quantity=f"loss after training over the exact {loss:.4f} of the best step",
@@ -138,6 +139,7 @@ EXPERIMENT = Experiment(
         _claim("text", TEXT, RANGES[TEXT]),
         Claim(
             id="construction-one-layer",
+            form="exact",
             statement="A layer with the weights of the construction is one step of gradient descent.",
             source=f"{PAPER}, Proposition 1",
             quantity="largest difference of predictions over their root mean square, in float64",

@@ -167,6 +167,7 @@ EXPERIMENT = Experiment(
     claims=(
         Claim(
             id="sine-loss",
+            form="published",
             statement="With an MLP, trained attention errs as one step of gradient descent on learnt features does.",
             source=_SOURCE,
             quantity="error with trained attention over that with a step of gradient descent, both trained with their MLP",
@@ -177,6 +178,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             id="sine-descent",
+            form="published",
             statement="The trained attention layer takes a step of gradient descent on linear images of its MLP's features.",
             source=_SOURCE,
             quantity="mean distance of its predictions to such a step's, over their mean size",

@@ -217,8 +217,9 @@ EXPERIMENT = Experiment(
     claims=(
         Claim(
             id="gpt2-beyond-training",
+            form="published",
             statement="GPT-2's error rises where prompts are longer than those it was trained on.",
-            source=f"{PAPER}, experiments with GPT-2",
+            source=f"{PAPER}, Section 4.3 and Appendix E, experiments with GPT-2",
             quantity="error after 2N examples less that after N, Λ = I, predicting 0 scores 1",
             expected=Region(low=LEAST_RISE),
             reason="a twentieth of predicting 0 (ours)",

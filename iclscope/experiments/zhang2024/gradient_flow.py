@@ -149,8 +149,9 @@ EXPERIMENT = Experiment(
     claims=(
         Claim(
             id="flow-agrees",
+            form="exact",
             statement="Gradient flow of the full matrices comes down to the reduced flow in (U, u).",
-            source=f"{PAPER}, the reduced flow behind Theorem 4.1",
+            source=f"{PAPER}, Lemma 5.2 (reduced flow)",
             quantity="largest distance between (U, u) of training and of the reduced flow at any record, over ‖(U*, u*)‖",
             expected=Region(high=0.05),
             reason="0 is exact for flow; a twentieth for finite steps and batches (ours)",
@@ -159,6 +160,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             id="flow-global-minimum",
+            form="exact",
             statement="Gradient flow from the stated start reaches a global minimum.",
             source=f"{PAPER}, Theorem 4.1",
             quantity="population loss after training over the least one, less 1",

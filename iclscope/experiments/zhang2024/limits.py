@@ -136,6 +136,7 @@ EXPERIMENT = Experiment(
     claims=(
         Claim(
             id="limits-entries",
+            form="exact",
             statement="W_KQ tends to tr(Γ⁻²)^(−1/4) blockdiag(Γ⁻¹, 0) and W_PV to tr(Γ⁻²)^(1/4) diag(0, 1).",
             source=f"{PAPER}, Theorem 4.1",
             quantity="largest deviation of any entry from its limit, over the largest entry of the same limit",
@@ -146,6 +147,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             id="limits-zeros",
+            form="exact",
             statement="All entries but the x-block of W_KQ and the last of W_PV stay 0.",
             source=f"{PAPER}, Theorem 4.1",
             quantity="largest size of an entry whose limit is 0, over the largest entry of the same limit",
@@ -156,6 +158,7 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             id="limits-u",
+            form="exact",
             statement="The last entry u of W_PV tends to ‖Γ⁻¹‖_F^(1/2).",
             source=f"{PAPER}, Theorem 4.1",
             quantity="u after training over ‖Γ⁻¹‖_F^(1/2)",

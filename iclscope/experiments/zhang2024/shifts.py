@@ -169,8 +169,9 @@ EXPERIMENT = Experiment(
     claims=(
         Claim(
             id="shift-task",
+            form="exact",
             statement="A shift of the tasks is tolerated: predictions follow the new task.",
-            source=f"{PAPER}, on distribution shifts",
+            source=f"{PAPER}, Section 4.2 on distribution shifts",
             quantity="slope of ŷ on ⟨w, x⟩ on one task w, three times as large, over that of the theory",
             expected=Region(0.95, 1.05),
             reason=_EXACT,
@@ -179,8 +180,9 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             id="shift-query",
+            form="exact",
             statement="A shift of the queries is tolerated while they stay in the span of the context.",
-            source=f"{PAPER}, on distribution shifts",
+            source=f"{PAPER}, Section 4.2 on distribution shifts",
             quantity="slope of ŷ on ⟨w, x⟩ on queries along one axis over that of the theory",
             expected=Region(0.95, 1.05),
             reason=_EXACT,
@@ -189,8 +191,9 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             id="shift-off-span",
+            form="exact",
             statement="A query off the span of the context is not answered.",
-            source=f"{PAPER}, on distribution shifts",
+            source=f"{PAPER}, Section 4.2 on distribution shifts",
             quantity="slope of ŷ on ⟨w, x⟩ on queries orthogonal to d − 1 examples",
             expected=Region(-0.05, 0.05),
             reason="0 is exact for the limit at Λ = I; a twentieth for finite training (ours)",
@@ -199,8 +202,9 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             id="shift-inputs-exponent",
+            form="exact",
             statement="A shift of the inputs is not tolerated: x → c·x gives ŷ → c²⟨w, x⟩.",
-            source=f"{PAPER}, on distribution shifts",
+            source=f"{PAPER}, Section 4.2 on distribution shifts",
             quantity="exponent of c in the slope of ŷ on ⟨w, x⟩, c = 0.5 … 3",
             expected=Region(1.95, 2.05),
             reason="2 is exact wherever the limit's zeros are 0, in untrained models too; other entries would change it (ours)",
@@ -209,8 +213,9 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             id="shift-inputs-size",
+            form="exact",
             statement="With inputs c times as large predictions are c² times too large.",
-            source=f"{PAPER}, on distribution shifts",
+            source=f"{PAPER}, Section 4.2 on distribution shifts",
             quantity=f"slope of ŷ on ⟨w, x⟩ at c = {max(FACTORS):g} over c² times that of the theory",
             expected=Region(0.95, 1.05),
             reason=_EXACT,

@@ -1,0 +1,28 @@
+"""What a theorem asks of a setting, and whether a trial meets it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+MEETS = "meets_conditions"
+"""Column of a figure's rows: whether the trial meets all conditions whose constants the theorem gives."""
+
+
+class Condition(NamedTuple):
+    """One condition of a theorem, beside a trial's value.
+
+    Attributes:
+        name: the condition, in the paper's symbols.
+        value: what the trial has.
+        met: whether it is met; None where the theorem leaves a constant open, so that nobody can say.
+    """
+
+    name: str
+    value: str
+    met: bool | None
+
+
+def all_met(conditions: Sequence[Condition]) -> bool:
+    """Whether none of the conditions that can be decided is broken."""
+    return all(one.met is not False for one in conditions)
