@@ -253,6 +253,8 @@ class JudgedClaim:
 def _deciding_seeds(estimate: Interval, expected: Region) -> int | None:
     """The seeds at which an interval as wide as this one, shrunk about its value, crosses no end of a region."""
     value, low, high, seeds, _ = estimate
+    if math.isnan(value):
+        return None
     factors = []
     for end in expected:
         if math.isfinite(end) and low <= end <= high:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from typing import TypeVar
 
 from iclscope.errors import BadRequest, Notice
 from iclscope.language_models.loading import LanguageModel
+from iclscope.language_models.padded import PaddedBatch
 from iclscope.memory import free_memory, is_out_of_memory
 
 Batch = TypeVar("Batch")
@@ -24,7 +26,8 @@ def in_halves(
 ) -> Iterator[tuple[Batch, Result]]:
     """Run a batch; if it does not fit into memory, its halves, and so on down to a single prompt.
 
-    That this happens is said once for each loaded model.
+    That this happens is said once for each loaded model. Batches as large as one that did not fit are halved at once
+    from then on.
 
     Args:
         language_model: who reads.
@@ -38,17 +41,21 @@ def in_halves(
     Raises:
         BadRequest: if a single prompt does not fit.
     """
-    try:
-        result = run(batch)
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        error.__traceback__ = None  # it keeps the tensors of all frames alive
-    else:
-        yield batch, result
-        return
-    free_memory(language_model.device)
+    reader = f"{run.__module__}.{run.__qualname__}"
     parts = halves(batch)
+    size = _size(batch)
+    if size < language_model.too_large.get(reader, sys.maxsize) or len(parts) < 2:
+        try:
+            result = run(batch)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            error.__traceback__ = None  # it keeps the tensors of all frames alive
+        else:
+            yield batch, result
+            return
+        free_memory(language_model.device)
+        language_model.too_large[reader] = size
     if len(parts) < 2:
         raise BadRequest(
             f"MODEL = {language_model.name!r} is not allowed; allowed: a model and prompts that fit into the memory of "
@@ -60,6 +67,12 @@ def in_halves(
         warnings.warn(text, Notice, stacklevel=2)
     for part in parts:
         yield from in_halves(language_model, part, run, halves)
+
+
+def _size(batch: object) -> int:
+    """How many prompts or texts a batch has."""
+    rows = batch.rows if isinstance(batch, PaddedBatch) else batch
+    return len(rows) if isinstance(rows, Sized) else 1
 
 
 def split_in_two(items: Sequence[Batch]) -> list[Sequence[Batch]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -82,6 +83,11 @@ class LanguageModel:
     def said(self) -> set[str]:
         """What has been said of reading with this model, so that it is said once."""
         return set()
+
+    @cached_property
+    def too_large(self) -> dict[str, int]:
+        """By what reads: how many prompts or texts at a time did not fit into memory."""
+        return {}
 
     @cached_property
     def reader(self) -> TextReader:
@@ -173,14 +179,16 @@ def _fetched_files(source: ModelSource, model: PreTrainedModel) -> WeightFiles |
     return weight_files(Path(config).parent) if isinstance(config, str) else None
 
 
-def _no_numbers(model: PreTrainedModel) -> str | None:
-    """The first weights of which some are no numbers; of embeddings only what texts need counts, which scoring sees.
+_OF_ATTENTION = re.compile(r"(^|\.)(self_)?(attn|attention)\.")
 
-    Attention may pass over keys that are no numbers and give finite scores all the same: to look at what comes out is
-    not enough.
+
+def _no_numbers(model: PreTrainedModel) -> str | None:
+    """The first weights of attention of which some are no numbers.
+
+    Attention may pass over keys that are no numbers and give finite scores all the same, so that to look at what comes
+    out is not enough. Of all other weights it is, and there what is of no consequence does no harm (`finite`).
     """
-    embeddings = {id(one.weight) for one in model.modules() if isinstance(one, torch.nn.Embedding)}
-    named = ((place, weights) for place, weights in model.named_parameters() if id(weights) not in embeddings)
+    named = ((place, weights) for place, weights in model.named_parameters() if _OF_ATTENTION.search(place))
     return next((place for place, weights in named if bool(weights.isnan().any())), None)
 
 

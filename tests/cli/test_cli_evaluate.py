@@ -300,8 +300,10 @@ def test_one_run_of_patterns_against_a_plain_reference(capsys: pytest.CaptureFix
     wrong = sum(margin < 0 for margin in margins)
     half = stats.t.ppf(0.975, 39) * losses.std(ddof=1) / 40**0.5
     hinge, error = rows.iter_rows(named=True)
-    found = [hinge["value"], hinge["low"], hinge["high"]]
-    assert found == pytest.approx([losses.mean(), losses.mean() - half, losses.mean() + half], abs=1e-5)
+    assert hinge["value"] == pytest.approx(losses.mean(), abs=1e-5)
+    # Student's ends, or a little further where a few prompts are far off.
+    for end, reach in (("low", losses.mean() - hinge["low"]), ("high", hinge["high"] - losses.mean())):
+        assert half - 1e-5 <= reach <= 1.5 * half, end
     # Clopper and Pearson's ends are quantiles of beta distributions.
     low = stats.beta.ppf(0.025, wrong, 41 - wrong) if wrong else 0.0
     found = [error["value"], error["low"], error["high"]]

@@ -46,6 +46,7 @@ HUANG_LEVELS = (
 )
 NEED_A_LEVEL = {
     "li2024/growth-laws",
+    "li2024/pruning-linearity",
     "li2024/iterations",
     "li2024/prompt-length",
     "li2024/phase-alpha-steps",

@@ -115,7 +115,19 @@ def test_the_folder_has_all_that_was_promised(prepared: Prepared, tmp_path: Path
     folder = RunFolder(tmp_path / "out", {"command": "evaluate"})
     done = evaluation(prepared, SMALL, folder, progress=lambda read, total: told.append((read, total)))
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"accuracy.pdf", "accuracy.png", "claims.json", "parts", "report.html", "rows.parquet", "run.json"}
+    assert names == {
+        *(
+            "accuracy.pdf",
+            "accuracy.png",
+            "claims.csv",
+            "claims.json",
+            "claims.tex",
+            "parts",
+            "report.html",
+            "rows.parquet",
+        ),
+        "run.json",
+    }
     assert pl.read_parquet(tmp_path / "out" / "rows.parquet").equals(done.rows)
     (claim,) = json.loads((tmp_path / "out" / "claims.json").read_text(encoding="utf-8"))
     assert claim["id"] == "evaluate-demonstrations"

@@ -134,7 +134,7 @@ def test_what_diverged_may_have_been_anything_and_is_counted() -> None:
     assert (all_of_it.seeds, all_of_it.diverged, all_of_it.estimates["hinge_risk"].missing) == (3, 1, 1)
     training = section_of_training(results_of(rows))
     assert training.rows.height == 6
-    assert points(training, ["task.a"])[0][0].estimates["stopped_at"] == (101.0, -math.inf, math.inf, 3, 1)
+    assert points(training, ["task.a"])[0][0].estimates["stopped_at"] == (101.0, 0.0, math.inf, 3, 1)
 
 
 @given(

@@ -137,7 +137,7 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
     labels = ("δ", "ξ", "β", "m", "M1", "M2", "η")
     for ax, name, label in zip(axes, _SETTING, labels, strict=True):
         for index, domain in enumerate((IN_DOMAIN, OUT_OF_DOMAIN)):
-            points = _by_setting(trained, domain)
+            points = _by_setting(trained.filter(pl.col("hinge_risk").is_not_nan()), domain)
             ax.plot(
                 points[name], points["hinge_risk"].clip(1e-3), linestyle="none", marker=MARKERS[index],
                 color=COLOURS[index], markersize=5, label=domain if name == _SETTING[-1] else None,
