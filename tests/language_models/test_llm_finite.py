@@ -70,17 +70,16 @@ def test_a_weight_that_is_no_number(
     weights: str, layer: str, number: float, tiny_llama_folder: Path, tmp_path: Path
 ) -> None:
     place = (3, 1) if "norm" not in weights else (3,)
-
-    def broken() -> LanguageModel:
-        return edited(tiny_llama_folder, tmp_path / "m", {weights: (place, number)})
-
-    told = refusal(lambda: label_scores(broken(), [GROUP], LABELS))
+    change = {weights: (place, number)}
     if "attn" in weights and math.isnan(number):  # seen when it is loaded: attention could pass over it
+        told = refusal(lambda: edited(tiny_llama_folder, tmp_path / "m", change))
         assert told.endswith(f"those of {weights} are not")
         return
+    broken = edited(tiny_llama_folder, tmp_path / "m", change)
+    told = refusal(lambda: label_scores(broken, [GROUP], LABELS))
     assert f"in layer {layer} they stop being finite: 1 of its" in told
     assert told.endswith("weights is no number")
-    assert told == refusal(lambda: check_gives_numbers(broken(), [5, 9])).replace("logits", "scores")
+    assert told == refusal(lambda: check_gives_numbers(broken, [5, 9])).replace("logits", "scores")
 
 
 def test_the_layers_of_gpt2(tmp_path: Path) -> None:
