@@ -183,7 +183,10 @@ class JudgedClaim:
         An interval shrinks with the root of the number of seeds. It has to lie on one side of the region's end that it
         crosses now, and it crosses it by the part of itself that is beyond.
         """
-        if self.verdict != "inconclusive":
+        short = (
+            self.claim.reference is not None and judge(self.measured or self.estimate, self.claim.expected) == "fails"
+        )
+        if self.verdict != "inconclusive" or short:  # what is known to need more of a law is not decided by seeds
             return None
         found = [one.interval for one in self.every_setting.settings] if self.every_setting else [self.estimate]
         needed = [seeds for one in found if (seeds := _deciding_seeds(one, self.claim.expected)) is not None]

@@ -29,6 +29,7 @@ RANGES = {
     "best_head": (0.0, 1.0),
     "neighbour": (0.0, 1.0),
     "small": (0.0, 1.0),
+    "layers": (0.0, 3.0),
     "small_share": (0.0, 1.0),
     "stopped_at": (0.0, math.inf),
     "angle": (0.0, math.pi),

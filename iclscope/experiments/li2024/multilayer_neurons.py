@@ -35,7 +35,7 @@ def _separated_layers(rows: pl.DataFrame) -> pl.DataFrame:
     separated = pl.when(pl.col("separation").is_not_nan()).then(pl.col("separation") > SEPARATED)
     count = separated.sum().cast(pl.Float64)
     whole = separated.is_not_null().all()
-    return at_end(rows).group_by("seed").agg(count=pl.when(whole).then(count))
+    return at_end(rows).group_by("seed").agg(layers=pl.when(whole).then(count))
 
 
 def _draw(figure: Figure, rows: pl.DataFrame) -> None:
@@ -101,7 +101,7 @@ EXPERIMENT = Experiment(
             quantity="number of layers in which the groups are more than π/2 apart after training",
             expected=Region(1.0, 1.0),
             reason="the paper's figure",
-            estimate=lambda rows: over_seeds(_separated_layers(rows), "count"),
+            estimate=lambda rows: over_seeds(_separated_layers(rows), "layers"),
             control=AT_START,
         ),
     ),
