@@ -13,7 +13,17 @@ import polars as pl
 from iclscope.errors import require
 from iclscope.evaluation.intervals import ENOUGH_SEEDS, Interval, UpperBound, unseen_share
 from iclscope.experiments.conditions import MEETS
-from iclscope.experiments.families import Estimate, ForAll, Region, Verdict, decisive, judge, too_few_seeds
+from iclscope.experiments.families import (
+    Estimate,
+    ForAll,
+    Region,
+    Setting,
+    Verdict,
+    deciding,
+    decisive,
+    judge,
+    too_few_seeds,
+)
 from iclscope.experiments.reference import REFERENCE
 
 __all__ = ["UNTRAINED", "UNTRAINED_TEXT", "Claim", "Control", "Form", "JudgedClaim", "Region", "Verdict", "judge"]
@@ -172,6 +182,25 @@ class JudgedClaim:
         return self.claim.form == "ours"
 
     @property
+    def decided_at(self) -> str:
+        """The setting that the estimate is of, where there are several."""
+        found = self.every_setting
+        one = None if found is None or len(found.settings) < 2 else deciding(found, self.claim.expected)
+        return "" if one is None else one.name
+
+    @property
+    def judged_settings(self) -> list[tuple[Setting, Verdict]]:
+        """Each setting with the verdict on it alone, where there are several."""
+        found = self.every_setting
+        return [] if found is None else [(one, judge(one.interval, self.claim.expected)) for one in found.settings]
+
+    @property
+    def lies_outside(self) -> bool:
+        """Whether what was measured lies outside the region, whatever may follow from that."""
+        measured = self.estimate if self.measured is None else self.measured
+        return judge(measured, self.claim.expected) == "fails"
+
+    @property
     def every_setting(self) -> ForAll | None:
         """The settings that were judged one by one, where there are several."""
         return self.measured if isinstance(self.measured, ForAll) else None
@@ -183,36 +212,38 @@ class JudgedClaim:
         An interval shrinks with the root of the number of seeds. It has to lie on one side of the region's end that it
         crosses now, and it crosses it by the part of itself that is beyond.
         """
-        short = (
-            self.claim.reference is not None and judge(self.measured or self.estimate, self.claim.expected) == "fails"
-        )
+        found = self.every_setting
+        outside = self.lies_outside or any(verdict == "fails" for _, verdict in self.judged_settings)
+        short = self.claim.reference is not None and outside
         if self.verdict != "inconclusive" or short:  # what is known to need more of a law is not decided by seeds
             return None
-        found = [one.interval for one in self.every_setting.settings] if self.every_setting else [self.estimate]
-        needed = [seeds for one in found if (seeds := _deciding_seeds(one, self.claim.expected)) is not None]
+        intervals = [self.estimate] if found is None else [one.interval for one in found.settings]
+        needed = [seeds for one in intervals if (seeds := _deciding_seeds(one, self.claim.expected)) is not None]
         return max(needed) if needed else None
 
     @property
     def remark(self) -> str:
         """What a reader must know of the verdict: of which constant it speaks, and where more of it is needed."""
         found = self.every_setting
+        settings = found.settings if found is not None and self.verdict != "holds" else ()
+        needing = [
+            f"needs {f'{one.needs:.2g} · c' if math.isfinite(one.needs) else 'more than was tried'} at {one.name}"
+            for one in settings
+            if not math.isnan(one.needs)
+        ]
         parts = [found.note] if found is not None and found.note else []
         if self.verdict == "inconclusive" and too_few_seeds(self.estimate):
             share = f"{unseen_share(self.estimate.seeds):.0%}"
             parts.append(f"of so few seeds up to {share} may be bad unseen: a rate needs {ENOUGH_SEEDS} to hold")
-        if found is None:
-            return "; ".join(parts)
-        for one in found.settings:
-            if not math.isnan(one.needs) and self.verdict != "holds":
-                more = f"{one.needs:.2g} · c" if math.isfinite(one.needs) else "more than was tried"
-                parts.append(f"needs {more} at {one.name}")
-        if not found.enough:
+        if self.claim.reference is not None and self.lies_outside and not needing:
+            parts.append("it lies outside, which refutes nothing while the paper leaves a constant open")
+        parts += needing
+        if found is not None and not found.enough:
             parts.append("the constant does not serve the reference in this run")
         return "; ".join(parts)
 
     def to_json(self) -> dict[str, Any]:
         """The record that ``claims.json`` holds; infinite and undefined numbers are null."""
-        found = self.every_setting
         return {
             "paper": self.paper,
             "id": self.claim.id,
@@ -240,9 +271,9 @@ class JudgedClaim:
                     "estimate": finite(one.interval.value),
                     "interval": [finite(one.interval.low), finite(one.interval.high)],
                     "missing_seeds": one.interval.missing,
-                    "verdict": judge(one.interval, self.claim.expected),
+                    "verdict": verdict,
                 }
-                for one in (found.settings if found is not None else ())
+                for one, verdict in self.judged_settings
             ],
             "control": {
                 "description": self.claim.control.description,

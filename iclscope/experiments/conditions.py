@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -16,11 +17,15 @@ class Condition(NamedTuple):
         name: the condition, in the paper's symbols.
         value: what the trial has.
         met: whether it is met; None where the theorem leaves a constant open, so that nobody can say.
+        multiple: then how many times what the law asks for, constant 1, the trial has.
+        constant: the constant that was taken from a reference.
     """
 
     name: str
     value: str
     met: bool | None
+    multiple: float = math.nan
+    constant: float = math.nan
 
 
 def all_met(conditions: Sequence[Condition]) -> bool:

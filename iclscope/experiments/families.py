@@ -125,16 +125,25 @@ def too_few_seeds(estimate: Interval) -> bool:
     return isinstance(estimate, RateInterval) and estimate.seeds < ENOUGH_SEEDS
 
 
-def decisive(estimate: Estimate, expected: Region) -> Interval:
-    """The interval to show for an estimate: of several settings that of the one which decides, with its place known.
+def deciding(estimate: ForAll, expected: Region) -> Setting | None:
+    """The setting that decides: the one furthest outside, or else the one that reaches furthest out of the region.
 
-    It is the setting that reaches furthest out of the region, or is nearest to leaving it.
+    A setting of which nothing is known decides where none lies outside. None if there are no settings.
     """
+
+    def reach(one: Setting) -> tuple[bool, float]:
+        outside = max(one.strict.low - expected.high, expected.low - one.strict.high)
+        return (True, outside) if outside > 0 else (False, _margin_missed(one.interval, expected))
+
+    return max(estimate.settings, key=reach, default=None)
+
+
+def decisive(estimate: Estimate, expected: Region) -> Interval:
+    """The interval to show for an estimate: of several settings that of the one which decides (`deciding`)."""
     if not isinstance(estimate, ForAll):
         return estimate
-    if not estimate.settings:
-        return Interval(math.nan, -math.inf, math.inf, 0)
-    return max(estimate.settings, key=lambda one: _margin_missed(one.interval, expected)).interval
+    found = deciding(estimate, expected)
+    return Interval(math.nan, -math.inf, math.inf, 0) if found is None else found.interval
 
 
 def _margin_missed(estimate: Interval, expected: Region) -> float:

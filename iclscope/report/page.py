@@ -110,20 +110,19 @@ def render_with_claims(template: str, report: object, figures: Sequence[FigureSe
     Args:
         template: its file name.
         report: what the template reads.
-        figures: of the report; their claims are listed above them, counted, and linked; questions of ours stand apart,
-            unless there are no others.
+        figures: of the report; their claims are listed above them, counted, and linked; questions of ours stand apart.
     """
     rows = [(f"#{anchor(claim.claim.id, 'claim')}", claim) for one in figures for claim in one.claims]
     judged = [claim for _, claim in rows]
-    parted = any(claim.is_ours for claim in judged) and not all(claim.is_ours for claim in judged)
     return (
         page_environment()
         .get_template(template)
         .render(
             report=report,
-            claims=[(address, claim) for address, claim in rows if not (parted and claim.is_ours)],
-            questions=[(address, claim) for address, claim in rows if parted and claim.is_ours],
-            counts=counted_verdicts([claim for claim in judged if not (parted and claim.is_ours)]),
+            claims=[(address, claim) for address, claim in rows if not claim.is_ours],
+            questions=[(address, claim) for address, claim in rows if claim.is_ours],
+            counts=counted_verdicts([claim for claim in judged if not claim.is_ours]),
+            question_counts=counted_verdicts([claim for claim in judged if claim.is_ours]),
             unproven=[claim.claim.id for claim in judged if claim.control_verdict != "fails"],
             decided=sum(claim.verdict != "inconclusive" for claim in judged),
             false_share=(1 - LEVEL) / 2,

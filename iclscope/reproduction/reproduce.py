@@ -19,12 +19,11 @@ from iclscope.experiments.experiment import PAPERS, Experiment, Preset, experime
 from iclscope.experiments.trial import Trial
 from iclscope.files import user_path
 from iclscope.report import FigureSection, Report, render_page
-from iclscope.report.page import ConditionValue
 from iclscope.report.style import new_figure
 from iclscope.reproduction.environment import chosen_device, environment
 from iclscope.reproduction.folder import ResultFolder
 from iclscope.reproduction.progress import ProgressReport, Silence
-from iclscope.reproduction.settings_table import settings_of
+from iclscope.reproduction.settings_table import conditions_of, settings_of
 from iclscope.sweeps.failures import FATAL, reason_of
 from iclscope.sweeps.groups import groups_of, step_cost
 from iclscope.sweeps.local import workers_on
@@ -276,23 +275,8 @@ def _section(
         claims=[claim.judged(paper, experiment.name, rows) for claim in experiment.claims],
         seconds=folder.figures[experiment.name]["seconds"],
         notes=_notes(rows),
-        conditions=_conditions(experiment, trials),
+        conditions=conditions_of(experiment, trials),
     )
-
-
-def _conditions(experiment: Experiment, trials: Sequence[Trial]) -> list[tuple[str, list[ConditionValue]]]:
-    """What the theorem asks of the trainings and what they have, one entry per condition."""
-    if experiment.conditions is None:
-        return []
-    counts: dict[str, dict[tuple[str, bool | None], int]] = {}
-    for trial in trials:
-        for name, value, met in experiment.conditions(trial):
-            values = counts.setdefault(name, {})
-            values[value, met] = values.get((value, met), 0) + 1
-    return [
-        (name, [ConditionValue(text, count, met) for (text, met), count in values.items()])
-        for name, values in counts.items()
-    ]
 
 
 def _notes(rows: pl.DataFrame) -> list[str]:

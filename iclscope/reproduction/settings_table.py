@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import polars as pl
 
-from iclscope.experiments.experiment import Preset
+from iclscope.experiments.conditions import Condition
+from iclscope.experiments.experiment import Experiment, Preset
+from iclscope.experiments.reference import FIRST_SEED
 from iclscope.experiments.trial import Trial
+from iclscope.report.formats import format_number
+from iclscope.report.page import ConditionValue
 from iclscope.training.schedules import Curriculum
 
 
@@ -37,10 +42,13 @@ def _seeds(trials: Sequence[Trial], preset: Preset) -> str:
     seeds: dict[str, set[int]] = {}
     for trial in trials:
         seeds.setdefault(str(trial.model.described().get("model", trial.model.kind)), set()).add(trial.seed)
-    counts = {kind: len(of_kind) for kind, of_kind in seeds.items()}
+    reference = {seed for of_kind in seeds.values() for seed in of_kind if seed >= FIRST_SEED}
+    counts = {kind: len(of_kind - reference) for kind, of_kind in seeds.items()}
     if len(set(counts.values())) > 1:
-        return ", ".join(f"{count} ({kind})" for kind, count in counts.items())
-    return str(next(iter(counts.values()), len(preset.seeds)))
+        told = ", ".join(f"{count} ({kind})" for kind, count in counts.items())
+    else:
+        told = str(next(iter(counts.values()), len(preset.seeds)))
+    return f"{told}, and {len(reference)} of the reference" if reference else told
 
 
 def _of_training(trial: Trial) -> dict[str, float | str]:
@@ -84,3 +92,25 @@ def _test_prompts(trials: Sequence[Trial], rows: pl.DataFrame) -> dict[str, str]
     counts = set(rows["prompts"].drop_nulls()) if "prompts" in rows.columns else set()
     counts = counts or {trial.evaluation.prompts for trial in trials if set(trial.evaluation.probes) - {"weights"}}
     return {"test prompts per seed and point": ", ".join(str(n) for n in sorted(counts))} if counts else {}
+
+
+def conditions_of(experiment: Experiment, trials: Sequence[Trial]) -> list[tuple[str, list[ConditionValue]]]:
+    """What the theorem asks of the trainings and what they have, one entry per condition."""
+    if experiment.conditions is None:
+        return []
+    found: dict[str, list[Condition]] = {}
+    for trial in trials:
+        for condition in experiment.conditions(trial):
+            found.setdefault(condition.name, []).append(condition)
+    return [(name, _values(conditions)) for name, conditions in found.items()]
+
+
+def _values(conditions: Sequence[Condition]) -> list[ConditionValue]:
+    """What trainings have for one condition: each value, or of a law without a constant the range of its multiples."""
+    if conditions[0].met is None:
+        low, high = (pick(one.multiple for one in conditions) for pick in (min, max))
+        span = format_number(low) if low == high else f"{format_number(low)} to {format_number(high)}"
+        text = f"{span} times the law; the reference's constant is c = {format_number(conditions[0].constant)}"
+        return [ConditionValue(text, len(conditions), None)]
+    counts = Counter((one.value, one.met) for one in conditions)
+    return [ConditionValue(value, count, met) for (value, met), count in counts.items()]

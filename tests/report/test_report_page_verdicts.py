@@ -46,12 +46,13 @@ def test_claims_of_the_paper_and_questions_of_ours_are_listed_and_counted_apart(
     assert "Answer not tight Form ours: a question that the paper leaves open" in opened(html, "loose-law")
 
 
-def test_where_all_are_questions_of_ours_nothing_stands_apart(
+def test_where_all_are_questions_of_ours_nothing_is_claimed_of_the_paper(
     report: MakeReport, section: Section, questions: list[JudgedClaim]
 ) -> None:
     html = render_page(report(section("fig3", *questions)))
-    assert 'id="questions"' not in html
-    assert "1 holds 1 fails 0 inconclusive" in text_of(html)
+    assert 'id="questions"' in html
+    assert "0 claims of the paper and 2 questions of ours" in text_of(html).replace("\u00a0", " ")
+    assert "0 holds 0 fails 0 inconclusive" in text_of(html)
 
 
 @pytest.mark.parametrize("more", [0, 30])
@@ -79,16 +80,16 @@ def test_every_setting_is_shown_with_its_interval(judged: Judged, report: MakeRe
     text = opened(html, "suffices")
     for part in (
         "Form sufficient",
-        "0.08 [0.025, 0.131] , 20 seeds , of which 2 (10 %) without a value ; this is the setting that decides",
+        "0.08 [0.025, 0.131] , 20 seeds , of which 2 (10 %) without a value ; at S1 = 1.4, the setting that decides",
         "Reference the largest α",
         "Remark c = 2",
         "To decide it about 131 seeds, if they scatter as these do",
         "All 2 settings",
-        "S1 = 1.1 0.05 [0.04, 0.06]",
-        "S1 = 1.4 0.08 [0.025, 0.131] (2 of 20 without a value)",
+        "S1 = 1.1 0.05 [0.04, 0.06] holds",
+        "S1 = 1.4 0.08 [0.025, 0.131] (2 of 20 without a value) is open",
     ):
         assert part.replace(" ,", ",").replace(" ;", ";") in text.replace(" ,", ",").replace(" ;", ";"), part
-    assert text_of(html).count("S1 = 1.4") == 1
+    assert text_of(html).count("S1 = 1.4") == 2
 
 
 def test_what_there_is_nothing_to_say_of_is_left_out(judged: Judged, report: MakeReport, section: Section) -> None:

@@ -40,7 +40,7 @@ def theorem_conditions(trial: Trial) -> list[Condition]:
         Condition(f"0 < δ ≤ {MOST_DELTA:g}", f"{model.delta:g}", 0 < model.delta <= MOST_DELTA),
     ]
     open_ones = [
-        Condition(name, f"{value:g}, {value / law:.2g} times the law (reference: c = {c:.2g})", None)
+        Condition(name, f"{value:g}", None, value / law, c)
         for name, value, law, c in zip(_LAWS, has, laws(setting), CONSTANTS, strict=True)
     ]
     return decided + open_ones

@@ -222,7 +222,7 @@ EXPERIMENT = Experiment(
         Claim(
             id="thm3.3-testing-length",
             form="sufficient",
-            statement="l_ts = c/α' context columns suffice in testing, with one c for all α'.",
+            statement="l_ts = c/α' context columns suffice in testing, with one c for all α' (tried from 0.2 on).",
             source=f"{PAPER}, Theorem 3.3: l_ts ≳ 1/α'",
             quantity=f"hinge risk of the default models on unseen tasks at c/α' columns, each of α' = {TESTING_ALPHAS[0]} … 0.8",
             expected=Region(high=RISK),

@@ -71,7 +71,7 @@ def _rise_over_bound(rows: pl.DataFrame) -> ForAll:
     judged = _risen(rows.filter((pl.col("arm") != REFERENCE) & (pl.col("R") < 1)))
     scaled = judged.with_columns(pl.col("rise") / c)
     found = mean_at_every(scaled, "R", "rise")
-    short = [f"only {one.interval.value:.2g} · c at {one.name}" for one in found.settings if one.strict.high < 1]
+    short = [f"only {one.interval.value:.2g} · c at {one.name}" for one in found.settings if one.interval.high < 1]
     return replace(found, note="; ".join([f"c = {c:.2g}", *short]), constant=c, enough=c > 0)
 
 
