@@ -189,8 +189,8 @@ def test_the_remark_says_of_which_constant_and_where_more_is_needed() -> None:
     assert found.remark == "c = 3.2; needs 1.2 · c at β = 2; needs more than was tried at β = 3"
     short = judged_as(needing(math.nan, enough=False), **reference)
     assert short.remark == (
-        "c = 3.2; it lies outside, which refutes nothing while the paper leaves a constant open; the constant does not serve "
-        "the reference in this run"
+        "c = 3.2; it lies outside, which refutes nothing while the paper leaves a constant open; "
+        "the constant does not serve the reference in this run"
     )
     held = Setting("β = 1", *[Interval(0.05, 0.04, 0.06, 20)] * 2, needs=1.25)
     assert judged_as(ForAll((held,), "c = 3.2"), **reference).remark == "c = 3.2"
