@@ -53,27 +53,27 @@ class Promises(NamedTuple):
 
 
 def training_steps(*, eta: float, alpha: float, beta: float, M1: int) -> float:
-    """T = Θ(η⁻¹ M1 α^{−2/3} β^{−2/3} √log M1) (Theorem 3.3), constant 1."""
+    """T = Θ(η⁻¹ M1 α^{−2/3} β^{−2/3} √log M1) steps suffice (Theorem 3.3), constant 1."""
     return float(M1 * (alpha * beta) ** (-2 / 3) * math.sqrt(math.log(M1)) / eta)
 
 
 def training_length(*, alpha: float, beta: float, M1: int) -> float:
-    """l_tr ≥ max{Ω(log M1 / α), Ω(1 / (β²α))} (Theorem 3.3), constants 1."""
+    """l_tr ≥ max{Ω(log M1 / α), Ω(1 / (β²α))} suffices (Theorem 3.3), constants 1."""
     return max(math.log(M1) / alpha, 1 / (beta * beta * alpha))
 
 
 def testing_length(*, alpha_test: float) -> float:
-    """l_ts ≳ 1/α' (Theorem 3.3), constant 1."""
+    """l_ts ≳ 1/α' suffices (Theorem 3.3), constant 1."""
     return 1 / alpha_test
 
 
 def width(*, M1: int) -> float:
-    """M ≥ Ω(M1² log M1) (Theorem 3.3), constant 1."""
+    """M ≥ Ω(M1² log M1) neurons suffice (Theorem 3.3), constant 1."""
     return M1**2 * math.log(M1)
 
 
 def batch_size(*, epsilon: float, M1: int) -> float:
-    """B ≥ Ω(max{ε⁻², M1} log M1) (Theorem 3.3), constant 1."""
+    """B ≥ Ω(max{ε⁻², M1} log M1) prompts suffice (Theorem 3.3), constant 1."""
     return float(max(1 / epsilon / epsilon, M1) * math.log(M1))
 
 
@@ -83,7 +83,7 @@ def smallest_task_share(*, M1: int) -> float:
 
 
 def pruning_bound_small(*, epsilon: float, M1: int) -> float:
-    """Removing all small neurons costs O(ε + M1^{−1/2}) (Theorem 3.7), constants 1."""
+    """Removing all small neurons costs at most O(ε + M1^{−1/2}) (Theorem 3.7), constants 1."""
     return float(epsilon + M1**-0.5)
 
 
@@ -93,7 +93,7 @@ def pruning_bound_large(*, R: float) -> float:
 
 
 def small_neuron_norm(*, M2: int) -> float:
-    """Small rows of W_O stay at norm O(1/√M2) (Theorem 3.7), constant 1."""
+    """Small rows of W_O stay at a norm of at most O(1/√M2) (Theorem 3.7), constant 1."""
     return float(M2**-0.5)
 
 

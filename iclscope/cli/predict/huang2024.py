@@ -36,7 +36,7 @@ def predict_huang2024(
     least, _ = huang2024.attention_range(loss=epsilon, K=k)
     console = Console()
     console.print(
-        "Huang et al. 2024 (arXiv 2310.05249). The abstract states a time quadratic in K; the formulas are our "
+        "Huang et al. 2024 (arXiv 2310.05249). The times are upper bounds, quadratic in K; the formulas are our "
         "recollection of the theorems, their constants unknown and 1 here: compare settings, do not read off sizes."
     )
     recalled = Table("recalled", "formula (constant 1)", "value", box=None, header_style="bold")

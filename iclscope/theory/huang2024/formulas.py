@@ -1,7 +1,8 @@
 """Convergence times, and what a loss says of the attention.
 
-The times are from our recollection of the paper, whose abstract confirms the growth with K²; their constants are not
-known to us and are 1 here. The relations of loss, attention and scores are exact and ours.
+The times are upper bounds, from our recollection of the paper; that the bound is quadratic in K is what a public
+review says. Their constants are not known to us and are 1 here. The relations of loss, attention and
+scores are exact and ours.
 """
 
 from __future__ import annotations
@@ -35,8 +36,7 @@ class Steps(NamedTuple):
 def balanced_steps(*, K: int, eta: float, epsilon: float) -> Steps:
     """K² log K/η, then K log(K ε^{−1/2})/(ε η): balanced features, and under-represented ones beside a dominant one.
 
-    Our recollection of the theorems on balanced and on imbalanced features, constants 1. The abstract confirms that
-    the time is quadratic in K.
+    Our recollection of the theorems on balanced and on imbalanced features, constants 1: so many steps are enough.
 
     Args:
         K: number of features, at least 2.
