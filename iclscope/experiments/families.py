@@ -58,6 +58,11 @@ class ForAll:
 Estimate = Interval | ForAll
 
 
+def strict_level(settings: int) -> float:
+    """The level at which one of so many settings may refute all."""
+    return 1 - (1 - LEVEL) / max(1, settings)
+
+
 def for_all(
     rows: pl.DataFrame, by: str | Sequence[str], measure: Callable[[pl.DataFrame, float], Interval], *, note: str = ""
 ) -> ForAll:
@@ -71,7 +76,7 @@ def for_all(
     """
     names = [by] if isinstance(by, str) else list(by)
     parts = sorted(rows.group_by(names, maintain_order=True), key=lambda part: [*map(_in_order, part[0])])
-    strict = 1 - (1 - LEVEL) / max(1, len(parts))
+    strict = strict_level(len(parts))
     settings = [
         Setting(
             ", ".join(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,8 @@ from language_models.tiny_models import make_tiny
 
 import iclscope as icl
 from iclscope.cli.main import main
+
+pytestmark = pytest.mark.usefixtures("figures_are_not_drawn")
 
 TEXTS = ("horse", "wolf", "bread", "soup", "a film", "good", "bad", "the", "and", "Review", "text", "or")
 PAIRS = {
@@ -47,24 +47,6 @@ def evaluated(model: Path, labels: tuple[str, ...], out: Path, **settings: Any) 
 def done(model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("done")
     return {name: evaluated(model, pair, folder / name) for name, pair in PAIRS.items()}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def figures_are_not_drawn() -> Iterator[None]:
-    """They take most of the time of a small measurement, and say nothing here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("matplotlib.figure.Figure.savefig", plain_file)
-        yield
-
-
-def plain_file(_figure: Any, to: Any, **_: Any) -> None:
-    empty = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"></svg>'
-    if isinstance(to, io.StringIO):
-        to.write(empty)
-    elif hasattr(to, "write"):
-        to.write(empty.encode())
-    else:
-        Path(to).write_text(empty)
 
 
 def by_hand(model: Path, text: str, label: str) -> tuple[float, int]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,8 @@ from language_models.tiny_models import make_tiny
 
 import iclscope as icl
 from iclscope.cli.main import main
+
+pytestmark = pytest.mark.usefixtures("figures_are_not_drawn")
 
 POOL = [("horse", "animal"), ("wolf", "animal"), ("bread", "food"), ("soup", "food")]
 QUERY = "The good film"
@@ -33,24 +33,6 @@ def evaluated(model: Path, pool: Any, test: Any, out: Path, **settings: Any) -> 
     asked = {"shots": 4, "draws": 1, "queries": 50, "selectors": "random", **settings}
     data = pool if isinstance(pool, str) else table(pool)
     return icl.language_models.evaluate(model, data, test=None if test is None else table(test), out=out, **asked)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def figures_are_not_drawn() -> Iterator[None]:
-    """They take most of the time of a small measurement, and say nothing here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("matplotlib.figure.Figure.savefig", plain_file)
-        yield
-
-
-def plain_file(_figure: Any, to: Any, **_: Any) -> None:
-    empty = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"></svg>'
-    if isinstance(to, io.StringIO):
-        to.write(empty)
-    elif hasattr(to, "write"):
-        to.write(empty.encode())
-    else:
-        Path(to).write_text(empty)
 
 
 def as_given(done: Any) -> pl.DataFrame:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,8 @@ from safetensors.torch import load_file, save_file
 
 import iclscope as icl
 from iclscope.cli.main import main
+
+pytestmark = pytest.mark.usefixtures("figures_are_not_drawn")
 
 ROWS = [("horse", "animal"), ("wolf", "animal"), ("bread", "food"), ("soup", "food"), ("a film", "food")]
 ASKED: dict[str, Any] = {"shots": 1, "queries": 2, "draws": 1}
@@ -45,24 +46,6 @@ def own(measured: Path, tmp_path: Path) -> Path:
     """A copy of both, to be changed."""
     shutil.copytree(measured, tmp_path / "own")
     return tmp_path / "own"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def figures_are_not_drawn() -> Iterator[None]:
-    """They take most of the time of a small measurement, and say nothing here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("matplotlib.figure.Figure.savefig", plain_file)
-        yield
-
-
-def plain_file(_figure: Any, to: Any, **_: Any) -> None:
-    empty = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"></svg>'
-    if isinstance(to, io.StringIO):
-        to.write(empty)
-    elif hasattr(to, "write"):
-        to.write(empty.encode())
-    else:
-        Path(to).write_text(empty)
 
 
 def keeping_times(file: Path, change: Callable[[], None]) -> None:

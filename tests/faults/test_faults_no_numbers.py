@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,8 @@ from safetensors.torch import load_file, save_file
 
 import iclscope as icl
 from iclscope.cli.main import main
+
+pytestmark = pytest.mark.usefixtures("figures_are_not_drawn")
 
 NAN, INF = float("nan"), float("inf")
 COMMANDS = {
@@ -29,24 +30,6 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Models without a fault, by kind."""
     folder = tmp_path_factory.mktemp("sound")
     return {kind: make_tiny(folder / kind, kind) for kind in ("llama", "gpt2")}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def figures_are_not_drawn() -> Iterator[None]:
-    """They take most of the time of a small measurement, and say nothing here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("matplotlib.figure.Figure.savefig", plain_file)
-        yield
-
-
-def plain_file(_figure: Any, to: Any, **_: Any) -> None:
-    empty = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"></svg>'
-    if isinstance(to, io.StringIO):
-        to.write(empty)
-    elif hasattr(to, "write"):
-        to.write(empty.encode())
-    else:
-        Path(to).write_text(empty)
 
 
 def broken(sound: Path, folder: Path, name: str, index: tuple[Any, ...], value: float) -> Path:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,8 @@ from language_models.tiny_models import make_tiny
 import iclscope as icl
 from iclscope.cli.main import main
 from iclscope.language_models.labelled_text import load_task
+
+pytestmark = pytest.mark.usefixtures("figures_are_not_drawn")
 
 OURS = [("horse", "ours"), ("wolf", "mine"), ("bread", "ours"), ("soup", "mine"), ("film", "ours"), ("good", "mine")]
 THEIRS = [("a", "theirs"), ("b", "other"), ("c", "theirs"), ("d", "other"), ("e", "theirs"), ("f", "other")]
@@ -45,24 +46,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.chdir(work)
     return folder
-
-
-@pytest.fixture(scope="module", autouse=True)
-def figures_are_not_drawn() -> Iterator[None]:
-    """They take most of the time of a small measurement, and say nothing here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("matplotlib.figure.Figure.savefig", plain_file)
-        yield
-
-
-def plain_file(_figure: Any, to: Any, **_: Any) -> None:
-    empty = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"></svg>'
-    if isinstance(to, io.StringIO):
-        to.write(empty)
-    elif hasattr(to, "write"):
-        to.write(empty.encode())
-    else:
-        Path(to).write_text(empty)
 
 
 def table(rows: list[tuple[str, str]]) -> pl.DataFrame:

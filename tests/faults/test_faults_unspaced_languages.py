@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,8 @@ from language_models.tiny_models import make_tiny
 
 import iclscope as icl
 from iclscope.cli.main import main
+
+pytestmark = pytest.mark.usefixtures("figures_are_not_drawn")
 
 # Two subjects each, a word of the first and one of the second, and two queries: one about each.
 LANGUAGES = {
@@ -45,24 +45,6 @@ def selected(model: Path, pool: list[tuple[str, str]], queries: list[tuple[str, 
     test = pl.DataFrame(queries, schema=columns, orient="row")
     data = pl.DataFrame(pool, schema=columns, orient="row")
     return icl.language_models.select(model, data, test=test, options=options, out=out, **asked)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def figures_are_not_drawn() -> Iterator[None]:
-    """They take most of the time of a small measurement, and say nothing here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("matplotlib.figure.Figure.savefig", plain_file)
-        yield
-
-
-def plain_file(_figure: Any, to: Any, **_: Any) -> None:
-    empty = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"></svg>'
-    if isinstance(to, io.StringIO):
-        to.write(empty)
-    elif hasattr(to, "write"):
-        to.write(empty.encode())
-    else:
-        Path(to).write_text(empty)
 
 
 def as_given(done: Any, selector: str = "bm25") -> pl.DataFrame:

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from iclscope.evaluation.intervals import LEVEL, Interval
 from iclscope.experiments.claims import Claim, Control, Region
 from iclscope.experiments.experiment import Experiment, Preset
-from iclscope.experiments.families import ForAll, Setting
+from iclscope.experiments.families import ForAll, Setting, strict_level
 from iclscope.experiments.li2024.conditions import theorem_conditions
 from iclscope.experiments.li2024.constants import CONSTANTS, REFERENCE_SETTING, Amounts, LawSetting, prescribed
 from iclscope.experiments.li2024.settings import IN_DOMAIN, PAPER, TRAINING_TASK, OneLayerGroup, trial, unseen
@@ -185,7 +185,7 @@ def _judged(rows: pl.DataFrame, law: str) -> ForAll:
     """The risk over ε at each setting in which a law asks for another amount than at the reference."""
     own = rows.filter(pl.col("arm") != REFERENCE)
     settings = LAWS[law].settings
-    strict = 1 - (1 - LEVEL) / len(settings)
+    strict = strict_level(len(settings))
     parts = []
     for one in settings:
         if _at(own, one).is_empty():  # a control is tried at one setting, which is enough to refute "all"
