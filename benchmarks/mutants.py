@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "iclscope"
-TIMEOUT = 240
+TIMEOUT = 400
 
 TESTS = {
     "experiments/claims.py": ("experiments/test_experiments_claims.py", "experiments/test_experiments_forms.py"),
@@ -48,6 +48,21 @@ TESTS = {
     "language_models/prune_losses.py": ("language_models/test_llm_prune.py",),
 }
 """File or folder of the package → the tests that should see its faults."""
+WIDER = {
+    "experiments/": (
+        "experiments/test_experiments_null.py",
+        "experiments/test_experiments_tiny.py",
+        "report",
+        "theory",
+    ),
+    "evaluation/": ("experiments/test_experiments_forms.py", "experiments/test_experiments_families.py"),
+    "theory/": ("cli/test_cli_predict_list.py", "experiments/test_experiments_tiny.py"),
+    "tasks/": ("models", "training"),
+    "models/": ("models", "training", "mechanism"),
+    "mechanism/": ("models", "pruning"),
+    "language_models/": ("language_models", "faults/test_faults_no_numbers.py", "cli/test_cli_llm_select.py"),
+}
+"""Folder of the package → what is tried on those that survive the first tests."""
 
 _COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
@@ -116,6 +131,8 @@ def left_alone(tree: ast.AST) -> set[int]:
             parts = [node.annotation]
         elif isinstance(node, (ast.JoinedStr, ast.Raise, ast.Assert)) or _only_describes(node):
             parts = [node]
+        elif isinstance(node, ast.keyword) and node.arg == "strict":  # of zip: refuses what cannot come
+            parts = [node.value]
         for part in parts:
             if part is not None:
                 found |= {id(inside) for inside in ast.walk(part)}
@@ -169,14 +186,14 @@ def sample(count: int, seed: int) -> list[Mutant]:
     return chosen
 
 
-def tests_of(path: str) -> list[str]:
+def tests_of(path: str, mapping: dict[str, tuple[str, ...]]) -> list[str]:
     """The tests that should see a fault in a file."""
     inside = path.removeprefix("iclscope/")
-    return [f"tests/{one}" for one in next(tests for place, tests in TESTS.items() if inside.startswith(place))]
+    return [f"tests/{one}" for one in next(tests for place, tests in mapping.items() if inside.startswith(place))]
 
 
 def is_killed(mutant: Mutant, copy_at: Path) -> bool:
-    """Whether a test fails with the fault in a copy of the project."""
+    """Whether a test fails with the fault in a copy of the project: first those of its file, then wider ones."""
     target = copy_at / mutant.path
     sound = target.read_text(encoding="utf-8")
     cache = tempfile.mkdtemp(prefix="mutant-cache-")
@@ -192,15 +209,14 @@ def is_killed(mutant: Mutant, copy_at: Path) -> bool:
     }
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=no"]
     try:
-        done = subprocess.run(
-            [*command, *tests_of(mutant.path)],
-            cwd=copy_at,
-            env=environment,
-            timeout=TIMEOUT,
-            capture_output=True,
-            check=False,
-        )
-        return done.returncode != 0
+        for mapping in (TESTS, WIDER):
+            asked = [*command, *tests_of(mutant.path, mapping)]
+            done = subprocess.run(
+                asked, cwd=copy_at, env=environment, timeout=TIMEOUT, capture_output=True, check=False
+            )
+            if done.returncode != 0:
+                return True
+        return False
     except subprocess.TimeoutExpired:
         return True
     finally:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from iclscope.evaluation.intervals import Interval
     from iclscope.experiments.claims import Region
 
+ANSWERS = {"holds": "yes", "fails": "no", "inconclusive": "open"}
+"""How the verdict on a question of ours is told to people: no theorem holds or fails by it."""
+
 
 def format_number(x: float) -> str:
     """Three significant digits with a true minus: ``0.0012``, ``1.2e-05``, ``−0.67``; ``–`` for NaN, ``∞``.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from iclscope.evaluation.intervals import LEVEL, unseen_share
-from iclscope.report.formats import format_duration, format_interval, format_number, format_region
+from iclscope.report.formats import ANSWERS, format_duration, format_interval, format_number, format_region
 from iclscope.report.strip import strip_svg
 
 if TYPE_CHECKING:
@@ -150,6 +150,7 @@ def page_environment() -> Environment:
     )
     environment.filters["share"] = lambda share: f"{100 * share:.0f} %"
     environment.globals["unseen_share"] = unseen_share
+    environment.globals["answers"] = ANSWERS
     environment.globals["strip"] = strip_svg
     return environment
 

@@ -45,14 +45,19 @@ def test_questions_of_ours_stand_behind_and_are_counted_apart(
     claims: list[JudgedClaim], questions: list[JudgedClaim]
 ) -> None:
     lines = printed([questions[0], *claims, questions[1]], 180)
-    assert [line.split()[2] for line in lines[1:-1]] == [one.claim.id for one in [*claims, *questions]]
+    of_paper, of_ours = lines[1:5], lines[6:8]
+    assert [line.split()[2] for line in of_paper] == [one.claim.id for one in claims]
+    assert [line.split()[:2] for line in of_ours] == [
+        [word, one.claim.id] for word, one in zip(("yes", "no"), questions, strict=True)
+    ]
+    assert lines[5].split()[:4] == ["answer", "question", "of", "ours"]
     assert lines[-1] == (
-        "4 claims: 1 holds, 1 fails, 2 inconclusive. 2 questions of ours: 1 holds, 1 fails."
+        "4 claims: 1 holds, 1 fails, 2 inconclusive. 2 questions of ours: 1 yes, 1 no."
     )  # fmt: skip
     assert "Is it tight? Tight." in lines[-3]
     assert "Is it loose? Not tight." in lines[-2]
-    assert printed(questions, 100)[-1] == "2 questions of ours: 1 holds, 1 fails."
-    assert printed(questions[:1], 100)[-1] == "1 question of ours: 1 holds."
+    assert printed(questions, 100)[-1] == "2 questions of ours: 1 yes, 1 no."
+    assert printed(questions[:1], 100)[-1] == "1 question of ours: 1 yes."
 
 
 def test_no_claims(claims: list[JudgedClaim]) -> None:

@@ -57,7 +57,7 @@ def test_claims_of_papers_and_questions_of_ours_are_counted_apart(
         assert ours < section.index(f'href="li2024/report.html#{anchor(one.claim.id, "claim")}"')
         assert f'<span class="answer">{one.answer}</span>' in section
     alone = render_index([card("li2024", claims)], [])
-    assert "of ours" not in alone
+    assert "Questions of ours" not in alone
 
 
 def test_the_page_is_self_contained_and_escaped(claims: list[JudgedClaim]) -> None:
