@@ -2,9 +2,10 @@
 
     python benchmarks/mutants.py --count 200 --seed 0 --out mutants.json
 
-Each mutant is tried in a copy of the project with a compile cache of its own, so machine code of the sound version is
-never run in its place. A mutant counts as killed if a test fails or if it does not end in time; survivors are listed
-with their line, for a reader who tells those that change no value from those that the tests should have seen.
+Each mutant is tried in a copy of the project; a fault in what is compiled has a compile cache of its own, so machine
+code of the sound version is never run in its place. A mutant counts as killed if a test fails or if it does not end in
+time; survivors are listed with their line, for a reader who tells those that change no value from those that the tests
+should have seen. Interrupted, the same command goes on.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,6 +30,8 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "iclscope"
 TIMEOUT = 400
+COMPILED = "models/pattern_engine/"
+"""What is compiled."""
 
 TESTS = {
     "experiments/claims.py": ("experiments/test_experiments_claims.py", "experiments/test_experiments_forms.py"),
@@ -56,11 +60,17 @@ WIDER = {
         "theory",
     ),
     "evaluation/": ("experiments/test_experiments_forms.py", "experiments/test_experiments_families.py"),
-    "theory/": ("cli/test_cli_predict_list.py", "experiments/test_experiments_tiny.py"),
+    "theory/": ("cli/test_cli_predict_list.py", "experiments/test_experiments_controls_untrained.py"),
     "tasks/": ("models", "training"),
     "models/": ("models", "training", "mechanism"),
     "mechanism/": ("models", "pruning"),
-    "language_models/": ("language_models", "faults/test_faults_no_numbers.py", "cli/test_cli_llm_select.py"),
+    "language_models/": (
+        "language_models/test_llm_finite.py",
+        "language_models/test_llm_evaluate.py",
+        "language_models/test_llm_select.py",
+        "language_models/test_llm_attention.py",
+        "language_models/test_llm_logits.py",
+    ),
 }
 """Folder of the package → what is tried on those that survive the first tests."""
 
@@ -196,13 +206,15 @@ def is_killed(mutant: Mutant, copy_at: Path) -> bool:
     """Whether a test fails with the fault in a copy of the project: first those of its file, then wider ones."""
     target = copy_at / mutant.path
     sound = target.read_text(encoding="utf-8")
-    cache = tempfile.mkdtemp(prefix="mutant-cache-")
+    warm = copy_at / "cache"  # of what is not at fault
+    cache = tempfile.mkdtemp(prefix="mutant-cache-") if COMPILED in mutant.path else str(warm)
     target.write_text(mutant.source, encoding="utf-8")
     environment = os.environ | {
         **{
             "PYTHONPATH": str(copy_at),
             "NUMBA_CACHE_DIR": cache,
             "ICLSCOPE_TEST_CACHE": cache,
+            "ICLSCOPE_CACHE": str(copy_at / "remembered"),
             "PYTHONDONTWRITEBYTECODE": "1",
         },
         **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
@@ -211,17 +223,19 @@ def is_killed(mutant: Mutant, copy_at: Path) -> bool:
     try:
         for mapping in (TESTS, WIDER):
             asked = [*command, *tests_of(mutant.path, mapping)]
-            done = subprocess.run(
-                asked, cwd=copy_at, env=environment, timeout=TIMEOUT, capture_output=True, check=False
-            )
+            try:
+                done = subprocess.run(
+                    asked, cwd=copy_at, env=environment, timeout=TIMEOUT, capture_output=True, check=False
+                )
+            except subprocess.TimeoutExpired:
+                return mapping is TESTS  # the wider ones may take long without a fault
             if done.returncode != 0:
                 return True
         return False
-    except subprocess.TimeoutExpired:
-        return True
     finally:
         target.write_text(sound, encoding="utf-8")
-        shutil.rmtree(cache, ignore_errors=True)
+        if cache != str(warm):
+            shutil.rmtree(cache, ignore_errors=True)
 
 
 def main() -> None:
@@ -233,6 +247,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("mutants.json"))
     asked = parser.parse_args()
     chosen = sample(asked.count, asked.seed)
+    results = json.loads(asked.out.read_text(encoding="utf-8")) if asked.out.exists() else []
+    tried = {(one["file"], one["line"], one["fault"]) for one in results}
+    left = [one for one in chosen if (one.path, one.line, one.fault) not in tried]
+    writing = threading.Lock()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder, ThreadPoolExecutor(asked.workers) as pool:
         copies: SimpleQueue[Path] = SimpleQueue()
         for number in range(asked.workers):
@@ -242,17 +260,18 @@ def main() -> None:
                 (shutil.copytree if source.is_dir() else shutil.copy)(source, _ready(place / name))
             copies.put(place)
 
-        def tried(mutant: Mutant) -> dict[str, object]:
+        def try_out(mutant: Mutant) -> None:
             place = copies.get()
             try:
                 killed = is_killed(mutant, place)
             finally:
                 copies.put(place)
             print("killed  " if killed else "SURVIVED", f"{mutant.path}:{mutant.line}", mutant.fault, flush=True)
-            return {"file": mutant.path, "line": mutant.line, "fault": mutant.fault, "killed": killed}
+            with writing:
+                results.append({"file": mutant.path, "line": mutant.line, "fault": mutant.fault, "killed": killed})
+                asked.out.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
-        results = list(pool.map(tried, chosen))
-    asked.out.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        list(pool.map(try_out, left))
     print(f"{sum(bool(one['killed']) for one in results)} of {len(results)} killed")
 
 

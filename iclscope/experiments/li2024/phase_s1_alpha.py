@@ -74,8 +74,8 @@ def _sufficient(rows: pl.DataFrame, shown: RiskMap) -> Interval:
 
 def _every_cell(rows: pl.DataFrame, shown: RiskMap) -> ForAll:
     """The same cells, each on its own."""
-    chosen = _enough(rows).filter(pl.col("S1") > 1)
-    cells = ("S1", "alpha")
+    chosen = _enough(rows).filter(pl.col("S1") > 1).rename({"alpha": "α'"})
+    cells = ("S1", "α'")
     return rate_at_every(chosen, cells) if shown is ERROR else mean_at_every(chosen, cells, shown.risk)
 
 
