@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -25,9 +24,9 @@ from iclscope.reproduction.folder import ResultFolder
 from iclscope.reproduction.progress import ProgressReport, Silence
 from iclscope.reproduction.settings_table import conditions_of, settings_of
 from iclscope.sweeps.failures import FATAL, reason_of
-from iclscope.sweeps.groups import groups_of, step_cost
+from iclscope.sweeps.groups import step_cost
 from iclscope.sweeps.local import workers_on
-from iclscope.sweeps.run_trials import load_groups, run_trials
+from iclscope.sweeps.run_trials import groups_by_owner, load_groups, run_groups
 from iclscope.threads import one_thread_per_operation
 
 
@@ -144,12 +143,21 @@ def reproduce(
     to_do = [experiment for experiment in chosen if not folder.is_finished(experiment, trials_of[experiment.name])]
     needed = folder.store.missing([trial for experiment in to_do for trial in trials_of[experiment.name]])
     told.expect(len(to_do), sum(trial.training.steps * step_cost(trial) for trial in needed))
+    groups = [group for own in groups_by_owner(trials_of, where).values() for group in own]
     failed: dict[str, str] = {}
     try:
         for number, experiment in enumerate(to_do):
-            later = [trial for other in to_do[number + 1 :] for trial in trials_of[other.name]]
+            wanted = [trials_of[other.name] for other in to_do[number:]]
             try:
-                _make(experiment, trials_of[experiment.name], later, settings, folder, where, told)
+                _make(
+                    experiment,
+                    trials_of[experiment.name],
+                    _next(groups, wanted, folder, where),
+                    settings,
+                    folder,
+                    where,
+                    told,
+                )
             except FATAL:
                 raise
             except Exception as error:  # noqa: BLE001 (told at the end; it is the figure's own, or that of its task)
@@ -172,16 +180,15 @@ def _unique(trials: Sequence[Trial]) -> list[Trial]:
 def _make(
     experiment: Experiment,
     trials: Sequence[Trial],
-    later: Sequence[Trial],
+    groups: Sequence[Sequence[Trial]],
     preset: Preset,
     folder: ResultFolder,
     device: torch.device,
     told: ProgressReport,
 ) -> None:
-    """Train, measure and draw one figure; cores that it leaves idle train for later ones."""
+    """Train some groups, among them what a figure needs, then measure and draw it."""
     started = time.monotonic()
-    missing = folder.store.missing(trials)
-    missing += _filling(missing, folder.store.missing(later), device)
+    missing = folder.store.missing([trial for group in groups for trial in group])
     expected = sum(trial.training.steps * step_cost(trial) for trial in missing)
     made = 0
     counting = threading.Lock()
@@ -193,7 +200,7 @@ def _make(
         told.steps(run_steps)
 
     told.stage(experiment.name, "training")
-    run_trials(missing, folder.store, device=device, on_step=count)
+    run_groups(groups, folder.store, device=device, on_step=count)
     told.skip(expected - made)
     if experiment.checkpoint is not None:
         folder.write_checkpoints(experiment.checkpoint, load_groups(trials, folder.store, device))
@@ -208,13 +215,24 @@ def _make(
     told.figure_done()
 
 
-def _filling(trials: Sequence[Trial], later: Sequence[Trial], device: torch.device) -> list[Trial]:
-    """As many groups of later trials as keep all cores busy: on two cores, three groups want a fourth."""
+def _next(
+    groups: Sequence[list[Trial]], wanted: Sequence[Sequence[Trial]], folder: ResultFolder, device: torch.device
+) -> list[list[Trial]]:
+    """What the first of some figures lacks, and groups of later ones for cores that would be idle.
+
+    On two cores three groups want a fourth. Groups are whole, so who fills a core has the company it would have had.
+    """
+    lacking = {trial.hash for trial in folder.store.missing([trial for group in groups for trial in group])}
+    chosen: list[list[Trial]] = []
     at_a_time = workers_on(device)
-    idle = -sum(1 for _ in groups_of(trials, device)) % at_a_time
-    own = {trial.hash for trial in trials}
-    groups = groups_of([trial for trial in later if trial.hash not in own], device)
-    return [trial for group in islice(groups, idle) for trial in group]
+    for number, trials in enumerate(wanted):
+        needed = {trial.hash for trial in trials} & lacking
+        for group in groups:
+            if number and not len(chosen) % at_a_time:
+                return chosen
+            if group not in chosen and not needed.isdisjoint(trial.hash for trial in group):
+                chosen.append(group)
+    return chosen
 
 
 def _report(

@@ -211,10 +211,10 @@ def interrupt_after(monkeypatch: pytest.MonkeyPatch, *, steps: int) -> None:
 
         return real(trials, **{**settings, "stop_asked": stop_asked})  # type: ignore[arg-type]
 
-    def run_trials(trials: object, store: object, **settings: object) -> None:
+    def run_groups(groups: object, store: object, **settings: object) -> None:
         monkeypatch.setattr(jobs, "train_trials", stopping)
-        real_run_trials(trials, store, **settings)  # type: ignore[arg-type]
+        real_run_groups(groups, store, **settings)  # type: ignore[arg-type]
         raise KeyboardInterrupt
 
-    real_run_trials = run_trials_module.run_trials
-    monkeypatch.setattr(reproduce_module, "run_trials", run_trials)
+    real_run_groups = run_trials_module.run_groups
+    monkeypatch.setattr(reproduce_module, "run_groups", run_groups)

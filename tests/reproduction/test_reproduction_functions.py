@@ -108,7 +108,7 @@ def fail(*_arguments: Any, **_settings: Any) -> NoReturn:
 
 def test_a_second_time_nothing_is_made(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = times(whole)
-    for name in ("run_trials", "load_groups", "new_figure"):
+    for name in ("run_groups", "load_groups", "new_figure"):
         monkeypatch.setattr(reproduce_module, name, fail)
     done = reproduce("garg2022", out=whole, seeds=2, device="cpu")
     assert done.missing == []
