@@ -14,7 +14,6 @@ from iclscope.sweeps.local import LocalEngine
 from iclscope.sweeps.planned import PlannedTrial
 from iclscope.sweeps.store import TrialStore
 
-
 Group = Sequence[Trial]
 
 
