@@ -15,10 +15,10 @@ TRIVIAL = """
 import json, sys, tempfile, time
 from pathlib import Path
 from iclscope.sweeps import local
-from iclscope.sweeps.local import LocalEngine
+from iclscope.execution.local import LocalEngine
 from iclscope.sweeps.run_sweep import SweepStore, run_sweep
-from iclscope.sweeps.store_files import StoreFiles
-from iclscope.sweeps.sweep_file import Sweep
+from iclscope.execution.stores.store_files import StoreFiles
+from iclscope.sweeps.file.sweep_file import Sweep
 from iclscope.sweeps.sweep_folder import SweepFolder
 
 def peak():

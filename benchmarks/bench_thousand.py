@@ -14,7 +14,7 @@ from conftest import spread
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import iclscope as icl
-from iclscope.threads import one_thread_per_operation
+from iclscope.core.threads import one_thread_per_operation
 
 Finding = Callable[..., None]
 
@@ -28,10 +28,10 @@ def peak():
 TRAININGS = """
 import sys, tempfile, time
 from pathlib import Path
-from iclscope.experiments.trial import Trial
+from iclscope.training.trial import Trial
 from iclscope.models import SoftmaxReLUConfig
-from iclscope.sweeps.run_trials import run_trials
-from iclscope.sweeps.store import TrialStore
+from iclscope.execution.run_trials import run_trials
+from iclscope.execution.stores.store import TrialStore
 from iclscope.tasks import PatternClassification
 count = int(sys.argv[1])
 trials = [

@@ -13,8 +13,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from iclscope.evaluation.intervals import Interval
-from iclscope.report.formats import format_interval, format_number
+from iclscope.claims.formats import format_interval, format_number
+from iclscope.claims.intervals import Interval
 
 DOCS = Path(__file__).resolve().parent
 NUMBERS, PAGE, README = DOCS / "verdicts.json", DOCS / "verdicts.md", DOCS.parent / "README.md"

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from iclscope import baselines, evaluation, language_models, mechanism, models, pruning, tasks, theory, training
-    from iclscope.errors import BadRequest
+    from iclscope.core.errors import BadRequest
     from iclscope.evaluation import evaluate
-    from iclscope.reproduction.reproduce import reproduce
+    from iclscope.study.reproduce import reproduce
     from iclscope.sweeps.engines import sweep
     from iclscope.sweeps.results import sweep_rows
     from iclscope.training import train
@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BadRequest": "iclscope.errors",
+    "BadRequest": "iclscope.core.errors",
     "evaluate": "iclscope.evaluation",
     "reproduce": "iclscope.reproduction",
     "sweep": "iclscope.sweeps.engines",

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from iclscope.experiments.experiment import PAPERS, experiments_of
+from iclscope.study.experiment import PAPERS, experiments_of
 
 ROOT = Path(__file__).resolve().parents[1]
 

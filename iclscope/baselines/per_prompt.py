@@ -11,8 +11,8 @@ from jaxtyping import Float
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
-from iclscope.arguments import list_of, whole_number
-from iclscope.errors import require
+from iclscope.core.arguments import list_of, whole_number
+from iclscope.core.errors import require
 from iclscope.tasks.patterns import PatternPrompts
 
 

@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from iclscope.arguments import expect
 from iclscope.baselines.per_prompt import CLASSIFIERS, classifier_outputs
 from iclscope.baselines.regression import REGRESSION_BASELINES
-from iclscope.errors import BadRequest, require
+from iclscope.core.arguments import expect
+from iclscope.core.errors import BadRequest, require
 from iclscope.tasks import ExamplePrompts, PatternPrompts
 
 

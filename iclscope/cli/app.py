@@ -13,12 +13,12 @@ import typer
 from rich.console import Console
 
 from iclscope import __version__
-from iclscope.addresses import without_secrets
 from iclscope.cli.early_interrupts import INTERRUPTED
 from iclscope.cli.lazy_group import LazyCommand, LazyGroup
 from iclscope.cli.main import BAD_REQUEST, FAILED
 from iclscope.cli.output import flush_output, output_failure, show_what_can_be_shown
-from iclscope.errors import BadRequest, ClusterFailed, Notice, StorageFailed
+from iclscope.core.addresses import without_secrets
+from iclscope.core.errors import BadRequest, ClusterFailed, Notice, StorageFailed
 
 
 def _of(name: str, help: str) -> LazyCommand:
@@ -100,7 +100,7 @@ def exit_status(arguments: list[str]) -> int:
         output_failure()
         return left.code if isinstance(left.code, int) else FAILED
     except (RuntimeError, MemoryError) as failure:
-        from iclscope.memory import is_out_of_memory  # with PyTorch, which most mistakes come before
+        from iclscope.core.memory import is_out_of_memory  # with PyTorch, which most mistakes come before
 
         if not is_out_of_memory(failure):
             raise

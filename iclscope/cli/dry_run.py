@@ -8,15 +8,15 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from iclscope.report import format_number
-from iclscope.sweeps.axes import values_text
-from iclscope.sweeps.calibration import Estimate
-from iclscope.sweeps.designs import Grid
+from iclscope.claims.formats import format_number
+from iclscope.core.yaml_text import as_written
+from iclscope.sweeps.estimate import Estimate
+from iclscope.sweeps.file.axes import values_text
+from iclscope.sweeps.file.designs import Grid
+from iclscope.sweeps.file.planned import SweepTest
+from iclscope.sweeps.file.sweep_file import Sweep
 from iclscope.sweeps.overview import Overview
-from iclscope.sweeps.planned import SweepTest
 from iclscope.sweeps.run_sweep import Standing
-from iclscope.sweeps.sweep_file import Sweep
-from iclscope.sweeps.yaml_text import as_written
 
 _TOLD = ("steps", "batch_size", "learning_rate")
 """Settings of training that are told even where a paper gives them."""

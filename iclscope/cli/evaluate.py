@@ -15,17 +15,17 @@ from rich.console import Console
 from rich.table import Table
 
 from iclscope.baselines.regression import REGRESSION_BASELINES
-from iclscope.errors import BadRequest, require
+from iclscope.claims.formats import format_interval, format_number
+from iclscope.claims.intervals import Interval
+from iclscope.core.environment import DEVICES, chosen_device
+from iclscope.core.errors import BadRequest, require
+from iclscope.core.files import user_path, written_whole
 from iclscope.evaluation.error_table import error_table
 from iclscope.evaluation.errors_by_length import context_lengths
-from iclscope.evaluation.intervals import Interval
 from iclscope.evaluation.new_settings import changed_task, trained_tasks
-from iclscope.files import user_path, written_whole
+from iclscope.execution.local import cores
 from iclscope.models import Model, load_model
-from iclscope.report import format_interval, format_number
-from iclscope.report.task_text import ONLY_OF, changes_text, model_text, task_text
-from iclscope.reproduction.environment import DEVICES, chosen_device
-from iclscope.sweeps.local import cores
+from iclscope.study.pages.task_text import ONLY_OF, changes_text, model_text, task_text
 from iclscope.tasks import FunctionClass, PatternClassification, PatternShift, Task
 from iclscope.tasks.function_classes import FunctionName, InputName
 

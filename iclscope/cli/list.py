@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from iclscope.experiments.experiment import PAPERS, experiments_of
-from iclscope.report import format_region
+from iclscope.claims.formats import format_region
+from iclscope.study.experiment import PAPERS, experiments_of
 
 
 def list_command() -> None:

@@ -10,11 +10,11 @@ from typing import Annotated
 
 import typer
 
-from iclscope.errors import BadRequest, require
-from iclscope.files import check_writable, user_path, write_bytes
-from iclscope.report.own_files import ENDINGS, figure_file, is_ours
-from iclscope.report.sweep_figure import MOST_COLOURS, Shown, hue_values, sweep_figure
-from iclscope.sweeps.refusals import refusal
+from iclscope.core.errors import BadRequest, require
+from iclscope.core.files import check_writable, user_path, write_bytes
+from iclscope.core.refusals import refusal
+from iclscope.sweeps.pictures.own_files import ENDINGS, figure_file, is_ours
+from iclscope.sweeps.pictures.sweep_figure import MOST_COLOURS, Shown, hue_values, sweep_figure
 from iclscope.sweeps.results import LENGTH, STOPPED_AT, TEST, SweepResults, load_results
 from iclscope.sweeps.summary import Section, is_numeric, section_of_test, section_of_training
 

@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from iclscope.experiments.experiment import PRESETS
-from iclscope.files import user_path
-from iclscope.report import print_claims
-from iclscope.reproduction.environment import DEVICES
-from iclscope.reproduction.index import check_index, write_index
-from iclscope.reproduction.progress import progress_bars
-from iclscope.reproduction.reproduce import (
+from iclscope.core.environment import DEVICES
+from iclscope.core.files import user_path
+from iclscope.study.experiment import PRESETS
+from iclscope.study.index import check_index, write_index
+from iclscope.study.pages.claims_table import print_claims
+from iclscope.study.progress import progress_bars
+from iclscope.study.reproduce import (
     IncompleteReproduction,
     InterruptedReproduction,
     Reproduction,

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from iclscope.evaluation.intervals import Interval
-from iclscope.report import format_interval, format_number
-from iclscope.report.setting_text import listed, plain_text, value_text
-from iclscope.sweeps.refusals import refusal
+from iclscope.claims.formats import format_interval, format_number
+from iclscope.claims.intervals import Interval
+from iclscope.core.refusals import refusal
+from iclscope.plotting.setting_text import listed, plain_text, value_text
 from iclscope.sweeps.results import SweepResults, load_results
 from iclscope.sweeps.summary import RATES, Mixture, Section, mixture, points, section_of_test, section_of_training
 from iclscope.sweeps.summary_table import summary_table

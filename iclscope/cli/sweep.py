@@ -16,16 +16,16 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.status import Status
 
 from iclscope.cli.dry_run import counted, describe, standing_text, time_text
-from iclscope.errors import ClusterFailed, StorageFailed
-from iclscope.reproduction.environment import DEVICES
-from iclscope.sweeps.calibration import estimate
+from iclscope.core.environment import DEVICES
+from iclscope.core.errors import ClusterFailed, StorageFailed
+from iclscope.core.refusals import inside
+from iclscope.execution.failures import FailedJob, IncompleteSweep
+from iclscope.execution.jobs import Engine, Job
 from iclscope.sweeps.engines import ENGINES, check_engine, engine_named, folder_of, store_of
-from iclscope.sweeps.failures import FailedJob, IncompleteSweep
-from iclscope.sweeps.jobs import Engine, Job
+from iclscope.sweeps.estimate import estimate
+from iclscope.sweeps.file.sweep_file import Sweep, load_sweep
 from iclscope.sweeps.overview import overview
-from iclscope.sweeps.refusals import inside
 from iclscope.sweeps.run_sweep import Standing, SweepStore, run_sweep
-from iclscope.sweeps.sweep_file import Sweep, load_sweep
 from iclscope.sweeps.sweep_folder import ROWS, SweepFolder
 
 FAILED = 1

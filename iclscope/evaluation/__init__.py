@@ -1,13 +1,13 @@
 """How answers are scored."""
 
-from iclscope.evaluation.bootstrap import BootstrapMeans, bootstrap_means
+from iclscope.claims.bootstrap import BootstrapMeans, bootstrap_means
+from iclscope.claims.intervals import Interval, mean_interval, rate_difference_interval, rate_interval
+from iclscope.claims.slopes import first_below, log_log_slope, slope_over_seeds
 from iclscope.evaluation.error_table import error_table
 from iclscope.evaluation.errors_by_length import baseline_errors_by_length, errors_by_length
 from iclscope.evaluation.evaluate import evaluate, function_prompts, risks_on
-from iclscope.evaluation.intervals import Interval, mean_interval, rate_difference_interval, rate_interval
 from iclscope.evaluation.new_settings import changed_task
 from iclscope.evaluation.risks import Risks, risks_of
-from iclscope.evaluation.slopes import first_below, log_log_slope, slope_over_seeds
 from iclscope.evaluation.squared_errors import SquaredErrors
 
 __all__ = [

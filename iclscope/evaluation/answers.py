@@ -8,8 +8,8 @@ from typing import Any
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from iclscope.arguments import expect_instance
-from iclscope.errors import require
+from iclscope.core.arguments import expect_instance
+from iclscope.core.errors import require
 from iclscope.evaluation.risks import EVALUATION_PURPOSE
 from iclscope.models import Model
 from iclscope.models.pattern_engine.engine import draws_compiled, is_compiled, prompt_outputs

@@ -9,17 +9,17 @@ import numpy as np
 import polars as pl
 import scipy
 
-from iclscope.arguments import list_of, whole_number
-from iclscope.errors import require
-from iclscope.evaluation.bootstrap import bootstrap_means
+from iclscope.claims.bootstrap import bootstrap_means
+from iclscope.claims.intervals import LEVEL, Interval, mean_interval, rate_interval
+from iclscope.core.arguments import list_of, whole_number
+from iclscope.core.errors import require
+from iclscope.core.threads import one_thread_per_operation
 from iclscope.evaluation.errors_by_length import baseline_errors_by_length, errors_by_length
 from iclscope.evaluation.evaluate import pattern_outputs
-from iclscope.evaluation.intervals import LEVEL, Interval, mean_interval, rate_interval
 from iclscope.evaluation.risks import risks_of
 from iclscope.evaluation.squared_errors import SquaredErrors
 from iclscope.models import Model, expect_model
 from iclscope.tasks import FunctionClass, PatternClassification, tasks_of_runs
-from iclscope.threads import one_thread_per_operation
 from iclscope.training.losses import hinge_loss
 
 MODEL = "model"

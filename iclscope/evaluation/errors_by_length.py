@@ -6,16 +6,16 @@ from collections.abc import Collection, Iterator, Sequence
 
 import torch
 
-from iclscope.arguments import expect_instance, list_of, one_of, seeds_from, whole_number
 from iclscope.baselines.regression import REGRESSION_BASELINES, baseline_errors
-from iclscope.errors import require
+from iclscope.core.arguments import expect_instance, list_of, one_of, seeds_from, whole_number
+from iclscope.core.errors import require
+from iclscope.core.threads import one_thread_per_operation
 from iclscope.evaluation.evaluate import check_test_task, evaluated, function_prompts
 from iclscope.evaluation.squared_errors import SquaredErrors
 from iclscope.models import Model, expect_model
 from iclscope.models.expected import is_model
 from iclscope.tasks import FunctionClass
 from iclscope.tasks.function_classes.inputs import QUERY_APART
-from iclscope.threads import one_thread_per_operation
 
 _SMALLEST, _LARGEST = 1e-15, 1e15
 

@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from iclscope.arguments import seeds_from, whole_number
-from iclscope.errors import require
+from iclscope.core.arguments import seeds_from, whole_number
+from iclscope.core.errors import require
+from iclscope.core.threads import one_thread_per_operation
 from iclscope.evaluation.answers import check_neurons, part_size, parts, pattern_answers
 from iclscope.evaluation.risks import Risks, risks_of
 from iclscope.evaluation.squared_errors import SquaredErrors
@@ -28,7 +29,6 @@ from iclscope.tasks import (
     stack_tasks,
     tasks_of_runs,
 )
-from iclscope.threads import one_thread_per_operation
 
 OtherTask = FunctionClass | LinearRegression | OrthonormalFeatures | SineRegression
 """Tasks whose answers are judged by squared errors."""

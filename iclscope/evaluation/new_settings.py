@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from iclscope.errors import require
+from iclscope.core.errors import require
 from iclscope.models import GPT2Transformer, Model, expect_model
 from iclscope.tasks import FunctionClass, PatternClassification, Task
 from iclscope.tasks.function_classes.inputs import QUERY_APART

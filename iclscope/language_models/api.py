@@ -7,24 +7,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from iclscope.errors import require
-from iclscope.files import user_path
-from iclscope.language_models.attention_measurement import AttentionDone, attention_measurement
-from iclscope.language_models.attention_prompts import AttentionSettings
-from iclscope.language_models.evaluate import EvaluateSettings
-from iclscope.language_models.fingerprint import encoder_hash
-from iclscope.language_models.label_lengths import DEFAULT
-from iclscope.language_models.loading import ModelSource
-from iclscope.language_models.measurements import Done, Progress, evaluation
-from iclscope.language_models.prepared import Prepared, TextMeasurement, prepare
-from iclscope.language_models.prune import PruneSettings
-from iclscope.language_models.prune_measurement import PruneDone, Save, check_save, pruning
+from iclscope.core.errors import require
+from iclscope.core.files import user_path
+from iclscope.core.settings import Settings
+from iclscope.language_models.evaluation.measurement import Done, Progress, evaluation
+from iclscope.language_models.evaluation.rows import EvaluateSettings
+from iclscope.language_models.heads.measurement import AttentionDone, attention_measurement
+from iclscope.language_models.heads.prompts import AttentionSettings
+from iclscope.language_models.models.fingerprint import encoder_hash
+from iclscope.language_models.models.loading import ModelSource
+from iclscope.language_models.prompts.label_lengths import DEFAULT
+from iclscope.language_models.prompts.prepared import Prepared, TextMeasurement, prepare
+from iclscope.language_models.pruning.measurement import PruneDone, Save, check_save, pruning
+from iclscope.language_models.pruning.rows import PruneSettings
 from iclscope.language_models.run_folder import RunFolder
-from iclscope.language_models.select import SelectSettings
-from iclscope.language_models.select_measurement import SelectDone, selection
+from iclscope.language_models.selection.measurement import SelectDone, selection
+from iclscope.language_models.selection.rows import SelectSettings
 from iclscope.language_models.selectors import SELECTORS, SeenTexts, SelectorOptions
 from iclscope.language_models.texts.in_memory import kind_of
-from iclscope.settings import Settings
 
 
 def results_folder(

@@ -10,16 +10,16 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from iclscope.evaluation.intervals import Interval
-from iclscope.experiments.claims import JudgedClaim
-from iclscope.language_models.plain_text import spelled_out
-from iclscope.language_models.prepared import Prepared
+from iclscope.claims.claim import JudgedClaim
+from iclscope.claims.intervals import Interval
+from iclscope.core.environment import environment
+from iclscope.language_models.prompts.plain_text import spelled_out
+from iclscope.language_models.prompts.prepared import Prepared
 from iclscope.language_models.run_folder import RunFolder
-from iclscope.report.claims_files import claims_csv, claims_tex
-from iclscope.report.measurement_page import MeasurementReport, TextTable, render_measurement
-from iclscope.report.page import FigureSection
-from iclscope.report.style import save_figure
-from iclscope.reproduction.environment import environment
+from iclscope.plotting.style import save_figure
+from iclscope.study.pages.claims_files import claims_csv, claims_tex
+from iclscope.study.pages.measurement_page import MeasurementReport, TextTable, render_measurement
+from iclscope.study.pages.page import FigureSection
 
 PAPER = "li2024"
 REPORT, CLAIMS = "report.html", "claims.json"

@@ -12,9 +12,9 @@ from typing import Any
 
 import polars as pl
 
-import iclscope
-from iclscope.errors import BadRequest, require
-from iclscope.files import (
+from iclscope import __version__
+from iclscope.core.errors import BadRequest, require
+from iclscope.core.files import (
     check_writable,
     parquet_bytes,
     read_parquet,
@@ -117,7 +117,7 @@ class RunFolder:
                 for part in (self.path / PARTS).glob("*.parquet"):
                     part.unlink()
                 self._is_new = False
-            note = {"made by": MARK, "format": FORMAT, "iclscope": iclscope.__version__, "settings": self._settings}
+            note = {"made by": MARK, "format": FORMAT, "iclscope": __version__, "settings": self._settings}
             write_text(self.path / NOTE, json.dumps({**note, **(more or {})}, indent=2, ensure_ascii=False) + "\n")
 
     def finished(self, name: str) -> pl.DataFrame | None:

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from iclscope.gradient_mode import gradients_enabled
+from iclscope.core.gradient_mode import gradients_enabled
 from iclscope.models.expected import expect_model_of
 from iclscope.models.linear_attention import LinearAttention
 from iclscope.tasks.function_classes import FunctionPrompts

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from iclscope.arguments import expect_instance
+from iclscope.core.arguments import expect_instance
 from iclscope.models.expected import expect_model_of
 from iclscope.models.gpt2 import GPT2Transformer
 from iclscope.tasks.patterns import PatternBasis, PatternPrompts

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
-from iclscope.arguments import expect_instance
+from iclscope.core.arguments import expect_instance
 from iclscope.models.expected import expect_model_of
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
 from iclscope.tasks.patterns import PatternBasis

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from iclscope.arguments import expect, expect_instance
-from iclscope.overrides import is_overridden_later
+from iclscope.core.arguments import expect, expect_instance
+from iclscope.core.overrides import is_overridden_later
 from iclscope.tasks.task import is_task
 
 _ASKED = ("seeds", "run_count", "dtype", "device", "predict", "runs", "check_task", "state_dict")

@@ -19,10 +19,10 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from iclscope.errors import require, require_finite
+from iclscope.core.errors import require, require_finite
+from iclscope.core.random_streams import RandomStream
+from iclscope.core.settings import Settings
 from iclscope.models.run_model import RunModel
-from iclscope.random_streams import RandomStream
-from iclscope.settings import Settings
 from iclscope.tasks import ExamplePrompts, Task
 from iclscope.tasks.examples import examples_of
 

@@ -18,9 +18,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from iclscope.arguments import expect_instance, seeds_from
-from iclscope.errors import BadRequest, require
-from iclscope.files import user_path
+from iclscope.core.arguments import expect_instance, seeds_from
+from iclscope.core.errors import BadRequest, require
+from iclscope.core.files import user_path
 from iclscope.models.copies import copy_of_runs
 from iclscope.models.expected import expect_place
 from iclscope.models.gpt2_config import GPT2TransformerConfig

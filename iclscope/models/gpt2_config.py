@@ -7,8 +7,8 @@ from typing import Any, Literal
 import torch
 from pydantic import Field, model_validator
 
-from iclscope.errors import require
-from iclscope.settings import Settings
+from iclscope.core.errors import require
+from iclscope.core.settings import Settings
 from iclscope.tasks import Task
 from iclscope.tasks.examples import TokenFormat
 

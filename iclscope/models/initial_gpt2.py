@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from iclscope.random_streams import RandomStream
+from iclscope.core.random_streams import RandomStream
 
 STANDARD_DEVIATION = 0.02  # transformers' initializer_range for GPT-2
 

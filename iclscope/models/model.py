@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from iclscope.errors import BadRequest, require
-from iclscope.files import user_path
+from iclscope.core.errors import BadRequest, require
+from iclscope.core.files import user_path
 from iclscope.models.feature_attention import FeatureAttention, FeatureAttentionConfig
 from iclscope.models.gpt2 import GPT2Transformer
 from iclscope.models.gpt2_config import GPT2TransformerConfig

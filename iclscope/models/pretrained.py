@@ -11,8 +11,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from iclscope.errors import BadRequest, require
-from iclscope.files import write_text, written_whole
+from iclscope.core.errors import BadRequest, require
+from iclscope.core.files import write_text, written_whole
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 import torch
 from torch import nn
 
-from iclscope.arguments import list_of, seeds_from
-from iclscope.errors import BadRequest, require
-from iclscope.files import user_path
+from iclscope.core.arguments import list_of, seeds_from
+from iclscope.core.errors import BadRequest, require
+from iclscope.core.files import user_path
 from iclscope.models.copies import copy_of_runs
 from iclscope.models.expected import expect_place
 from iclscope.models.pretrained import load_pretrained, write_pretrained

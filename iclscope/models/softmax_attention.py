@@ -9,10 +9,10 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from iclscope.errors import require
+from iclscope.core.errors import require
+from iclscope.core.overrides import is_plain
+from iclscope.core.settings import Settings
 from iclscope.models.run_model import RunModel
-from iclscope.overrides import is_plain
-from iclscope.settings import Settings
 from iclscope.tasks import CountPrompts, ExamplePrompts, Task
 from iclscope.tasks.examples import InContextExamples, examples_of
 

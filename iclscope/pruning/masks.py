@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from iclscope.arguments import expect_instance, real_number, seeds_from
-from iclscope.errors import require
-from iclscope.random_streams import RandomStream
+from iclscope.core.arguments import expect_instance, real_number, seeds_from
+from iclscope.core.errors import require
+from iclscope.core.random_streams import RandomStream
 
 Method = Literal["smallest", "random", "largest"]
 METHODS: tuple[Method, ...] = ("smallest", "random", "largest")

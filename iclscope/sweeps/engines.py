@@ -9,14 +9,14 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from iclscope.errors import require
-from iclscope.files import user_path
-from iclscope.reproduction.environment import chosen_device
-from iclscope.sweeps.jobs import Engine
-from iclscope.sweeps.local import LocalEngine
+from iclscope.core.environment import chosen_device
+from iclscope.core.errors import require
+from iclscope.core.files import user_path
+from iclscope.execution.jobs import Engine
+from iclscope.execution.local import LocalEngine
+from iclscope.execution.stores.store_files import StoreFiles
+from iclscope.sweeps.file.sweep_file import Sweep, load_sweep
 from iclscope.sweeps.run_sweep import SweepStore, run_sweep
-from iclscope.sweeps.store_files import StoreFiles
-from iclscope.sweeps.sweep_file import Sweep, load_sweep
 from iclscope.sweeps.sweep_folder import SweepFolder
 
 ENGINES = ("local", "ray")
@@ -58,7 +58,7 @@ def engine_named(name: str, address: str | None, device: str, folder: SweepFolde
     if name == "local":
         yield LocalEngine(here, folder=folder.training)
         return
-    from iclscope.sweeps.ray_engine import RayEngine
+    from iclscope.execution.ray_engine import RayEngine
 
     with RayEngine(address, device) as engine:
         yield engine

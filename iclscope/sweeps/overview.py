@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import torch
 
-from iclscope.experiments.trial import Trial
-from iclscope.sweeps.groups import windows_of
-from iclscope.sweeps.planned import PlannedTrial
-from iclscope.sweeps.sweep_file import Sweep
+from iclscope.execution.units import PlannedTrial
+from iclscope.sweeps.file.sweep_file import Sweep
+from iclscope.sweeps.windows import windows_of
+from iclscope.training.trial import Trial
 
 
 @dataclass

@@ -10,10 +10,10 @@ from typing import Any
 
 import polars as pl
 
-from iclscope.errors import BadRequest
-from iclscope.files import read_parquet, user_path
-from iclscope.sweeps.known_settings import PARTS
-from iclscope.sweeps.refusals import advice, closest_of, refusal
+from iclscope.core.errors import BadRequest
+from iclscope.core.files import read_parquet, user_path
+from iclscope.core.refusals import advice, closest_of, refusal
+from iclscope.sweeps.file.known_settings import PARTS
 from iclscope.sweeps.sweep_folder import MARK, NOTE, ROWS
 
 TEST = "test"

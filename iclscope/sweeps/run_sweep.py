@@ -10,18 +10,19 @@ from typing import NamedTuple
 
 import polars as pl
 
-from iclscope.errors import BadRequest, StorageFailed
-from iclscope.sweeps.failures import FailedJob, IncompleteSweep
-from iclscope.sweeps.groups import step_cost, sweep_groups, windows_of
-from iclscope.sweeps.jobs import Engine, Job, OnRunSteps, Outcome, forget_unfinished, unfinished_path
-from iclscope.sweeps.planned import PlannedTrial
-from iclscope.sweeps.reservations import Reservations
-from iclscope.sweeps.row_store import RESERVED, TRAINED, RowStore
-from iclscope.sweeps.store import TrialStore
-from iclscope.sweeps.store_files import StoreFiles
-from iclscope.sweeps.sweep_file import Sweep
+from iclscope.core.errors import BadRequest, StorageFailed
+from iclscope.execution.failures import FailedJob, IncompleteSweep
+from iclscope.execution.groups import step_cost
+from iclscope.execution.jobs import Engine, Job, OnRunSteps, Outcome, forget_unfinished, unfinished_path
+from iclscope.execution.stores.reservations import Reservations
+from iclscope.execution.stores.row_store import RESERVED, TRAINED, RowStore
+from iclscope.execution.stores.store import TrialStore
+from iclscope.execution.stores.store_files import StoreFiles
+from iclscope.execution.units import PlannedTrial
+from iclscope.sweeps.file.sweep_file import Sweep
 from iclscope.sweeps.sweep_folder import SweepFolder
 from iclscope.sweeps.table import sweep_table
+from iclscope.sweeps.windows import sweep_groups, windows_of
 
 _LOOK_AGAIN = 5.0
 """Seconds after which rows of other processes are looked for."""

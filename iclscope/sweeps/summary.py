@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from iclscope.evaluation.intervals import Interval, mean_interval
-from iclscope.experiments.summaries import over_seeds, rate_over_seeds
+from iclscope.claims.intervals import Interval, mean_interval
+from iclscope.claims.summaries import over_seeds, rate_over_seeds
 from iclscope.sweeps.results import LENGTH, STOPPED_AT, TEST, SweepResults, has_lengths
 
 RATES = ("classification_error",)

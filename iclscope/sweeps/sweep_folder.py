@@ -10,11 +10,11 @@ from typing import Any
 
 import polars as pl
 
-import iclscope
-from iclscope.errors import BadRequest, require
-from iclscope.files import check_writable, parquet_bytes, read_parquet, storage_failures, write_bytes, write_text
-from iclscope.sweeps.leftovers import remove_leftovers
-from iclscope.sweeps.sweep_file import Sweep
+from iclscope import __version__
+from iclscope.core.errors import BadRequest, require
+from iclscope.core.files import check_writable, parquet_bytes, read_parquet, storage_failures, write_bytes, write_text
+from iclscope.core.leftovers import remove_leftovers
+from iclscope.sweeps.file.sweep_file import Sweep
 
 ROWS, NOTE = "rows.parquet", "sweep.json"
 MARK = "iclscope sweep"
@@ -103,7 +103,7 @@ class SweepFolder:
             "made by": MARK,
             "format": FORMAT,
             "name": sweep.name,
-            "iclscope": iclscope.__version__,
+            "iclscope": __version__,
             "store": store,
             "store id": store_id,
             "failed": list(failed),

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from iclscope.evaluation.intervals import Interval
-from iclscope.experiments.summaries import slope_of
+from iclscope.claims.intervals import Interval
+from iclscope.claims.summaries import slope_of
 from iclscope.sweeps.results import LENGTH, TEST
 from iclscope.sweeps.summary import Section, groups, is_numeric, seed_means
 

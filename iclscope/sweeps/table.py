@@ -9,11 +9,11 @@ from typing import Any
 import polars as pl
 from polars.datatypes import DataTypeClass
 
-from iclscope.sweeps.axes import Axis, Range
-from iclscope.sweeps.groups import windows_of
-from iclscope.sweeps.planned import PlannedTrial
-from iclscope.sweeps.row_store import METRICS, SCHEMA, RowStore
-from iclscope.sweeps.sweep_file import Sweep
+from iclscope.execution.stores.row_store import METRICS, SCHEMA, RowStore
+from iclscope.execution.units import PlannedTrial
+from iclscope.sweeps.file.axes import Axis, Range
+from iclscope.sweeps.file.sweep_file import Sweep
+from iclscope.sweeps.windows import windows_of
 
 ColumnTypes = Mapping[str, DataTypeClass]
 """What the columns of the varied settings hold."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import torch
 
-from iclscope.arguments import seeds_from
-from iclscope.errors import require
-from iclscope.random_streams import RandomStream
-from iclscope.settings import Settings
+from iclscope.core.arguments import seeds_from
+from iclscope.core.errors import require
+from iclscope.core.random_streams import RandomStream
+from iclscope.core.settings import Settings
 
 
 class EqualRunsTask(Settings):

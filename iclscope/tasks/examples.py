@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from iclscope.arguments import expect
-from iclscope.errors import require
+from iclscope.core.arguments import expect
+from iclscope.core.errors import require
 from iclscope.tasks.prompts import DensePrompts, Prompts
 
 TokenFormat = Literal["columns", "alternating"]

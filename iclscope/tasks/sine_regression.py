@@ -13,9 +13,9 @@ from typing import Literal
 import torch
 from pydantic import Field, model_validator
 
-from iclscope.arguments import seeds_from, whole_number
-from iclscope.errors import require, require_finite
-from iclscope.random_streams import RandomStream
+from iclscope.core.arguments import seeds_from, whole_number
+from iclscope.core.errors import require, require_finite
+from iclscope.core.random_streams import RandomStream
 from iclscope.tasks.equal_runs import EqualRunsSampler, EqualRunsTask, the_one_task
 from iclscope.tasks.function_classes.sampler import FunctionPrompts
 from iclscope.tasks.prompts import PromptSize

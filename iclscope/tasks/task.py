@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 
-from iclscope.arguments import described, expect, seeds_from
-from iclscope.errors import require
-from iclscope.overrides import is_overridden_later
+from iclscope.core.arguments import described, expect, seeds_from
+from iclscope.core.errors import require
+from iclscope.core.overrides import is_overridden_later
 from iclscope.tasks.function_classes import FunctionClass, FunctionSampler
 from iclscope.tasks.linear_regression import LinearRegression, LinearRegressionSampler
 from iclscope.tasks.orthonormal_features import FeatureSampler, OrthonormalFeatures

@@ -1,5 +1,9 @@
 """What a paper predicts: formulas only."""
 
-from iclscope.theory import garg2022, huang2024, li2024, vonoswald2023, zhang2024
+from iclscope.papers.garg2022 import theory as garg2022
+from iclscope.papers.huang2024 import theory as huang2024
+from iclscope.papers.li2024 import theory as li2024
+from iclscope.papers.vonoswald2023 import theory as vonoswald2023
+from iclscope.papers.zhang2024 import theory as zhang2024
 
 __all__ = ["garg2022", "huang2024", "li2024", "vonoswald2023", "zhang2024"]

@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from iclscope.errors import require
-from iclscope.gradient_mode import gradients_enabled
+from iclscope.core.errors import require
+from iclscope.core.gradient_mode import gradients_enabled
 from iclscope.tasks.prompts import Sampler
 from iclscope.training.gradients import Gradients, Loss, TrainableModel, gradients_of
 from iclscope.training.interrupts import stop_requests

@@ -8,7 +8,7 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor
 
-from iclscope.errors import require
+from iclscope.core.errors import require
 from iclscope.tasks import Task
 from iclscope.tasks.prompts import TrainingPrompts
 

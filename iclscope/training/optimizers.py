@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from iclscope.errors import require
+from iclscope.core.errors import require
 
 OptimizerName = Literal["sgd", "adam"]
 

@@ -11,9 +11,9 @@ from typing import Literal, Self
 
 from pydantic import Field
 
-from iclscope.errors import require
-from iclscope.random_streams import RandomStream
-from iclscope.settings import Settings
+from iclscope.core.errors import require
+from iclscope.core.random_streams import RandomStream
+from iclscope.core.settings import Settings
 from iclscope.tasks import FunctionClass, Task
 from iclscope.tasks.prompts import PromptSize, Sampler, TrainingPrompts
 from iclscope.training.gradients import TRAINING_PURPOSE

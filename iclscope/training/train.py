@@ -10,12 +10,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from iclscope.arguments import expect_instance, list_of, one_of, real_number, truth, whole_number
-from iclscope.errors import require, require_finite
-from iclscope.gradient_mode import gradients_enabled
+from iclscope.core.arguments import expect_instance, list_of, one_of, real_number, truth, whole_number
+from iclscope.core.errors import require, require_finite
+from iclscope.core.gradient_mode import gradients_enabled
+from iclscope.core.threads import one_thread_per_operation
 from iclscope.models import Model, expect_model
 from iclscope.tasks import PatternClassification, Sampler, Task, stack_tasks, tasks_of_runs
-from iclscope.threads import one_thread_per_operation
 from iclscope.training.loop import Probe, train_runs
 from iclscope.training.losses import LOSSES, LossName, check_loss
 from iclscope.training.optimizers import OptimizerName

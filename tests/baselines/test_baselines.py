@@ -14,7 +14,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
 from iclscope.baselines import CLASSIFIERS, Baseline, baseline_names, classifier_outputs, per_prompt
-from iclscope.errors import BadRequest
+from iclscope.core.errors import BadRequest
 from iclscope.tasks import FunctionClass
 from iclscope.tasks.patterns import PatternClassification, PatternPrompts, PatternSampler
 

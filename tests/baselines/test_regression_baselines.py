@@ -22,7 +22,7 @@ from iclscope.baselines.regression import (
     pool,
     two_layer_network,
 )
-from iclscope.errors import BadRequest
+from iclscope.core.errors import BadRequest
 
 # As in the table, but for the network's thousand steps.
 QUICK: dict[str, Callable[..., Tensor]] = {

@@ -15,7 +15,7 @@ from sklearn.linear_model import Lasso
 from torch import Tensor
 
 from iclscope.baselines.regression import LASSO_ALPHAS, lasso, lasso_path_predictions
-from iclscope.errors import BadRequest
+from iclscope.core.errors import BadRequest
 
 # The package's own name "lasso" is the function.
 module: Any = importlib.import_module("iclscope.baselines.regression.lasso")

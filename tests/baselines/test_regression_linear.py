@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from iclscope.baselines.regression import averaging, least_squares, nearest_neighbours
-from iclscope.errors import BadRequest
+from iclscope.core.errors import BadRequest
 
 Prompts = tuple[Tensor, Tensor, Tensor]
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from iclscope.baselines.regression import two_layer_network
 from iclscope.baselines.regression.network import initial_parameters, minibatch
-from iclscope.errors import BadRequest
-from iclscope.random_streams import RandomStream
+from iclscope.core.errors import BadRequest
+from iclscope.core.random_streams import RandomStream
 
 Prompts = tuple[Tensor, Tensor, Tensor]
 

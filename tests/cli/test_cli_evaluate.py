@@ -18,11 +18,11 @@ from scipy import stats
 
 import iclscope as icl
 from iclscope.baselines.regression import REGRESSION_BASELINES, baseline_errors
+from iclscope.claims.formats import format_number
 from iclscope.cli.main import main
 from iclscope.evaluation import function_prompts
 from iclscope.evaluation.risks import EVALUATION_PURPOSE
 from iclscope.models import GPT2Transformer, LinearAttention, SoftmaxReLUTransformer, load_model
-from iclscope.report import format_number
 from iclscope.tasks import FunctionClass, LinearRegression, PatternClassification, PatternShift
 
 LINEAR = FunctionClass(d_X=5, length=10)

@@ -9,8 +9,8 @@ import pytest
 from language_models.tiny_models import make_tiny
 
 from iclscope.cli.main import main
-from iclscope.language_models.loading import load_language_model
-from iclscope.language_models.mlp_layout import mlp_layout
+from iclscope.language_models.models.loading import load_language_model
+from iclscope.language_models.models.mlp_layout import mlp_layout
 
 QUICK = ["--queries", "4", "--draws", "1", "--shots", "2", "--prompts", "2", "--texts", "2", "--timings", "1"]
 

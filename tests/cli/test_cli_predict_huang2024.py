@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from iclscope.cli.main import main
-from iclscope.theory import huang2024
+from iclscope.papers.huang2024 import theory as huang2024
 
 
 @pytest.fixture(autouse=True)

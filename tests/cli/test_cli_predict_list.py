@@ -13,8 +13,8 @@ import torch
 
 import iclscope
 from iclscope.cli.main import main
-from iclscope.experiments.experiment import PAPERS, experiments_of
-from iclscope.theory import li2024
+from iclscope.papers.li2024 import theory as li2024
+from iclscope.study.experiment import PAPERS, experiments_of
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from iclscope.cli.main import main
-from iclscope.theory import vonoswald2023 as theory
+from iclscope.papers.vonoswald2023 import theory as theory
 
 FAST = ("--tasks", "500", "--steps", "2")
 

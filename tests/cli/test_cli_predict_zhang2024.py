@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from iclscope.cli.main import main
-from iclscope.theory import zhang2024
+from iclscope.papers.zhang2024 import theory as zhang2024
 
 
 @pytest.fixture(autouse=True)

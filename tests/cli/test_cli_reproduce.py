@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from reproduction.tiny import experiment_module, put_in_place, reproduce_module, tiny_experiment
+from study.tiny import experiment_module, put_in_place, reproduce_module, tiny_experiment
 
 from iclscope.cli.main import main
-from iclscope.experiments.experiment import PAPERS
-from iclscope.reproduction import index as index_module
+from iclscope.study import index as index_module
+from iclscope.study.experiment import PAPERS
 
 
 @pytest.fixture(autouse=True)

@@ -14,9 +14,9 @@ import polars as pl
 import pytest
 from sweeps.made_results import made_rows, write_results
 
+from iclscope.claims.formats import format_interval, format_number
+from iclscope.claims.intervals import mean_interval
 from iclscope.cli.main import main
-from iclscope.evaluation.intervals import mean_interval
-from iclscope.report import format_interval, format_number
 
 TINY = """
 question: Does a larger share help?

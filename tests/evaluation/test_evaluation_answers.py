@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from iclscope.errors import BadRequest
+from iclscope.core.errors import BadRequest
 from iclscope.evaluation.answers import part_size, pattern_answers
 from iclscope.evaluation.risks import EVALUATION_PURPOSE
 from iclscope.models import LinearAttention, SoftmaxReLUTransformer

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import iclscope as icl
-from iclscope.errors import BadRequest
+from iclscope.core.errors import BadRequest
 from iclscope.evaluation import changed_task, error_table, errors_by_length
 from iclscope.evaluation.errors_by_length import query_scale
 from iclscope.models import GPT2Transformer, SoftmaxReLUTransformer

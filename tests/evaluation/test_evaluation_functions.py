@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import iclscope as icl
-from iclscope.errors import BadRequest
+from iclscope.core.errors import BadRequest
 from iclscope.evaluation import SquaredErrors, answers, errors_by_length, function_prompts, risks_on
 from iclscope.evaluation.risks import EVALUATION_PURPOSE
 from iclscope.models import GPT2Transformer, SoftmaxReLUTransformer

@@ -6,7 +6,7 @@ import pytest
 import reference
 import torch
 
-from iclscope.errors import BadRequest
+from iclscope.core.errors import BadRequest
 from iclscope.evaluation import evaluate, risks_of, risks_on
 from iclscope.evaluation.risks import EVALUATION_PURPOSE
 from iclscope.models import SoftmaxReLUTransformer

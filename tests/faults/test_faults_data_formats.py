@@ -17,7 +17,7 @@ from language_models.tiny_models import make_tiny
 import iclscope as icl
 from iclscope.cli.main import main
 from iclscope.language_models import PromptGroup, label_scores, load_language_model
-from iclscope.language_models.labelled_text import load_task
+from iclscope.language_models.texts.labelled_text import load_task
 
 Pairs = list[tuple[str, str]]
 AB: Pairs = [("a b", "x"), ("c d", "y")]

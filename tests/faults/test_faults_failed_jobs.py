@@ -18,7 +18,7 @@ from polars.testing import assert_frame_equal
 
 import iclscope as icl
 from iclscope.cli.main import main
-from iclscope.memory import is_out_of_memory, usable_memory
+from iclscope.core.memory import is_out_of_memory, usable_memory
 
 SWEEP = """
 base:

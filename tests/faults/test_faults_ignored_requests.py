@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import iclscope as icl
-from iclscope.experiments.trial import Training, Trial
 from iclscope.models import LinearAttentionConfig
-from iclscope.sweeps.sweep_file import Sweep
+from iclscope.sweeps.file.sweep_file import Sweep
 from iclscope.tasks import FunctionClass, LinearRegression, PatternClassification, PatternShift
+from iclscope.training.trial import Training, Trial
 
 LINEAR = LinearRegression(d_X=3, length=5)
 PATTERNS = PatternClassification(M1=3, M2=4, d_X=8, d_Y=8, length=6, alpha=0.8, check_condition=False)

@@ -20,8 +20,8 @@ from transformers import AutoModelForCausalLM
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 import iclscope as icl
-from iclscope import files
 from iclscope.cli.main import main
+from iclscope.core import files
 
 SWEEP = """
 base:

@@ -14,7 +14,7 @@ from language_models.tiny_models import make_tiny
 
 import iclscope as icl
 from iclscope.cli.main import main
-from iclscope.language_models.labelled_text import load_task
+from iclscope.language_models.texts.labelled_text import load_task
 
 pytestmark = pytest.mark.usefixtures("figures_are_not_drawn")
 

@@ -12,8 +12,8 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 import iclscope as icl
-from iclscope.addresses import shown_address, without_secrets
 from iclscope.cli.main import main
+from iclscope.core.addresses import shown_address, without_secrets
 
 SECRETS = ("SECRET", "CRET", "KEYID", "TOKEN")
 SWEEP = """

@@ -15,7 +15,7 @@ from language_models.tiny_models import make_tiny
 
 import iclscope
 from iclscope.cli.main import main
-from iclscope.language_models.file_hashes import file_hash
+from iclscope.language_models.models.file_hashes import file_hash
 
 ASK = """
 import json, pathlib, sys

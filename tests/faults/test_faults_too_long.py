@@ -13,7 +13,7 @@ from language_models.tiny_models import make_tiny, tiny_tokenizer
 
 from iclscope.cli.main import main
 from iclscope.language_models import PromptFormat, PromptGroup, label_scores, load_language_model
-from iclscope.language_models.labelled_text import LabelledTexts
+from iclscope.language_models.texts.labelled_text import LabelledTexts
 
 READS = 128
 POOL = [(f"thing {place}", "ab"[place % 2]) for place in range(12)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from language_models.tiny_models import make_tiny
 
-from iclscope.language_models.loading import LanguageModel, load_language_model
+from iclscope.language_models.models.loading import LanguageModel, load_language_model
 
 
 @pytest.fixture(scope="session", params=["gpt2", "llama"])

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from iclscope.language_models.loading import LanguageModel
-from iclscope.language_models.prepared import Prepared
-from iclscope.language_models.prompts import PromptGroup
-from iclscope.language_models.scoring import label_scores
+from iclscope.language_models.models.loading import LanguageModel
+from iclscope.language_models.prompts.format import PromptGroup
+from iclscope.language_models.prompts.prepared import Prepared
+from iclscope.language_models.prompts.scoring import label_scores
 from iclscope.language_models.selectors.at_random import balanced
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float64
 
-from iclscope.language_models.loading import LanguageModel
+from iclscope.language_models.models.loading import LanguageModel
 
 
 def plain_scores(

@@ -13,19 +13,23 @@ import torch
 from language_models.tiny_models import make_tiny
 from transformers import AutoModelForCausalLM
 
-from iclscope.errors import BadRequest
-from iclscope.evaluation.crossed import crossed_mean
-from iclscope.evaluation.intervals import Interval
-from iclscope.language_models.attention import demonstration_attention, eager_attention
-from iclscope.language_models.attention_claims import BEST, attention_claims, best_heads
-from iclscope.language_models.attention_figure import attention_figure, heads_text
-from iclscope.language_models.attention_prompts import (
-    AttentionSettings,
-    Queries,
-    dealt_labels,
-    measured_queries,
+from iclscope.claims.crossed import crossed_mean
+from iclscope.claims.intervals import Interval
+from iclscope.core.errors import BadRequest
+from iclscope.language_models.heads.claims import BEST, attention_claims, best_heads
+from iclscope.language_models.heads.concentration import (
+    LEAST_MASS,
+    WHOLE,
+    WORDS,
+    Concentrations,
+    balanced_over_labels,
+    concentrations,
+    heads_table,
 )
-from iclscope.language_models.attention_rows import (
+from iclscope.language_models.heads.figure import attention_figure, heads_text
+from iclscope.language_models.heads.prompts import AttentionSettings, Queries, dealt_labels, measured_queries
+from iclscope.language_models.heads.reading import demonstration_attention, eager_attention
+from iclscope.language_models.heads.rows import (
     ARMS,
     NEAREST,
     NEAREST_OTHER,
@@ -36,24 +40,15 @@ from iclscope.language_models.attention_rows import (
     grouped_rows,
     label_group,
 )
-from iclscope.language_models.cached import LastAttention, ReadSoFar
-from iclscope.language_models.concentration import (
-    LEAST_MASS,
-    WHOLE,
-    WORDS,
-    Concentrations,
-    balanced_over_labels,
-    concentrations,
-    heads_table,
-)
-from iclscope.language_models.demonstration_tokens import NOBODY, token_owners
-from iclscope.language_models.draws import Asked
-from iclscope.language_models.labelled_text import LabelledTexts
-from iclscope.language_models.loading import LanguageModel, ModelSource, load_language_model
-from iclscope.language_models.nearest_demonstrations import NearestDemonstrations, nearest_half
-from iclscope.language_models.prepared import Prepared, TextMeasurement
-from iclscope.language_models.prompts import PromptFormat
+from iclscope.language_models.models.cached import LastAttention, ReadSoFar
+from iclscope.language_models.models.loading import LanguageModel, ModelSource, load_language_model
+from iclscope.language_models.prompts.demonstration_tokens import NOBODY, token_owners
+from iclscope.language_models.prompts.draws import Asked
+from iclscope.language_models.prompts.format import PromptFormat
+from iclscope.language_models.prompts.prepared import Prepared, TextMeasurement
 from iclscope.language_models.run_folder import PARTS, RunFolder
+from iclscope.language_models.selectors.nearest_demonstrations import NearestDemonstrations, nearest_half
+from iclscope.language_models.texts.labelled_text import LabelledTexts
 
 FORM = PromptFormat(instruction="Sort the words.")
 SHOWN = LabelledTexts(("the horse", "bread and soup", "a wolf"), ("animal", "food", "animal"))
@@ -127,7 +122,7 @@ def test_it_does_not_matter_who_is_in_the_batch(tiny: LanguageModel, monkeypatch
     alone = np.concatenate([measured(tiny, (query,)) for query in QUERIES], axis=1)
     np.testing.assert_allclose(together, alone, atol=2e-6)
     # The package offers a function of the module's name.
-    monkeypatch.setattr(importlib.import_module("iclscope.language_models.attention"), "_ATTENTION_BYTES", 1)
+    monkeypatch.setattr(importlib.import_module("iclscope.language_models.heads.reading"), "_ATTENTION_BYTES", 1)
     np.testing.assert_allclose(measured(tiny), together, atol=2e-6)
 
 
@@ -358,7 +353,7 @@ def test_finished_parts_are_not_measured_again(
     def again(*_: object, **__: object) -> None:
         pytest.fail("finished parts are not measured again")
 
-    monkeypatch.setattr("iclscope.language_models.attention_rows.demonstration_attention", again)
+    monkeypatch.setattr("iclscope.language_models.heads.rows.demonstration_attention", again)
     assert rows().equals(first)
 
 

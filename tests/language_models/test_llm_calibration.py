@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from iclscope.language_models.calibration import calibrated
+from iclscope.language_models.prompts.calibration import calibrated
 
 
 def test_each_content_free_query_counts_as_much_whatever_its_labels_weigh() -> None:

@@ -11,10 +11,10 @@ import polars as pl
 import pytest
 from language_models.plain_scoring import plain_scores
 
-from iclscope.errors import BadRequest
-from iclscope.language_models import answers as answers_module
-from iclscope.language_models.draws import Asked, draw_queries, shuffled_labels
-from iclscope.language_models.evaluate import (
+from iclscope.core.errors import BadRequest
+from iclscope.language_models.evaluation.measurement import evaluation
+from iclscope.language_models.evaluation.report import evaluate_claims
+from iclscope.language_models.evaluation.rows import (
     AS_GIVEN,
     SHUFFLED,
     EvaluateSettings,
@@ -23,14 +23,14 @@ from iclscope.language_models.evaluate import (
     evaluate_rows,
     units,
 )
-from iclscope.language_models.evaluate_report import evaluate_claims
-from iclscope.language_models.labelled_text import LabelledTexts, TextTask, load_task
-from iclscope.language_models.loading import LanguageModel
-from iclscope.language_models.measurements import evaluation
-from iclscope.language_models.prepared import Prepared, TextMeasurement, prepare
+from iclscope.language_models.models.loading import LanguageModel
+from iclscope.language_models.prompts import answers as answers_module
+from iclscope.language_models.prompts.draws import Asked, draw_queries, shuffled_labels
+from iclscope.language_models.prompts.prepared import Prepared, TextMeasurement, prepare
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.selectors import choose
 from iclscope.language_models.selectors.at_random import balanced, random
+from iclscope.language_models.texts.labelled_text import LabelledTexts, TextTask, load_task
 
 SMALL = EvaluateSettings(shots=(0, 2, 3), selectors=("balanced", "random"))
 

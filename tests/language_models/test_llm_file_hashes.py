@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from iclscope.language_models import file_hashes
-from iclscope.language_models.file_hashes import file_hash, remembered_in, stamp_of
+from iclscope.language_models.models import file_hashes
+from iclscope.language_models.models.file_hashes import file_hash, remembered_in, stamp_of
 
 LATER = 10_000_000_000
 

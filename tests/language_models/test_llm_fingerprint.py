@@ -20,11 +20,11 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from iclscope.cli.main import main
-from iclscope.errors import BadRequest
-from iclscope.language_models.fingerprint import encoder_hash, model_fingerprint, tensors_hash, tokenizer_hash
-from iclscope.language_models.loading import LanguageModel, ModelSource, load_language_model
-from iclscope.language_models.prepared import TextMeasurement, prepare
-from iclscope.language_models.pruned import pruned_model
+from iclscope.core.errors import BadRequest
+from iclscope.language_models.models.fingerprint import encoder_hash, model_fingerprint, tensors_hash, tokenizer_hash
+from iclscope.language_models.models.loading import LanguageModel, ModelSource, load_language_model
+from iclscope.language_models.prompts.prepared import TextMeasurement, prepare
+from iclscope.language_models.pruning.pruned import pruned_model
 
 FEW = ("--queries", "4", "--draws", "1", "--shots", "0,2")
 

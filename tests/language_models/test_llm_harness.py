@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from language_models.harness import compare_with_the_harness
 
-from iclscope.language_models.loading import LanguageModel
-from iclscope.language_models.prepared import TextMeasurement, prepare
+from iclscope.language_models.models.loading import LanguageModel
+from iclscope.language_models.prompts.prepared import TextMeasurement, prepare
 
 # Importing it warns of what it brings along.
 pytestmark = pytest.mark.filterwarnings("ignore")

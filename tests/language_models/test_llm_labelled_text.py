@@ -10,8 +10,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from iclscope.errors import BadRequest
-from iclscope.language_models.labelled_text import OWN_TASK, LabelledTexts, describe, load_task
+from iclscope.core.errors import BadRequest
+from iclscope.language_models.texts.labelled_text import OWN_TASK, LabelledTexts, describe, load_task
 
 TEXTS = ("a good film", 'she said "no"', "so-so, but fine", "bad")
 LABELS = ("positive", "negative", "positive", "negative")

@@ -13,8 +13,8 @@ import torch
 from huggingface_hub import HfApi
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
-from iclscope.errors import BadRequest
-from iclscope.language_models.loading import LanguageModel, ModelSource, _where, load_language_model
+from iclscope.core.errors import BadRequest
+from iclscope.language_models.models.loading import LanguageModel, ModelSource, _where, load_language_model
 
 
 def refusal(name: Path | str, **settings: object) -> str:

@@ -12,12 +12,12 @@ import pytest
 import torch
 from language_models.tiny_models import VOCABULARY, make_tiny
 
-from iclscope.language_models import logits
-from iclscope.language_models.loading import LanguageModel, load_language_model
-from iclscope.language_models.logits import most_positions, vocabulary
-from iclscope.language_models.perplexity import text_surprise
-from iclscope.language_models.prompts import PromptGroup
-from iclscope.language_models.scoring import label_scores
+from iclscope.language_models.models import logits
+from iclscope.language_models.models.loading import LanguageModel, load_language_model
+from iclscope.language_models.models.logits import most_positions, vocabulary
+from iclscope.language_models.prompts.format import PromptGroup
+from iclscope.language_models.prompts.scoring import label_scores
+from iclscope.language_models.pruning.perplexity import text_surprise
 
 SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
 GROUPED = {**SIZES, "num_key_value_heads": 2, "head_dim": 8}

@@ -10,10 +10,10 @@ import torch
 from language_models.tiny_models import make_tiny
 from transformers import AutoModelForCausalLM
 
-from iclscope.errors import BadRequest
-from iclscope.language_models.loading import LanguageModel, load_language_model
-from iclscope.language_models.mlp_layout import FAMILIES, incoming_weights, mlp_layout, outgoing_weights
-from iclscope.language_models.pruned import pruned_model, save_checkpoint, without_neurons
+from iclscope.core.errors import BadRequest
+from iclscope.language_models.models.loading import LanguageModel, load_language_model
+from iclscope.language_models.models.mlp_layout import FAMILIES, incoming_weights, mlp_layout, outgoing_weights
+from iclscope.language_models.pruning.pruned import pruned_model, save_checkpoint, without_neurons
 
 _LLAMA: dict[str, Any] = {
     "hidden_size": 32,

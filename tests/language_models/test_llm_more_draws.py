@@ -9,17 +9,17 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from iclscope.language_models.attention_measurement import attention_measurement
-from iclscope.language_models.attention_prompts import AttentionSettings
-from iclscope.language_models.evaluate import EvaluateSettings
-from iclscope.language_models.loading import ModelSource
-from iclscope.language_models.measurements import evaluation
-from iclscope.language_models.prepared import Prepared, TextMeasurement, prepare
-from iclscope.language_models.prune import PruneSettings
-from iclscope.language_models.prune_measurement import pruning
+from iclscope.language_models.evaluation.measurement import evaluation
+from iclscope.language_models.evaluation.rows import EvaluateSettings
+from iclscope.language_models.heads.measurement import attention_measurement
+from iclscope.language_models.heads.prompts import AttentionSettings
+from iclscope.language_models.models.loading import ModelSource
+from iclscope.language_models.prompts.prepared import Prepared, TextMeasurement, prepare
+from iclscope.language_models.pruning.measurement import pruning
+from iclscope.language_models.pruning.rows import PruneSettings
 from iclscope.language_models.run_folder import PARTS, RunFolder
-from iclscope.language_models.select import SelectSettings
-from iclscope.language_models.select_measurement import selection
+from iclscope.language_models.selection.measurement import selection
+from iclscope.language_models.selection.rows import SelectSettings
 from iclscope.language_models.selectors import SelectorOptions
 
 Measure = Callable[[Prepared, RunFolder], object]

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from iclscope.errors import BadRequest
-from iclscope.language_models.loading import LanguageModel
-from iclscope.language_models.mlp_layout import mlp_layout
-from iclscope.language_models.neuron_scores import NORMS, activity, magnitudes
-from iclscope.language_models.padded import padded_batches
-from iclscope.language_models.perplexity import per_token, text_surprise
+from iclscope.core.errors import BadRequest
+from iclscope.language_models.models.loading import LanguageModel
+from iclscope.language_models.models.mlp_layout import mlp_layout
+from iclscope.language_models.models.padded import padded_batches
+from iclscope.language_models.pruning.neuron_scores import NORMS, activity, magnitudes
+from iclscope.language_models.pruning.perplexity import per_token, text_surprise
 
 TOKENS = [(5, 9, 250, 31, 7, 7, 12), (44,), (3, 100, 200), tuple(range(1, 40)), (17, 18)]
 

@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from iclscope.errors import BadRequest
-from iclscope.language_models.alpha import error_by_alpha, error_slope, saved_shots, shots_needed
-from iclscope.language_models.patterns import find_patterns, pattern_share
+from iclscope.core.errors import BadRequest
+from iclscope.language_models.selection.alpha import error_by_alpha, error_slope, saved_shots, shots_needed
+from iclscope.language_models.selectors.patterns import find_patterns, pattern_share
 
 KINDS, CHANNELS = 4, 32
 

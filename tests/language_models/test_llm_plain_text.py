@@ -14,14 +14,14 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from iclscope.errors import BadRequest
-from iclscope.language_models.demonstration_tokens import token_owners
-from iclscope.language_models.labelled_text import LabelledTexts
-from iclscope.language_models.loading import load_language_model
-from iclscope.language_models.plain_text import TextReader, spelled_out
-from iclscope.language_models.prompts import PromptFormat, PromptGroup
-from iclscope.language_models.scoring import label_scores
-from iclscope.language_models.tokens import encode_group, encode_texts
+from iclscope.core.errors import BadRequest
+from iclscope.language_models.models.loading import load_language_model
+from iclscope.language_models.prompts.demonstration_tokens import token_owners
+from iclscope.language_models.prompts.format import PromptFormat, PromptGroup
+from iclscope.language_models.prompts.plain_text import TextReader, spelled_out
+from iclscope.language_models.prompts.scoring import label_scores
+from iclscope.language_models.prompts.tokens import encode_group, encode_texts
+from iclscope.language_models.texts.labelled_text import LabelledTexts
 
 COMMANDS = (
     "<|endoftext|>",

@@ -12,27 +12,21 @@ import polars as pl
 import pytest
 import torch
 
-from iclscope.errors import BadRequest
-from iclscope.evaluation.intervals import Interval
-from iclscope.language_models import prune_measurement
-from iclscope.language_models.answers import answers
-from iclscope.language_models.evaluate import draw_seed
-from iclscope.language_models.loading import LanguageModel, ModelSource, load_language_model
-from iclscope.language_models.mlp_layout import mlp_layout
-from iclscope.language_models.prepared import Prepared, TextMeasurement, prepare
-from iclscope.language_models.prune import WHOLE, Neurons, PruneRows, PruneSettings, Unit, prune_rows, units
-from iclscope.language_models.prune_claims import prune_claims
-from iclscope.language_models.prune_figure import points_text
-from iclscope.language_models.prune_losses import (
-    MOST_LOSS,
-    chosen_score,
-    largest_free_rate,
-    prune_points,
-    recommend,
-)
-from iclscope.language_models.prune_measurement import Save, check_save, pruning
-from iclscope.language_models.pruned import pruned_model
-from iclscope.language_models.pruning_texts import pruning_texts
+from iclscope.claims.intervals import Interval
+from iclscope.core.errors import BadRequest
+from iclscope.language_models.evaluation.rows import draw_seed
+from iclscope.language_models.models.loading import LanguageModel, ModelSource, load_language_model
+from iclscope.language_models.models.mlp_layout import mlp_layout
+from iclscope.language_models.prompts.answers import answers
+from iclscope.language_models.prompts.prepared import Prepared, TextMeasurement, prepare
+from iclscope.language_models.pruning import measurement as prune_measurement
+from iclscope.language_models.pruning.claims import prune_claims
+from iclscope.language_models.pruning.figure import points_text
+from iclscope.language_models.pruning.losses import MOST_LOSS, chosen_score, largest_free_rate, prune_points, recommend
+from iclscope.language_models.pruning.measurement import Save, check_save, pruning
+from iclscope.language_models.pruning.pruned import pruned_model
+from iclscope.language_models.pruning.rows import WHOLE, Neurons, PruneRows, PruneSettings, Unit, prune_rows, units
+from iclscope.language_models.pruning.texts import pruning_texts
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.selectors import choose
 
@@ -133,7 +127,7 @@ def test_the_measurement_goes_on_where_it_stopped(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("measured again")
 
-    module = sys.modules["iclscope.language_models.prune"]  # the package has a function of that name
+    module = sys.modules["iclscope.language_models.pruning.rows"]  # the package has a function of that name
     for name in ("fitted_answers", "text_surprise", "activity"):
         monkeypatch.setattr(module, name, never)
     monkeypatch.setattr(prune_measurement, "cost_rows", never)

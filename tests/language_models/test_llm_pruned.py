@@ -12,12 +12,18 @@ from language_models.tiny_models import make_tiny
 from transformers import AutoTokenizer, GenerationConfig
 
 from iclscope.cli.main import main
-from iclscope.errors import BadRequest
-from iclscope.language_models.cost import cost_rows, weight_bytes, without_first
-from iclscope.language_models.loading import LanguageModel, load_language_model
-from iclscope.language_models.mlp_layout import mlp_layout
-from iclscope.language_models.pruned import check_empty, check_saveable, pruned_model, save_checkpoint, without_neurons
-from iclscope.language_models.tokens import encode_texts
+from iclscope.core.errors import BadRequest
+from iclscope.language_models.models.loading import LanguageModel, load_language_model
+from iclscope.language_models.models.mlp_layout import mlp_layout
+from iclscope.language_models.prompts.tokens import encode_texts
+from iclscope.language_models.pruning.cost import cost_rows, weight_bytes, without_first
+from iclscope.language_models.pruning.pruned import (
+    check_empty,
+    check_saveable,
+    pruned_model,
+    save_checkpoint,
+    without_neurons,
+)
 from iclscope.pruning import kept_neurons
 
 TEXTS = ["Review: a good film\nSentiment: positive", "Review: bad\nSentiment:"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from iclscope.errors import BadRequest
-from iclscope.language_models.draws import Asked, draw_queries
-from iclscope.language_models.labelled_text import LabelledTexts, TextTask, load_task
+from iclscope.core.errors import BadRequest
+from iclscope.language_models.prompts.draws import Asked, draw_queries
 from iclscope.language_models.texts.folding import folded
+from iclscope.language_models.texts.labelled_text import LabelledTexts, TextTask, load_task
 from iclscope.language_models.texts.repeats import LeftOut, rows_by_text
 
 SAME = [

@@ -11,8 +11,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from iclscope.errors import BadRequest, StorageFailed
-from iclscope.files import parquet_bytes
+from iclscope.core.errors import BadRequest, StorageFailed
+from iclscope.core.files import parquet_bytes
 from iclscope.language_models.run_folder import NOTE, PARTS, RunFolder
 
 SETTINGS: dict[str, Any] = {"command": "evaluate", "shots": (0, 4), "draws": 2, "format": {"query": "Text: {text}"}}

@@ -10,13 +10,13 @@ import torch
 from language_models.plain_scoring import plain_scores
 from language_models.tiny_models import make_tiny
 
-from iclscope.errors import BadRequest
-from iclscope.language_models import scoring
-from iclscope.language_models.calibration import calibrated
-from iclscope.language_models.labelled_text import LabelledTexts
-from iclscope.language_models.loading import LanguageModel, ModelSource, load_language_model
-from iclscope.language_models.prompts import PromptFormat, PromptGroup
-from iclscope.language_models.scoring import label_scores
+from iclscope.core.errors import BadRequest
+from iclscope.language_models.models.loading import LanguageModel, ModelSource, load_language_model
+from iclscope.language_models.prompts import scoring
+from iclscope.language_models.prompts.calibration import calibrated
+from iclscope.language_models.prompts.format import PromptFormat, PromptGroup
+from iclscope.language_models.prompts.scoring import label_scores
+from iclscope.language_models.texts.labelled_text import LabelledTexts
 
 FORM = PromptFormat()
 SHOWN = LabelledTexts(("a horse", "bread and soup", "the wolf ran"), ("animal", "food", "animal"))

@@ -11,16 +11,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from iclscope.errors import BadRequest
-from iclscope.experiments.claims import JudgedClaim
-from iclscope.language_models.evaluate import AS_GIVEN, SHUFFLED
-from iclscope.language_models.loading import ModelSource
-from iclscope.language_models.prepared import Prepared, TextMeasurement, prepare
+from iclscope.claims.claim import JudgedClaim
+from iclscope.core.errors import BadRequest
+from iclscope.language_models.evaluation.rows import AS_GIVEN, SHUFFLED
+from iclscope.language_models.models.loading import ModelSource
+from iclscope.language_models.prompts.prepared import Prepared, TextMeasurement, prepare
 from iclscope.language_models.run_folder import RunFolder
-from iclscope.language_models.select import OTHER_PATTERNS, SelectSettings, narrowed, see, units
-from iclscope.language_models.select_claims import select_claims
-from iclscope.language_models.select_figure import select_figure, select_text, shots_text
-from iclscope.language_models.select_measurement import SelectDone, selection
+from iclscope.language_models.selection.claims import select_claims
+from iclscope.language_models.selection.figure import select_figure, select_text, shots_text
+from iclscope.language_models.selection.measurement import SelectDone, selection
+from iclscope.language_models.selection.rows import OTHER_PATTERNS, SelectSettings, narrowed, see, units
 from iclscope.language_models.selectors import SELECTORS, SelectorOptions
 
 SETTINGS = SelectSettings(shots=(1, 2), options=SelectorOptions(patterns=3, candidates=60))
@@ -68,7 +68,7 @@ def test_a_finished_comparison_is_not_measured_again(
     prepared: Prepared, folder: RunFolder, done: SelectDone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The package has a function of the module's name.
-    monkeypatch.setattr(sys.modules["iclscope.language_models.select"], "fitted_answers", None)
+    monkeypatch.setattr(sys.modules["iclscope.language_models.selection.rows"], "fitted_answers", None)
     again = RunFolder(folder.path, {**prepared.noted(), **SETTINGS.model_dump(mode="json")})
     assert selection(prepared, SETTINGS, again).rows.equals(done.rows)
 

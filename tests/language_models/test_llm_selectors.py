@@ -13,17 +13,17 @@ import torch
 from language_models.tiny_models import make_tiny
 from sentence_transformers import SentenceTransformer
 
-from iclscope.errors import BadRequest
-from iclscope.language_models.draws import Asked, draw_queries
-from iclscope.language_models.hidden_states import middle_layer, text_states
-from iclscope.language_models.labelled_text import LabelledTexts, load_task
-from iclscope.language_models.loading import LanguageModel
-from iclscope.language_models.patterns import unit
-from iclscope.language_models.prompts import PromptFormat
+from iclscope.core.errors import BadRequest
+from iclscope.language_models.models.hidden_states import middle_layer, text_states
+from iclscope.language_models.models.loading import LanguageModel
+from iclscope.language_models.prompts.draws import Asked, draw_queries
+from iclscope.language_models.prompts.format import PromptFormat
+from iclscope.language_models.prompts.tokens import encode_texts
 from iclscope.language_models.selectors import SELECTORS, SeenTexts, SelectorOptions, choose
 from iclscope.language_models.selectors.by_likeness import RELEVANCE_WEIGHT, by_words, diverse, nearest
 from iclscope.language_models.selectors.by_pattern import by_pattern
-from iclscope.language_models.tokens import encode_texts
+from iclscope.language_models.selectors.patterns import unit
+from iclscope.language_models.texts.labelled_text import LabelledTexts, load_task
 
 BY_QUERY = ("similarity", "bm25", "diverse", "pattern")
 

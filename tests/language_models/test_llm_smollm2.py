@@ -13,22 +13,22 @@ import torch
 from language_models.harness import compare_with_the_harness
 from transformers import AutoModelForCausalLM
 
-from iclscope.language_models.attention_measurement import attention_measurement
-from iclscope.language_models.attention_prompts import AttentionSettings
-from iclscope.language_models.cost import weight_bytes
-from iclscope.language_models.evaluate import AS_GIVEN, EvaluateSettings, accuracy_table
-from iclscope.language_models.loading import LanguageModel, ModelSource
-from iclscope.language_models.measurements import evaluation
-from iclscope.language_models.neuron_scores import activity
-from iclscope.language_models.prepared import Prepared, TextMeasurement, prepare
-from iclscope.language_models.prune import PruneSettings
-from iclscope.language_models.prune_measurement import pruning
-from iclscope.language_models.pruned import pruned_model, save_checkpoint, without_neurons
+from iclscope.language_models.evaluation.measurement import evaluation
+from iclscope.language_models.evaluation.rows import AS_GIVEN, EvaluateSettings, accuracy_table
+from iclscope.language_models.heads.measurement import attention_measurement
+from iclscope.language_models.heads.prompts import AttentionSettings
+from iclscope.language_models.models.loading import LanguageModel, ModelSource
+from iclscope.language_models.prompts.prepared import Prepared, TextMeasurement, prepare
+from iclscope.language_models.prompts.tokens import encode_texts
+from iclscope.language_models.pruning.cost import weight_bytes
+from iclscope.language_models.pruning.measurement import pruning
+from iclscope.language_models.pruning.neuron_scores import activity
+from iclscope.language_models.pruning.pruned import pruned_model, save_checkpoint, without_neurons
+from iclscope.language_models.pruning.rows import PruneSettings
 from iclscope.language_models.run_folder import RunFolder
-from iclscope.language_models.select import SelectSettings
-from iclscope.language_models.select_measurement import selection
+from iclscope.language_models.selection.measurement import selection
+from iclscope.language_models.selection.rows import SelectSettings
 from iclscope.language_models.selectors import SelectorOptions
-from iclscope.language_models.tokens import encode_texts
 from iclscope.pruning import kept_neurons
 
 GGUF = "ICLSCOPE_SMOLLM2"

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from language_models.text_files import CONTENTS, POOL, ROWS, TSV, json_lines, refusal, written
 
-from iclscope.language_models.labelled_text import TextTask, load_task
+from iclscope.language_models.texts.labelled_text import TextTask, load_task
 from iclscope.language_models.texts.lines import lines_of
 
 

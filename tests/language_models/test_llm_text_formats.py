@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 from language_models.text_files import CONTENTS, CSV, POOL, ROWS, refusal, written
 
-from iclscope.language_models.labelled_text import LabelledTexts, load_task
 from iclscope.language_models.texts.delimited import is_quoted
+from iclscope.language_models.texts.labelled_text import LabelledTexts, load_task
 
 QUOTED = {
     "as pandas writes it": 'text\tlabel\n"he said ""hi"""\ta\nplain\tb\n',

@@ -13,13 +13,13 @@ import polars as pl
 import pytest
 
 from iclscope import language_models
-from iclscope.errors import BadRequest
+from iclscope.core.errors import BadRequest
 from iclscope.language_models import api
-from iclscope.language_models.evaluate import EvaluateSettings
-from iclscope.language_models.labelled_text import LabelledTexts, load_task
-from iclscope.language_models.prepared import TextMeasurement
-from iclscope.language_models.prune import PruneSettings
-from iclscope.language_models.select import SelectSettings
+from iclscope.language_models.evaluation.rows import EvaluateSettings
+from iclscope.language_models.prompts.prepared import TextMeasurement
+from iclscope.language_models.pruning.rows import PruneSettings
+from iclscope.language_models.selection.rows import SelectSettings
+from iclscope.language_models.texts.labelled_text import LabelledTexts, load_task
 
 TEXTS, LABELS = ("a b", "c d", "e", "f"), ("x", "y", "x", "y")
 POOL = LabelledTexts(TEXTS, LABELS)

@@ -11,15 +11,15 @@ from language_models.harness import harness_scores
 from language_models.made_tokenizers import MAKES, made_tokenizer, model_for
 from language_models.tiny_models import SIZES
 
-from iclscope.errors import BadRequest
-from iclscope.language_models.attention import demonstration_attention
-from iclscope.language_models.demonstration_tokens import NOBODY, token_owners
-from iclscope.language_models.hidden_states import text_states
-from iclscope.language_models.labelled_text import LabelledTexts
-from iclscope.language_models.loading import LanguageModel
-from iclscope.language_models.prompts import PromptFormat, PromptGroup
-from iclscope.language_models.scoring import label_scores
-from iclscope.language_models.tokens import encode_group, encode_texts, prompt_lengths
+from iclscope.core.errors import BadRequest
+from iclscope.language_models.heads.reading import demonstration_attention
+from iclscope.language_models.models.hidden_states import text_states
+from iclscope.language_models.models.loading import LanguageModel
+from iclscope.language_models.prompts.demonstration_tokens import NOBODY, token_owners
+from iclscope.language_models.prompts.format import PromptFormat, PromptGroup
+from iclscope.language_models.prompts.scoring import label_scores
+from iclscope.language_models.prompts.tokens import encode_group, encode_texts, prompt_lengths
+from iclscope.language_models.texts.labelled_text import LabelledTexts
 
 TOLERANCE = 3e-4
 SHOWN = LabelledTexts(("the horse", "bread and soup", "the wolf"), ("animal", "food", "animal"))

@@ -15,13 +15,13 @@ from language_models.plain_scoring import plain_scores
 from language_models.tiny_models import make_tiny
 
 import iclscope.language_models as llm
-from iclscope.errors import BadRequest
-from iclscope.language_models.attention_prompts import AttentionSettings, Unit, fit_attention
-from iclscope.language_models.evaluate import EvaluateSettings, draw_seed, evaluate_rows, fit_evaluation
-from iclscope.language_models.loading import LanguageModel, load_language_model
-from iclscope.language_models.prepared import Prepared, TextMeasurement, prepare
-from iclscope.language_models.prompts import PromptFormat
-from iclscope.language_models.prune import PruneSettings
+from iclscope.core.errors import BadRequest
+from iclscope.language_models.evaluation.rows import EvaluateSettings, draw_seed, evaluate_rows, fit_evaluation
+from iclscope.language_models.heads.prompts import AttentionSettings, Unit, fit_attention
+from iclscope.language_models.models.loading import LanguageModel, load_language_model
+from iclscope.language_models.prompts.format import PromptFormat
+from iclscope.language_models.prompts.prepared import Prepared, TextMeasurement, prepare
+from iclscope.language_models.pruning.rows import PruneSettings
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.selectors.at_random import balanced
 

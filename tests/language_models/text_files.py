@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from iclscope.errors import BadRequest
-from iclscope.language_models.labelled_text import LabelledTexts, load_task
+from iclscope.core.errors import BadRequest
+from iclscope.language_models.texts.labelled_text import LabelledTexts, load_task
 
 ROWS = (("a b", "x"), ("c d", "y"))
 POOL = LabelledTexts(("a b", "c d"), ("x", "y"))

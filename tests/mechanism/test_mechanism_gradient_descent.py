@@ -10,9 +10,9 @@ from torch import Tensor
 
 from iclscope.mechanism import alignment, answers_of, interpolated, rescaled
 from iclscope.models import LinearAttention
+from iclscope.papers.vonoswald2023 import theory as theory
 from iclscope.tasks import LinearRegression
 from iclscope.tasks.function_classes import FunctionPrompts
-from iclscope.theory import vonoswald2023 as theory
 
 D = 4
 PROMPTS = LinearRegression(d_X=D, length=6).sampler([0, 1], dtype=torch.float64).prompts(50, purpose="test")

@@ -11,8 +11,8 @@ import torch
 
 from iclscope.mechanism import balanced_phases, feature_scores, query_means, under_represented_phases
 from iclscope.mechanism.phases import first_at_least
+from iclscope.papers.huang2024 import theory as huang2024
 from iclscope.tasks import OrthonormalFeatures
-from iclscope.theory import huang2024
 
 
 def test_scores_are_of_the_query_first_and_the_context_second() -> None:

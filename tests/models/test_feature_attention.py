@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from iclscope.errors import BadRequest
+from iclscope.core.errors import BadRequest
 from iclscope.models import FeatureAttention, FeatureAttentionConfig, load_model
-from iclscope.report.task_text import model_text
+from iclscope.papers.vonoswald2023 import theory as theory
+from iclscope.study.pages.task_text import model_text
 from iclscope.tasks import FunctionClass, LinearRegression, SineRegression
 from iclscope.tasks.function_classes import FunctionPrompts
-from iclscope.theory import vonoswald2023 as theory
 
 RULES = ("attention", "gradient_descent")
 

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from test_gpt2_transformers import FUNCTIONS, PATTERNS, scrambled
 
-from iclscope.errors import BadRequest
+from iclscope.core.errors import BadRequest
 from iclscope.models import GPT2Transformer, Model, SoftmaxReLUTransformer, load_model, pretrained
 from iclscope.tasks import FunctionClass, PatternClassification, PatternShift
 

@@ -10,7 +10,7 @@ import torch
 from test_gpt2_transformers import CASES, FUNCTIONS, PATTERNS, SIZES, scrambled
 from torch import Tensor
 
-from iclscope.errors import BadRequest
+from iclscope.core.errors import BadRequest
 from iclscope.models import SIZES as PUBLISHED
 from iclscope.models import GPT2Transformer, GPT2TransformerConfig, SoftmaxReLUConfig, stack_models
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from iclscope.errors import BadRequest
+from iclscope.core.errors import BadRequest
 from iclscope.models import InterleavedAttention, InterleavedAttentionConfig, load_model
-from iclscope.report.task_text import model_text
+from iclscope.study.pages.task_text import model_text
 from iclscope.tasks import FunctionClass, LinearRegression, PatternClassification
 from iclscope.tasks.function_classes import FunctionPrompts
 

@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import iclscope as icl
-from iclscope.errors import BadRequest
+from iclscope.core.errors import BadRequest
 from iclscope.models import GPT2Transformer, LinearAttention, LinearAttentionConfig, load_model
 from iclscope.models.linear_attention import LinearAttentionPrediction
-from iclscope.report.task_text import model_text
+from iclscope.papers.zhang2024.theory import start_condition
+from iclscope.study.pages.task_text import model_text
 from iclscope.tasks import FunctionClass, InContextExamples, LinearRegression, PatternClassification
 from iclscope.tasks.function_classes import FunctionPrompts
 from iclscope.tasks.prompts import PromptSize
-from iclscope.theory.zhang2024 import start_condition
 
 D = 4
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from iclscope.errors import BadRequest
+from iclscope.core.errors import BadRequest
 from iclscope.models import LinearAttention, LinearAttentionConfig
+from iclscope.papers.zhang2024 import theory as zhang2024
 from iclscope.tasks import LinearRegression
-from iclscope.theory import zhang2024
 
 
 def model(runs: int = 3, d: int = 3, **settings: object) -> LinearAttention:

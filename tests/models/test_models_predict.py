@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 from torch import Tensor
 
-from iclscope.errors import BadRequest
+from iclscope.core.errors import BadRequest
 from iclscope.models import SoftmaxReLUTransformer
 from iclscope.tasks import DensePrompts, FunctionClass, PatternClassification, PatternPrompts
 from iclscope.training.losses import hinge_loss

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from iclscope.errors import BadRequest
+from iclscope.core.errors import BadRequest
 from iclscope.models import SoftmaxReLUConfig, SoftmaxReLUTransformer, pretrained
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"

@@ -11,15 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import iclscope as icl
-from iclscope.errors import BadRequest
+from iclscope.core.errors import BadRequest
 from iclscope.evaluation import evaluate
-from iclscope.experiments.trial import Trial
 from iclscope.models import GPT2Transformer, SoftmaxAttention, SoftmaxAttentionConfig, load_model, stack_models
-from iclscope.report.task_text import model_text, task_text
+from iclscope.papers.huang2024 import theory as huang2024
+from iclscope.study.pages.task_text import model_text, task_text
 from iclscope.tasks import FunctionClass, OrthonormalFeatures, PatternClassification
 from iclscope.tasks.examples import InContextExamples
-from iclscope.theory import huang2024
 from iclscope.training.losses import mean_loss, squared_loss
+from iclscope.training.trial import Trial
 
 TASK = OrthonormalFeatures(K=3, d_X=5, length=6, dominant=0.5)
 

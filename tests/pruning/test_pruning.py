@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iclscope.errors import BadRequest
+from iclscope.core.errors import BadRequest
 from iclscope.models import SoftmaxReLUTransformer
 from iclscope.pruning import METHODS, kept_neurons, kept_of_group, magnitude
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from iclscope.cli.main import run
-from iclscope.sweeps import jobs
+from iclscope.execution import jobs
 
 
 def sweep_noted(ledger: str, arguments: Sequence[str], out: str, err: str, first: str = "") -> None:

@@ -9,11 +9,11 @@ import polars as pl
 from sweeps.sweep_processes import yaml_of
 
 import iclscope
-from iclscope.sweeps.jobs import Job, Outcome
-from iclscope.sweeps.ray_engine import RayEngine, Work, perform_there
+from iclscope.execution.jobs import Job, Outcome
+from iclscope.execution.ray_engine import RayEngine, Work, perform_there
+from iclscope.execution.stores.store_files import StoreFiles
+from iclscope.sweeps.file.sweep_file import Sweep, load_sweep
 from iclscope.sweeps.run_sweep import SweepStore, run_sweep
-from iclscope.sweeps.store_files import StoreFiles
-from iclscope.sweeps.sweep_file import Sweep, load_sweep
 from iclscope.sweeps.sweep_folder import SweepFolder
 
 SOURCES = (Path(iclscope.__file__).parents[1], Path(__file__).parents[1])

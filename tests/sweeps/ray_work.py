@@ -11,9 +11,9 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from iclscope.errors import BadRequest
-from iclscope.sweeps.jobs import Job, Outcome
-from iclscope.sweeps.ray_engine import perform_there
+from iclscope.core.errors import BadRequest
+from iclscope.execution.jobs import Job, Outcome
+from iclscope.execution.ray_engine import perform_there
 
 
 def answer(job: Job, device: str) -> Outcome:

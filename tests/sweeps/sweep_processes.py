@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 import polars as pl
 from sweeps.noted_sweep import sweep_noted
 
-from iclscope.sweeps.row_store import RowStore
-from iclscope.sweeps.store_files import StoreFiles
+from iclscope.execution.stores.row_store import RowStore
+from iclscope.execution.stores.store_files import StoreFiles
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["iclscope.cli.sweep", "iclscope.models.pattern_engine.compiled"])

@@ -8,12 +8,12 @@ from typing import Any
 import polars as pl
 from polars.testing import assert_frame_equal
 
-from iclscope.sweeps.local import LocalEngine
-from iclscope.sweeps.row_store import TRAINED
+from iclscope.execution.local import LocalEngine
+from iclscope.execution.stores.row_store import TRAINED
+from iclscope.execution.stores.store import TrialStore
+from iclscope.execution.stores.store_files import StoreFiles
+from iclscope.sweeps.file.sweep_file import Sweep
 from iclscope.sweeps.run_sweep import SweepStore, run_sweep
-from iclscope.sweeps.store import TrialStore
-from iclscope.sweeps.store_files import StoreFiles
-from iclscope.sweeps.sweep_file import Sweep
 from iclscope.sweeps.sweep_folder import SweepFolder
 
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iclscope.errors import BadRequest
-from iclscope.sweeps.axes import Range, Values, axes_from
-from iclscope.sweeps.designs import Design, Grid, RandomDesign, SobolDesign, design_from, number_of_points
+from iclscope.core.errors import BadRequest
+from iclscope.sweeps.file.axes import Range, Values, axes_from
+from iclscope.sweeps.file.designs import Design, Grid, RandomDesign, SobolDesign, design_from, number_of_points
 
 NAMES = ("task.alpha", "task.beta", "model.width", "training.steps")
 DRAWN = ("random", "sobol")

@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sweeps.sweep_runs import run_here
 
-from iclscope.errors import BadRequest
-from iclscope.sweeps import calibration
-from iclscope.sweeps.calibration import estimate, time_of_jobs
-from iclscope.sweeps.groups import groups_of
-from iclscope.sweeps.local import cores
+from iclscope.core.errors import BadRequest
+from iclscope.execution.groups import groups_of
+from iclscope.execution.local import cores
+from iclscope.execution.run_trials import run_trials
+from iclscope.execution.stores.store import TrialStore
+from iclscope.sweeps import estimate as calibration
+from iclscope.sweeps.estimate import estimate, time_of_jobs
+from iclscope.sweeps.file.sweep_file import Sweep
 from iclscope.sweeps.overview import overview
-from iclscope.sweeps.run_trials import run_trials
-from iclscope.sweeps.store import TrialStore
-from iclscope.sweeps.sweep_file import Sweep
 
 BASE: dict[str, Any] = {
     "task": {"M1": 4, "M2": 6, "d_X": 10, "d_Y": 6, "length": 8},

@@ -12,16 +12,16 @@ import pytest
 import yaml
 from sweeps.sweep_runs import run_here
 
-from iclscope.settings import Settings
-from iclscope.sweeps.axes import Range
-from iclscope.sweeps.inheritance import EXTENDS, MOST_FILES, read_inherited
-from iclscope.sweeps.known_settings import MOST_PROMPTS
-from iclscope.sweeps.paper_settings import PAPER_NAMES
-from iclscope.sweeps.planned import SweepTest
-from iclscope.sweeps.settings_tree import merged
-from iclscope.sweeps.sweep_file import MOST_TESTS, MOST_TRIALS, Sweep, load_sweep
+from iclscope.core.settings import Settings
+from iclscope.core.yaml_text import LARGEST_FILE
+from iclscope.sweeps.file.axes import Range
+from iclscope.sweeps.file.inheritance import EXTENDS, MOST_FILES, read_inherited
+from iclscope.sweeps.file.known_settings import MOST_PROMPTS
+from iclscope.sweeps.file.paper_settings import PAPER_NAMES
+from iclscope.sweeps.file.planned import SweepTest
+from iclscope.sweeps.file.settings_tree import merged
+from iclscope.sweeps.file.sweep_file import MOST_TESTS, MOST_TRIALS, Sweep, load_sweep
 from iclscope.sweeps.sweep_folder import ROWS
-from iclscope.sweeps.yaml_text import LARGEST_FILE
 
 FOLDER = Path(__file__).parents[2] / "examples" / "sweeps"
 PAGE = (Path(__file__).parents[2] / "docs" / "sweeps.md").read_text(encoding="utf-8")

@@ -11,20 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iclscope.experiments.experiment import Preset, experiments_named
-from iclscope.experiments.garg2022.settings import function_trial
-from iclscope.experiments.li2024.gpt2_settings import gpt2_trial
-from iclscope.experiments.li2024.settings import trial as pattern_trial
-from iclscope.experiments.trial import Evaluation, Trial
+from iclscope.core.yaml_text import mapping_from_yaml
+from iclscope.execution.units import PlannedTrial
 from iclscope.models import LinearAttentionConfig
-from iclscope.sweeps.inheritance import laid_over
-from iclscope.sweeps.known_settings import config_from
-from iclscope.sweeps.paper_settings import PAPER_NAMES, paper_settings, paper_trial
-from iclscope.sweeps.planned import PlannedTrial
-from iclscope.sweeps.settings_tree import merged, with_setting
-from iclscope.sweeps.sweep_file import OWN_TASK, Sweep, load_sweep
-from iclscope.sweeps.yaml_text import mapping_from_yaml
+from iclscope.papers.garg2022.settings import function_trial
+from iclscope.papers.li2024.gpt2.gpt2_settings import gpt2_trial
+from iclscope.papers.li2024.settings import trial as pattern_trial
+from iclscope.study.experiment import Preset, experiments_named
+from iclscope.sweeps.file.inheritance import laid_over
+from iclscope.sweeps.file.known_settings import config_from
+from iclscope.sweeps.file.paper_settings import PAPER_NAMES, paper_settings, paper_trial
+from iclscope.sweeps.file.settings_tree import merged, with_setting
+from iclscope.sweeps.file.sweep_file import OWN_TASK, Sweep, load_sweep
 from iclscope.tasks import FunctionClass, OrthonormalFeatures, PatternClassification
+from iclscope.training.trial import Evaluation, Trial
 
 
 def written(folder: Path, text: str, name: str = "sweep.yaml") -> Path:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from iclscope.errors import BadRequest, require
-from iclscope.sweeps.known_settings import PARTS, takes_whole
-from iclscope.sweeps.misplaced import home_of
-from iclscope.sweeps.places import in_the_file, subject_of
-from iclscope.sweeps.refusals import nested_text
-from iclscope.sweeps.yaml_text import as_written, mapping_from_yaml
+from iclscope.core.errors import BadRequest, require
+from iclscope.core.refusals import nested_text
+from iclscope.core.yaml_text import as_written, mapping_from_yaml
+from iclscope.sweeps.file.known_settings import PARTS, takes_whole
+from iclscope.sweeps.file.misplaced import home_of
+from iclscope.sweeps.file.places import in_the_file, subject_of
 
 BASE = {"task": {"shift": {"S1": 1.3}, "K": 0.1}, "evaluation": {"on": {"a.b": {"alpha": 1}}}}
 VARY = {"task.alpha": [0.1], "task.d_X, model.d_X": [30]}

@@ -19,11 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sweeps.bad_sweeps import BAD_SWEEPS
 
-from iclscope.errors import BadRequest
-from iclscope.sweeps.axes import axes_from
-from iclscope.sweeps.inheritance import MOST_FILES
-from iclscope.sweeps.sweep_file import Sweep, load_sweep
-from iclscope.sweeps.yaml_text import LARGEST_FILE
+from iclscope.core.errors import BadRequest
+from iclscope.core.yaml_text import LARGEST_FILE
+from iclscope.sweeps.file.axes import axes_from
+from iclscope.sweeps.file.inheritance import MOST_FILES
+from iclscope.sweeps.file.sweep_file import Sweep, load_sweep
 
 AT_ONCE = 1.0
 """Seconds of this process, whatever else the machine does; the slowest takes a tenth of that on an idle core."""

@@ -19,8 +19,8 @@ from scipy import stats
 from sweeps.made_results import made_rows, write_results
 
 import iclscope
-from iclscope.errors import BadRequest
-from iclscope.evaluation.intervals import Interval, mean_interval
+from iclscope.claims.intervals import Interval, mean_interval
+from iclscope.core.errors import BadRequest
 from iclscope.sweeps.results import SweepResults, load_results
 from iclscope.sweeps.summary import mixture, points, section_of_test, section_of_training
 from iclscope.sweeps.summary_table import summary_table

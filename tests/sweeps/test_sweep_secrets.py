@@ -15,10 +15,10 @@ from sweeps.sweep_processes import yaml_of
 from sweeps.sweep_runs import run_here
 
 from iclscope.cli.main import main
-from iclscope.errors import BadRequest, StorageFailed
-from iclscope.sweeps.ray_address import refused
-from iclscope.sweeps.store_files import StoreFiles
-from iclscope.sweeps.sweep_file import load_sweep
+from iclscope.core.errors import BadRequest, StorageFailed
+from iclscope.execution.ray_address import refused
+from iclscope.execution.stores.store_files import StoreFiles
+from iclscope.sweeps.file.sweep_file import load_sweep
 
 SECRETS = ("p@ss", "ss@", "KEY", "CRET", "SE/", "abc123", "tok1n", "hush")
 ADDRESSES = (

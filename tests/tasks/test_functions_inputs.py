@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from iclscope.random_streams import RandomStream
+from iclscope.core.random_streams import RandomStream
 from iclscope.tasks.function_classes import InputName
 from iclscope.tasks.function_classes.inputs import draw_inputs
 

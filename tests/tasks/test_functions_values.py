@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from iclscope.random_streams import RandomStream
+from iclscope.core.random_streams import RandomStream
 from iclscope.tasks import FunctionClass
 from iclscope.tasks.function_classes import FunctionName, InputName, functions
 

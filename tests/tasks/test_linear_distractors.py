@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from iclscope.errors import BadRequest
+from iclscope.core.errors import BadRequest
 from iclscope.tasks import LinearRegression
 
 TASK = LinearRegression(d_X=5, length=4, distractors=2)

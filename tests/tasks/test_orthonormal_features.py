@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iclscope.errors import BadRequest
+from iclscope.core.errors import BadRequest
 from iclscope.models import SoftmaxAttention
 from iclscope.tasks import CountPrompts, FunctionPrompts, OrthonormalFeatures, stack_tasks, task_from_settings
 from iclscope.tasks.prompts import PromptSize

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from iclscope.errors import BadRequest
+from iclscope.core.errors import BadRequest
 from iclscope.tasks import SineRegression, stack_tasks, task_from_settings
 from iclscope.tasks.prompts import PromptSize
 

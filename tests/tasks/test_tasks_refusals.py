@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from iclscope.errors import BadRequest, require, require_finite
+from iclscope.core.errors import BadRequest, require, require_finite
 from iclscope.tasks import PatternClassification, PatternSampler, PatternShift
 
 NAN, INF = math.nan, math.inf

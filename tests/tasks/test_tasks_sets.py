@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iclscope.errors import BadRequest
+from iclscope.core.errors import BadRequest
 from iclscope.tasks import PatternClassification
 from iclscope.tasks.patterns import all_tasks, check_condition_3_2, cycle_tasks, tasks_of_share, unseen_tasks
 

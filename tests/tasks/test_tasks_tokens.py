@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from test_tasks_prompts import Case, cases
 from torch import Tensor
 
-from iclscope.errors import BadRequest
+from iclscope.core.errors import BadRequest
 from iclscope.tasks import ExamplePrompts, FunctionClass, InContextExamples, PatternClassification
 
 

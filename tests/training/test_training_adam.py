@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from iclscope.errors import BadRequest
+from iclscope.core.errors import BadRequest
 from iclscope.models import GPT2Transformer, GPT2TransformerConfig
 from iclscope.tasks import FunctionClass
 from iclscope.training.gradients import TRAINING_PURPOSE

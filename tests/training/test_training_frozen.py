@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import iclscope as icl
-from iclscope.errors import BadRequest
+from iclscope.core.errors import BadRequest
 from iclscope.models import (
     FeatureAttention,
     GPT2Transformer,

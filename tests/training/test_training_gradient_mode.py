@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import iclscope as icl
-from iclscope.gradient_mode import gradients_enabled
+from iclscope.core.gradient_mode import gradients_enabled
 from iclscope.mechanism import answers_of
 from iclscope.models import GPT2Transformer, LinearAttention, SoftmaxReLUTransformer
 from iclscope.tasks import FunctionClass, LinearRegression, PatternClassification

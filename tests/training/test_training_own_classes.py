@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 import iclscope as icl
-from iclscope.errors import BadRequest
+from iclscope.core.errors import BadRequest
 from iclscope.evaluation.evaluate import pattern_outputs
-from iclscope.experiments.trial import Trial
 from iclscope.models import (
     GPT2Transformer,
     LinearAttention,
@@ -34,6 +33,7 @@ from iclscope.tasks import (
     Task,
     stack_tasks,
 )
+from iclscope.training.trial import Trial
 
 SIZES: dict[str, Any] = {"M1": 3, "M2": 2, "d_X": 5, "d_Y": 2, "length": 4}
 GPT2: dict[str, Any] = {"layers": 1, "heads": 2, "embedding": 8, "positions": 16}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import iclscope as icl
-from iclscope.errors import BadRequest
+from iclscope.core.errors import BadRequest
 from iclscope.models import GPT2Transformer, Model, SoftmaxReLUTransformer
 from iclscope.tasks import FunctionClass, PatternClassification, Task
 from iclscope.tasks.function_classes import FunctionName

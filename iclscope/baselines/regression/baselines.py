@@ -13,7 +13,7 @@ from iclscope.baselines.regression.linear import averaging, least_squares
 from iclscope.baselines.regression.neighbours import nearest_neighbours
 from iclscope.baselines.regression.network import two_layer_network
 from iclscope.baselines.regression.trees import boosted_trees, greedy_tree
-from iclscope.errors import require
+from iclscope.core.errors import require
 
 _LASSO_NAMES = {f"Lasso, α = {alpha:g}": alpha for alpha in LASSO_ALPHAS}
 _IN_PROCESSES = {*_LASSO_NAMES, "greedy tree", "XGBoost"}

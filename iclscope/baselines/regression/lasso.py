@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from iclscope.baselines.regression.pool import Array, fit_each_prompt
-from iclscope.errors import require
+from iclscope.core.errors import require
 
 LASSO_ALPHAS = (1.0, 0.1, 0.01, 0.001, 0.0001)
 """The weights of the penalty in Garg et al. 2022 (arXiv 2208.01066), Section 3.2."""

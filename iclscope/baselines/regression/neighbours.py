@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
-from iclscope.errors import require
+from iclscope.core.errors import require
 
 
 def nearest_neighbours(

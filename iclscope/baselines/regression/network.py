@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from iclscope.errors import require, require_finite
-from iclscope.random_streams import RandomStream
+from iclscope.core.errors import require, require_finite
+from iclscope.core.random_streams import RandomStream
 
 
 def two_layer_network(

@@ -12,7 +12,7 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from torch import Tensor
 
-from iclscope.errors import require
+from iclscope.core.errors import require
 
 Array = NDArray[np.float64]
 Fit = Callable[[Array, Array, Array], Array]

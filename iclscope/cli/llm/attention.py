@@ -8,13 +8,13 @@ import typer
 from rich.console import Console
 
 from iclscope.cli.llm import options
-from iclscope.errors import require
+from iclscope.core.errors import require
 from iclscope.language_models.api import results_folder
-from iclscope.language_models.attention_figure import heads_text
-from iclscope.language_models.attention_measurement import attention_measurement
-from iclscope.language_models.attention_prompts import AttentionSettings
-from iclscope.language_models.prepared import prepare
-from iclscope.report import print_claims
+from iclscope.language_models.heads.figure import heads_text
+from iclscope.language_models.heads.measurement import attention_measurement
+from iclscope.language_models.heads.prompts import AttentionSettings
+from iclscope.language_models.prompts.prepared import prepare
+from iclscope.study.pages.claims_table import print_claims
 
 
 @options.about_a_model

@@ -9,13 +9,13 @@ from rich.console import Console
 
 from iclscope.cli.llm import options
 from iclscope.language_models.api import results_folder
-from iclscope.language_models.evaluate import EvaluateSettings
-from iclscope.language_models.evaluate_report import accuracy_text
-from iclscope.language_models.label_lengths import DEFAULT, judged_by
-from iclscope.language_models.measurements import evaluation
-from iclscope.language_models.prepared import prepare
+from iclscope.language_models.evaluation.measurement import evaluation
+from iclscope.language_models.evaluation.report import accuracy_text
+from iclscope.language_models.evaluation.rows import EvaluateSettings
+from iclscope.language_models.prompts.label_lengths import DEFAULT, judged_by
+from iclscope.language_models.prompts.prepared import prepare
 from iclscope.language_models.selectors import SELECTORS
-from iclscope.report import print_claims
+from iclscope.study.pages.claims_table import print_claims
 
 
 @options.about_a_model

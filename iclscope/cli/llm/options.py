@@ -16,14 +16,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 from rich.text import Text
 
-from iclscope.errors import BadRequest, require
-from iclscope.files import user_path
-from iclscope.language_models.label_lengths import LABEL_SCORES, LabelScore, check_label_score
-from iclscope.language_models.loading import DEVICES, DTYPES, ModelSource
-from iclscope.language_models.prepared import REFUSE, TOO_LONG, TextMeasurement
-from iclscope.language_models.prompts import PromptFormat
+from iclscope.core.errors import BadRequest, require
+from iclscope.core.files import user_path
+from iclscope.language_models.models.loading import DEVICES, DTYPES, ModelSource
+from iclscope.language_models.prompts.format import PromptFormat
+from iclscope.language_models.prompts.label_lengths import LABEL_SCORES, LabelScore, check_label_score
+from iclscope.language_models.prompts.prepared import REFUSE, TOO_LONG, TextMeasurement
 from iclscope.language_models.texts.escapes import unescaped
-from iclscope.report.measurement_page import TextTable
+from iclscope.study.pages.measurement_page import TextTable
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A hub name, a folder (safetensors) or a GGUF file.")]
 Data = Annotated[

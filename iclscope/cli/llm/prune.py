@@ -9,16 +9,16 @@ import typer
 from rich.console import Console
 
 from iclscope.cli.llm import options
-from iclscope.errors import BadRequest, require
-from iclscope.files import user_path
+from iclscope.core.errors import BadRequest, require
+from iclscope.core.files import user_path
 from iclscope.language_models.api import results_folder
-from iclscope.language_models.label_lengths import DEFAULT
-from iclscope.language_models.neuron_scores import NORMS, SCORES
-from iclscope.language_models.prepared import prepare
-from iclscope.language_models.prune import PruneSettings
-from iclscope.language_models.prune_figure import costs_text, points_text
-from iclscope.language_models.prune_measurement import RECOMMENDED, PruneDone, Save, check_save, pruning
-from iclscope.report import print_claims
+from iclscope.language_models.prompts.label_lengths import DEFAULT
+from iclscope.language_models.prompts.prepared import prepare
+from iclscope.language_models.pruning.figure import costs_text, points_text
+from iclscope.language_models.pruning.measurement import RECOMMENDED, PruneDone, Save, check_save, pruning
+from iclscope.language_models.pruning.neuron_scores import NORMS, SCORES
+from iclscope.language_models.pruning.rows import PruneSettings
+from iclscope.study.pages.claims_table import print_claims
 
 
 @options.about_a_model

@@ -8,14 +8,14 @@ import typer
 from rich.console import Console
 
 from iclscope.cli.llm import options
-from iclscope.errors import require
+from iclscope.core.errors import require
 from iclscope.language_models.api import results_folder
-from iclscope.language_models.label_lengths import DEFAULT
-from iclscope.language_models.prepared import prepare
-from iclscope.language_models.select import SelectSettings
-from iclscope.language_models.select_measurement import selection
+from iclscope.language_models.prompts.label_lengths import DEFAULT
+from iclscope.language_models.prompts.prepared import prepare
+from iclscope.language_models.selection.measurement import selection
+from iclscope.language_models.selection.rows import SelectSettings
 from iclscope.language_models.selectors import SELECTORS, SelectorOptions
-from iclscope.report import print_claims
+from iclscope.study.pages.claims_table import print_claims
 
 
 @options.about_a_model

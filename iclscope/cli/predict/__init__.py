@@ -11,7 +11,7 @@ from iclscope.cli.lazy_group import LazyCommand, LazyGroup
 
 
 def _of(paper: str, help: str) -> LazyCommand:
-    return LazyCommand(f"iclscope.cli.predict.{paper}", f"predict_{paper}", help)
+    return LazyCommand(f"iclscope.papers.{paper}.predict", f"predict_{paper}", help)
 
 
 class _Papers(LazyGroup):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import chain, zip_longest
 
-from iclscope.language_models.draws import Asked, generator
+from iclscope.language_models.prompts.draws import Asked, generator
 
 AT_RANDOM = ("random", "balanced")
 """The selectors of this file."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
-from iclscope.language_models.draws import generator
+from iclscope.language_models.prompts.draws import generator
 from iclscope.language_models.texts.terms import terms_of
 
 RELEVANCE_WEIGHT = 0.5

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from iclscope.language_models.draws import generator
+from iclscope.language_models.prompts.draws import generator
 from iclscope.language_models.selectors.by_likeness import Ranked, all_equal
 
 

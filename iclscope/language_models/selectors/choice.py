@@ -8,9 +8,9 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from iclscope.errors import require
-from iclscope.language_models.draws import Asked
-from iclscope.language_models.loading import LanguageModel
+from iclscope.core.errors import require
+from iclscope.language_models.models.loading import LanguageModel
+from iclscope.language_models.prompts.draws import Asked
 from iclscope.language_models.selectors.at_random import balanced, random
 from iclscope.language_models.selectors.by_likeness import Ranked, by_words, diverse, nearest
 from iclscope.language_models.selectors.by_pattern import by_pattern

@@ -10,15 +10,15 @@ import numpy as np
 from jaxtyping import Float32, Int64
 from pydantic import Field
 
-from iclscope.addresses import without_secrets
-from iclscope.errors import BadRequest, require
-from iclscope.language_models.draws import Asked, generator
-from iclscope.language_models.hidden_states import TextStates, text_states
-from iclscope.language_models.labelled_text import LabelledTexts
-from iclscope.language_models.loading import LanguageModel, quiet_transformers
-from iclscope.language_models.patterns import Patterns, find_patterns, unit
-from iclscope.language_models.prompts import PromptFormat
-from iclscope.settings import Settings
+from iclscope.core.addresses import without_secrets
+from iclscope.core.errors import BadRequest, require
+from iclscope.core.settings import Settings
+from iclscope.language_models.models.hidden_states import TextStates, text_states
+from iclscope.language_models.models.loading import LanguageModel, quiet_transformers
+from iclscope.language_models.prompts.draws import Asked, generator
+from iclscope.language_models.prompts.format import PromptFormat
+from iclscope.language_models.selectors.patterns import Patterns, find_patterns, unit
+from iclscope.language_models.texts.labelled_text import LabelledTexts
 
 
 class SelectorOptions(Settings):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from iclscope.errors import require
+from iclscope.core.errors import require
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
 _WHOLE = re.compile(r"([+-]?\d+)\.0*")

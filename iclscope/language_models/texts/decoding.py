@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 
-from iclscope.errors import BadRequest
+from iclscope.core.errors import BadRequest
 
 _BYTE_ORDER_MARK = "\ufeff"
 _MARKS = (

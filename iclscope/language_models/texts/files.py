@@ -8,8 +8,8 @@ from pathlib import Path
 
 import polars as pl
 
-from iclscope.errors import BadRequest
-from iclscope.files import read_arrow_stream, read_parquet, read_parquet_metadata
+from iclscope.core.errors import BadRequest
+from iclscope.core.files import read_arrow_stream, read_parquet, read_parquet_metadata
 from iclscope.language_models.texts.decoding import decoded
 from iclscope.language_models.texts.delimited import read_csv, read_tsv
 from iclscope.language_models.texts.json_lines import read_json_lines

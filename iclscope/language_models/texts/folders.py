@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from iclscope.errors import require
+from iclscope.core.errors import require
 from iclscope.language_models.texts.files import ENDINGS, ending
 
 POOL = ("train",)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from iclscope.errors import require
+from iclscope.core.errors import require
 from iclscope.language_models.texts.folders import POOL, QUERIES
 from iclscope.language_models.texts.table import Table
 

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from iclscope.core.overrides import is_plain
 from iclscope.models.pattern_engine.coordinates import NAMES
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
-from iclscope.overrides import is_plain
 from iclscope.tasks import PatternSampler
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from pydantic import Field, model_validator
 
-from iclscope.arguments import seeds_from
-from iclscope.errors import require, require_finite
+from iclscope.core.arguments import seeds_from
+from iclscope.core.errors import require, require_finite
 from iclscope.tasks.equal_runs import EqualRunsTask, the_one_task
 from iclscope.tasks.function_classes.functions import FunctionName
 from iclscope.tasks.function_classes.inputs import QUERY_APART, InputName

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from iclscope.random_streams import RandomStream
+from iclscope.core.random_streams import RandomStream
 
 FunctionName = Literal["linear", "sparse_linear", "decision_tree", "relu_network", "quadratic", "linear_classification"]
 

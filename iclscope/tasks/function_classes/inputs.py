@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from iclscope.random_streams import RandomStream
+from iclscope.core.random_streams import RandomStream
 
 InputName = Literal["gaussian", "skewed", "half_subspace", "orthants", "orthogonal_query", "repeated_query"]
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from pydantic import Field, model_validator
 
-from iclscope.arguments import seeds_from
-from iclscope.errors import require, require_finite
+from iclscope.core.arguments import seeds_from
+from iclscope.core.errors import require, require_finite
 from iclscope.tasks.equal_runs import EqualRunsTask, the_one_task
 
 if TYPE_CHECKING:

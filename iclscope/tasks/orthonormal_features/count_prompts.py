@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from iclscope.errors import BadRequest
+from iclscope.core.errors import BadRequest
 from iclscope.tasks.examples import InContextExamples
 
 

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
-from iclscope.arguments import whole_number
-from iclscope.errors import require
-from iclscope.random_streams import RandomStream
+from iclscope.core.arguments import whole_number
+from iclscope.core.errors import require
+from iclscope.core.random_streams import RandomStream
 from iclscope.tasks.equal_runs import EqualRunsSampler
 from iclscope.tasks.function_classes import FunctionPrompts
 from iclscope.tasks.orthonormal_features.count_prompts import CountPrompts

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from iclscope.random_streams import RandomStream
+from iclscope.core.random_streams import RandomStream
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import Any, Literal, Self
 import torch
 from pydantic import Field, model_validator
 
-from iclscope.arguments import seeds_from
-from iclscope.errors import BadRequest, require, require_finite
-from iclscope.random_streams import RandomStream
-from iclscope.settings import Settings
+from iclscope.core.arguments import seeds_from
+from iclscope.core.errors import BadRequest, require, require_finite
+from iclscope.core.random_streams import RandomStream
+from iclscope.core.settings import Settings
 from iclscope.tasks.patterns import task_sets
 from iclscope.tasks.patterns.basis import PatternBasis, pattern_basis
 from iclscope.tasks.patterns.prompts import PatternPrompts

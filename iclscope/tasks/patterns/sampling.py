@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
-from iclscope.arguments import whole_number
-from iclscope.random_streams import RandomStream
+from iclscope.core.arguments import whole_number
+from iclscope.core.random_streams import RandomStream
 
 
 class DrawnQuery(NamedTuple):

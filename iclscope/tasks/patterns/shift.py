@@ -14,9 +14,9 @@ from jaxtyping import Float
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
-from iclscope.errors import require, require_finite
-from iclscope.random_streams import RandomStream
-from iclscope.settings import Settings
+from iclscope.core.errors import require, require_finite
+from iclscope.core.random_streams import RandomStream
+from iclscope.core.settings import Settings
 from iclscope.tasks.patterns.basis import PatternBasis, orthonormal_rows
 
 LARGEST_S1 = math.sqrt(2)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from iclscope.errors import BadRequest, require
+from iclscope.core.errors import BadRequest, require
 
 Task = tuple[int, int]
 

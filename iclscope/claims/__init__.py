@@ -1,0 +1,1 @@
+"""What may be said of numbers: intervals, regions, logical forms, verdicts."""

@@ -1,0 +1,1 @@
+"""Where what is finished is kept: rows, weights, and who is at work on what."""

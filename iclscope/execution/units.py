@@ -1,0 +1,48 @@
+"""What an engine is asked for: a trial to be trained, and what the trained model is to be tested on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from iclscope.tasks import Task
+from iclscope.training.trial import SCIENCE_VERSION, Trial
+
+
+class PlannedTest(NamedTuple):
+    """One test of a trained model.
+
+    Attributes:
+        name: its name in the sweep.
+        task: what the model is tested on.
+        prompts: test prompts per run.
+        varied: settings of the task that the test varies, ``test.alpha`` → value.
+    """
+
+    name: str
+    task: Task
+    prompts: int
+    varied: Mapping[str, Any]
+
+    @property
+    def hash(self) -> str:
+        """A name for what is asked: equal task and prompts, equal hash, whatever the test is called."""
+        asked = {"task": self.task.model_dump(mode="json"), "prompts": self.prompts, "science_version": SCIENCE_VERSION}
+        text = json.dumps(asked, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+class PlannedTrial(NamedTuple):
+    """One trial of a sweep.
+
+    Attributes:
+        trial: what is trained.
+        varied: the varied settings by their dotted names, and their values.
+        tests: what the trained model is tested on.
+    """
+
+    trial: Trial
+    varied: Mapping[str, Any]
+    tests: Sequence[PlannedTest]

@@ -1,0 +1,193 @@
+"""The prompts that attention is measured on: which queries, behind which demonstrations."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from pydantic import Field
+
+from iclscope.core.errors import require
+from iclscope.core.settings import Settings
+from iclscope.language_models.evaluation.rows import draw_seed
+from iclscope.language_models.prompts.draws import Asked, generator
+from iclscope.language_models.prompts.prepared import DROP_SHOTS, SKIP, Prepared
+from iclscope.language_models.prompts.too_long import (
+    Fitted,
+    Plan,
+    fit_prompts,
+    lengths_behind,
+    most_tokens,
+    to_be_checked,
+)
+from iclscope.language_models.run_folder import RunFolder
+from iclscope.language_models.selectors import Choice, choose
+from iclscope.language_models.texts.labelled_text import LabelledTexts
+
+LEAST_QUERIES = 4
+"""A label with fewer queries is left out: each half of the queries needs two of it, for a mean and its spread."""
+
+
+class AttentionSettings(Settings):
+    """What is measured.
+
+    Attributes:
+        shots: demonstrations per prompt, balanced over labels.
+    """
+
+    shots: int = Field(8, ge=2)
+
+
+class Queries(NamedTuple):
+    """The queries that attention is measured on.
+
+    Attributes:
+        places: of the queries among those drawn.
+        labels: of each.
+        others: for each query the place, in these tuples, of another one of its half at random, each once.
+        half: 0 or 1: heads are chosen on the first half and measured on the second; labels are spread over both.
+        left_out: labels with too few queries.
+    """
+
+    places: tuple[int, ...]
+    labels: tuple[str, ...]
+    others: tuple[int, ...]
+    half: tuple[int, ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def dealt(self) -> tuple[str, ...]:
+        """The same labels dealt anew at random within each half."""
+        return tuple(self.labels[other] for other in self.others)
+
+
+class Unit(NamedTuple):
+    """What is measured at a time, and kept when it is finished."""
+
+    shuffled: bool
+    draw: int
+
+    @property
+    def name(self) -> str:
+        """Of its file."""
+        return f"{'shuffled' if self.shuffled else 'as-given'}-draw-{self.draw}"
+
+
+def units(draws: int) -> list[Unit]:
+    """All that is to be measured."""
+    return [Unit(shuffled, draw) for shuffled in (False, True) for draw in range(draws)]
+
+
+def measured_queries(asked: Asked, seed: int) -> Queries:
+    """The queries whose labels have enough of them, split into halves.
+
+    Raises:
+        BadRequest: if fewer than two labels have.
+    """
+    counts = Counter(asked.queries.labels)
+    left_out = tuple(kind for kind in asked.classes if counts[kind] < LEAST_QUERIES)
+    enough = len(asked.classes) - len(left_out) >= 2
+    allowed = f"more: at least two labels need {LEAST_QUERIES} queries each"
+    require(enough, "--queries", len(asked.queries.labels), allowed)
+    places = tuple(i for i, kind in enumerate(asked.queries.labels) if kind not in left_out)
+    labels = tuple(asked.queries.labels[i] for i in places)
+    seen: Counter[str] = Counter()
+    half = []
+    for kind in labels:
+        half.append(seen[kind] % 2)
+        seen[kind] += 1
+    others = list(range(len(labels)))
+    for part in range(2):
+        inside = [i for i, number in enumerate(half) if number == part]
+        order = generator(seed, "query labels", part).permutation(len(inside))
+        for place, other in zip(inside, order, strict=True):
+            others[place] = inside[int(other)]
+    return Queries(places, labels, tuple(others), tuple(half), left_out)
+
+
+def check_shots(asked: Asked, shots: int) -> None:
+    """Refuse too few demonstrations: every query needs one of its label.
+
+    Raises:
+        BadRequest: naming the least.
+    """
+    least = len(asked.classes)
+    require(shots >= least, "--shots", shots, f"at least {least}, one demonstration of each label")
+
+
+def dealt_labels(shown: LabelledTexts, seed: int) -> LabelledTexts:
+    """Demonstrations with their labels dealt among them at random: each label is shown as often as before."""
+    order = generator(seed, "dealt labels").permutation(len(shown.labels))
+    return LabelledTexts(shown.texts, tuple(shown.labels[int(i)] for i in order))
+
+
+def shown_demonstrations(prepared: Prepared, unit: Unit, places: Sequence[int]) -> LabelledTexts:
+    """Demonstrations as a unit shows them: with their own labels, or with these dealt among them."""
+    given = prepared.asked.pool.at(places)
+    return dealt_labels(given, draw_seed(prepared.settings.seed, unit.draw)) if unit.shuffled else given
+
+
+def fit_attention(prepared: Prepared, settings: AttentionSettings, folder: RunFolder | None = None) -> Fitted[Unit]:
+    """Choose the demonstrations of each draw, and see that the prompts of all measured queries fit.
+
+    With ``drop-shots`` all prompts of a draw lose the same demonstrations: all queries look at the same ones.
+
+    Args:
+        prepared: model and texts.
+        settings: what to measure.
+        folder: where finished parts are kept; None: nowhere.
+
+    Raises:
+        BadRequest: as `fit_prompts`; or if what is left of demonstrations or queries is too little to measure.
+    """
+    check_shots(prepared.asked, settings.shots)
+    measured = prepared.at(measured_queries(prepared.asked, prepared.settings.seed).places)
+
+    def plan(unit: Unit) -> Plan:
+        seed = draw_seed(prepared.settings.seed, unit.draw)
+        choice = choose("balanced", prepared.language_model, measured.asked, settings.shots, seed)
+        return Plan(choice, partial(shown_demonstrations, prepared, unit))
+
+    every = to_be_checked(prepared, units(prepared.settings.draws), folder, lambda unit: [unit.name])
+    found = fit_prompts(measured, {unit: plan(unit) for unit in every}, free=())
+    if found.left_out:
+        measured_queries(found.prepared.asked, prepared.settings.seed)  # enough must be left
+        return found
+    if found.notes:
+        choices = _alike(measured, found.choices)
+        return Fitted(prepared, choices, notes=_fewer(prepared, choices, settings.shots))
+    return Fitted(prepared, found.choices)
+
+
+def _alike(measured: Prepared, choices: Mapping[Unit, Choice]) -> dict[Unit, Choice]:
+    """For all prompts of a draw the demonstrations that fit into each of them."""
+    asked = measured.asked
+    found: dict[Unit, Choice] = {}
+    places = range(len(asked.queries.texts))
+    for draw in sorted({unit.draw for unit in choices}):
+        both = [unit for unit in choices if unit.draw == draw]
+        shown = min((one for unit in both for one in choices[unit].demonstrations), key=len)
+        while True:
+            kinds = set(asked.pool.at(shown).labels)
+            allowed = f"{SKIP}, fewer --shots or shorter texts: of draw {draw} no demonstration of each label would fit"
+            require(kinds == set(asked.classes), "--too-long", DROP_SHOTS, allowed)
+            longest = max(
+                lengths_behind(measured, shown_demonstrations(measured, unit, shown), places).max() for unit in both
+            )
+            if longest <= most_tokens(measured):
+                break
+            shown = shown[1:]  # labels that were dealt anew may be longer
+        found |= {unit: Choice((shown,) * len(places), True) for unit in both}
+    return found
+
+
+def _fewer(prepared: Prepared, choices: Mapping[Unit, Choice], shots: int) -> tuple[str, ...]:
+    left = {unit.draw: len(choice.demonstrations[0]) for unit, choice in choices.items()}
+    shown = ", ".join(f"{count} in draw {draw}" for draw, count in left.items() if count < shots)
+    model = prepared.language_model
+    return (
+        f"Of {shots} demonstrations all prompts show only the last {shown}, so as to fit into the "
+        f"{model.context_length} tokens that {model.name} reads (--too-long {DROP_SHOTS}).",
+    )

@@ -1,0 +1,75 @@
+"""How demonstrations and a query become a prompt."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pydantic import field_validator
+
+from iclscope.core.errors import require
+from iclscope.core.settings import Settings
+from iclscope.language_models.texts.labelled_text import LabelledTexts
+
+CONTENT_FREE = ("N/A", "", "[MASK]")
+"""Queries that say nothing (Zhao et al., "Calibrate before use", 2021, Section 5)."""
+
+
+class PromptFormat(Settings):
+    r"""How an example is written. In a prompt, demonstrations come first and the query, without its label, comes last.
+
+    Attributes:
+        query: a text with ``{text}`` in it; the label follows.
+        label: how a label is written behind the query, with ``{label}`` in it. Its first character is a space for most
+            tokenizers, which join a space with the word behind it.
+        between: what stands between two examples.
+        instruction: what stands before all.
+    """
+
+    query: str = "Text: {text}\nLabel:"
+    label: str = " {label}"
+    between: str = "\n\n"
+    instruction: str = ""
+
+    @field_validator("query", "label")
+    @classmethod
+    def _one_field(cls, value: str, info: object) -> str:
+        name = getattr(info, "field_name", "query")
+        wanted = "text" if name == "query" else "label"
+        option = "--format" if name == "query" else "label format"
+        try:
+            fields = [field for _, field, _, _ in string.Formatter().parse(value) if field is not None]
+        except ValueError:
+            fields = []
+        require(fields == [wanted], option, value, f"a text with {{{wanted}}} in it once, and no other braces")
+        return value
+
+    def prefix(self, demonstrations: LabelledTexts) -> str:
+        """All that stands before the query."""
+        shown = [
+            self.query.format(text=text) + self.label.format(label=kind) + self.between
+            for text, kind in zip(*demonstrations, strict=True)
+        ]
+        start = self.instruction + self.between if self.instruction else ""
+        return start + "".join(shown)
+
+    def asked(self, text: str) -> str:
+        """The query as it stands behind the prefix."""
+        return self.query.format(text=text)
+
+    def answers(self, classes: Sequence[str]) -> tuple[str, ...]:
+        """The continuations whose likelihoods are compared."""
+        return tuple(self.label.format(label=kind) for kind in classes)
+
+
+class PromptGroup(NamedTuple):
+    """Prompts that begin with the same demonstrations.
+
+    Attributes:
+        prefix: the demonstrations.
+        queries: what follows in each of the prompts.
+    """
+
+    prefix: str
+    queries: tuple[str, ...]

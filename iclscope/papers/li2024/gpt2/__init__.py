@@ -1,0 +1,1 @@
+"""Figures of GPT-2 with three layers."""

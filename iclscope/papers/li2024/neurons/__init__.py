@@ -1,0 +1,1 @@
+"""Figures of MLP neurons: what they encode, and which may be pruned."""

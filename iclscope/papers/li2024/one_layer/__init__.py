@@ -1,0 +1,1 @@
+"""Figures of the one-layer model: training, generalization, and what the theorems ask for."""

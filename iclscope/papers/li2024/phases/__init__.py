@@ -1,0 +1,1 @@
+"""Maps of two settings with the theorems' boundaries on them."""

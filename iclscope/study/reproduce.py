@@ -1,0 +1,318 @@
+"""Train every model of a paper, redraw its figures, judge its claims."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+import polars as pl
+import torch
+
+from iclscope.claims.claim import JudgedClaim
+from iclscope.core.environment import chosen_device, environment
+from iclscope.core.errors import BadRequest, JobsFailed
+from iclscope.core.files import user_path
+from iclscope.core.threads import one_thread_per_operation
+from iclscope.execution.failures import FATAL, reason_of
+from iclscope.execution.groups import step_cost
+from iclscope.execution.local import workers_on
+from iclscope.execution.run_trials import groups_by_owner, load_groups, run_groups
+from iclscope.plotting.style import new_figure
+from iclscope.study.experiment import PAPERS, Experiment, Preset, experiments_named, experiments_of, paper_named
+from iclscope.study.folder import ResultFolder
+from iclscope.study.pages.page import FigureSection, Report, render_page
+from iclscope.study.progress import ProgressReport, Silence
+from iclscope.study.settings_table import conditions_of, settings_of
+from iclscope.training.trial import Trial
+
+
+class Reproduction(NamedTuple):
+    """What a reproduction made.
+
+    Attributes:
+        folder: where everything is.
+        report: the page to open.
+        claims: the claims of all finished figures in the folder, judged.
+        missing: the figures asked for that are not in the folder yet.
+        failed: why those of them failed that did, by name, each in one line.
+    """
+
+    folder: Path
+    report: Path
+    claims: Sequence[JudgedClaim]
+    missing: Sequence[str]
+    failed: Mapping[str, str] = MappingProxyType({})
+
+
+class InterruptedReproduction(KeyboardInterrupt):
+    """Ctrl-C; what was finished by then is in ``reproduction``."""
+
+    def __init__(self, reproduction: Reproduction) -> None:
+        super().__init__()
+        self.reproduction = reproduction
+
+
+class IncompleteReproduction(JobsFailed):
+    """Some figures failed; all others are in ``reproduction``, and the same request makes only these again."""
+
+    def __init__(self, reproduction: Reproduction) -> None:
+        count = len(reproduction.failed)
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in reproduction.failed.items())
+        super().__init__(
+            f"{count} figure{'s' * (count != 1)} failed ({reasons}). The others are finished and kept; the same call "
+            "makes only these again"
+        )
+        self.reproduction = reproduction
+
+
+class Plan(NamedTuple):
+    """A request that can be honoured."""
+
+    experiments: Sequence[Experiment]
+    preset: Preset
+    device: torch.device
+    folder: ResultFolder
+
+
+def planned(
+    paper: str,
+    *,
+    figures: Sequence[str] = (),
+    preset: str = "quick",
+    seeds: int | None = None,
+    device: str = "auto",
+    out: str | Path | None = None,
+    force: bool = False,
+) -> Plan:
+    """Check a request for `reproduce`, whose arguments these are; nothing is computed or written.
+
+    Raises:
+        BadRequest: if a setting is not allowed.
+    """
+    experiments = experiments_named(paper_named(paper).name, figures)
+    settings = Preset.named(preset, seeds, paper=paper)
+    where = chosen_device(device)
+    path = user_path(out, "--out") if out is not None else Path("results") / paper
+    return Plan(experiments, settings, where, ResultFolder(path, paper, settings, force=force))
+
+
+def reproduce(
+    paper: str,
+    *,
+    figures: str | Sequence[str] = (),
+    preset: str = "quick",
+    seeds: int | None = None,
+    device: str = "auto",
+    out: str | Path | None = None,
+    force: bool = False,
+    progress: ProgressReport | None = None,
+) -> Reproduction:
+    """Train a paper's models, redraw its figures and judge every claim.
+
+    What the folder already holds is kept; only what is missing is trained, measured and drawn.
+
+    Args:
+        paper: short name, for instance "li2024".
+        figures: names of figures; none means all.
+        preset: "quick" (minutes on two cores), "lab" (minutes on one good GPU) or "paper".
+        seeds: seeds per point; None: the preset's own number.
+        device: "auto", "cpu" or "cuda".
+        out: the folder to write; None: ``results/PAPER``.
+        force: make everything anew, also over results of other settings.
+        progress: who is told how far it is.
+
+    Raises:
+        BadRequest: before anything is computed or written, if a setting is not allowed.
+        IncompleteReproduction: if figures failed, after all others have been made and reported.
+        InterruptedReproduction: on Ctrl-C, after the finished figures have been reported.
+    """
+    figures = (figures,) if isinstance(figures, str) else figures
+    plan = planned(paper, figures=figures, preset=preset, seeds=seeds, device=device, out=out, force=force)
+    chosen, settings, where, folder = plan
+    told = progress or Silence()
+
+    trials_of = {experiment.name: _unique(experiment.trials(settings)) for experiment in chosen}
+    folder.start(environment(where), anew=list(trials_of) if force else ())
+    if force:
+        folder.store.discard([trial for trials in trials_of.values() for trial in trials])
+        folder.store.discard_unfinished()
+    to_do = [experiment for experiment in chosen if not folder.is_finished(experiment, trials_of[experiment.name])]
+    needed = folder.store.missing([trial for experiment in to_do for trial in trials_of[experiment.name]])
+    told.expect(len(to_do), sum(trial.training.steps * step_cost(trial) for trial in needed))
+    groups = [group for own in groups_by_owner(trials_of, where).values() for group in own]
+    failed: dict[str, str] = {}
+    try:
+        for number, experiment in enumerate(to_do):
+            wanted = [trials_of[other.name] for other in to_do[number:]]
+            try:
+                _make(
+                    experiment,
+                    trials_of[experiment.name],
+                    _next(groups, wanted, folder, where),
+                    settings,
+                    folder,
+                    where,
+                    told,
+                )
+            except FATAL:
+                raise
+            except Exception as error:  # noqa: BLE001 (told at the end; it is the figure's own, or that of its task)
+                failed[experiment.name] = reason_of(error)
+                folder.note_trace(experiment.name, error)
+                told.figure_done()
+    except KeyboardInterrupt:
+        raise InterruptedReproduction(_report(paper, settings, folder, list(trials_of), failed)) from None
+    done = _report(paper, settings, folder, list(trials_of), failed)
+    if done.failed:
+        raise IncompleteReproduction(done)
+    return done
+
+
+def _unique(trials: Sequence[Trial]) -> list[Trial]:
+    """Each trial once, in order."""
+    return list({trial.hash: trial for trial in trials}.values())
+
+
+def _make(
+    experiment: Experiment,
+    trials: Sequence[Trial],
+    groups: Sequence[Sequence[Trial]],
+    preset: Preset,
+    folder: ResultFolder,
+    device: torch.device,
+    told: ProgressReport,
+) -> None:
+    """Train some groups, among them what a figure needs, then measure and draw it."""
+    started = time.monotonic()
+    missing = folder.store.missing([trial for group in groups for trial in group])
+    expected = sum(trial.training.steps * step_cost(trial) for trial in missing)
+    made = 0
+    counting = threading.Lock()
+
+    def count(run_steps: int) -> None:
+        nonlocal made
+        with counting:
+            made += run_steps
+        told.steps(run_steps)
+
+    told.stage(experiment.name, "training")
+    run_groups(groups, folder.store, device=device, on_step=count)
+    told.skip(expected - made)
+    if experiment.checkpoint is not None:
+        folder.write_checkpoints(experiment.checkpoint, load_groups(trials, folder.store, device))
+    told.stage(experiment.name, "measuring")
+    with one_thread_per_operation():
+        workers = workers_on(device)
+        rows = experiment.rows(load_groups(trials, folder.store, device), preset, workers)
+    told.stage(experiment.name, "drawing")
+    figure = new_figure(*experiment.size)
+    experiment.draw(figure, rows)
+    folder.finish(experiment, trials, rows, figure, time.monotonic() - started)
+    told.figure_done()
+
+
+def _next(
+    groups: Sequence[list[Trial]], wanted: Sequence[Sequence[Trial]], folder: ResultFolder, device: torch.device
+) -> list[list[Trial]]:
+    """What the first of some figures lacks, and groups of later ones for cores that would be idle.
+
+    On two cores three groups want a fourth. Groups are whole, so who fills a core has the company it would have had.
+    """
+    lacking = {trial.hash for trial in folder.store.missing([trial for group in groups for trial in group])}
+    chosen: list[list[Trial]] = []
+    at_a_time = workers_on(device)
+    for number, trials in enumerate(wanted):
+        needed = {trial.hash for trial in trials} & lacking
+        for group in groups:
+            if number and not len(chosen) % at_a_time:
+                return chosen
+            if group not in chosen and not needed.isdisjoint(trial.hash for trial in group):
+                chosen.append(group)
+    return chosen
+
+
+def _report(
+    paper: str, preset: Preset, folder: ResultFolder, asked: Sequence[str], failed: Mapping[str, str]
+) -> Reproduction:
+    """Judge and report every finished figure of the folder."""
+    reasons = dict(failed)
+    sections: list[FigureSection] = []
+    claims: list[JudgedClaim] = []
+    missing: list[str] = []
+    for experiment in experiments_of(paper):
+        trials = _unique(experiment.trials(preset))
+        if not folder.is_finished(experiment, trials):
+            missing.append(experiment.name)
+            continue
+        try:
+            section = _section(paper, experiment, trials, preset, folder)
+        except FATAL:
+            raise
+        except Exception as error:  # noqa: BLE001 (a claim or a finding that cannot be told takes no other with it)
+            missing.append(experiment.name)
+            reasons[experiment.name] = reason_of(error)
+            folder.note_trace(experiment.name, error)
+            continue
+        claims += section.claims
+        sections.append(section)
+    folder.write_claims(claims)
+    about = paper_named(paper)
+    html = render_page(
+        Report(
+            paper=paper,
+            title=about.title,
+            citation=about.citation,
+            preset=preset.name,
+            seeds=len(preset.seeds),
+            slow_seeds=len(preset.seeds_of_slow_models),
+            figures=sections,
+            missing=missing,
+            environment=folder.environment,
+        )
+    )
+    unmade = [name for name in missing if name in asked]
+    return Reproduction(folder.path, folder.write_report(html), claims, unmade, reasons)
+
+
+def _section(
+    paper: str, experiment: Experiment, trials: Sequence[Trial], preset: Preset, folder: ResultFolder
+) -> FigureSection:
+    """What the report says of a finished figure."""
+    rows = folder.rows(experiment)
+    return FigureSection(
+        name=experiment.name,
+        title=experiment.title,
+        caption=experiment.caption,
+        finding=experiment.finding(rows),
+        settings=settings_of(trials, preset, rows),
+        svg=folder.svg(experiment),
+        claims=[claim.judged(paper, experiment.name, rows) for claim in experiment.claims],
+        seconds=folder.figures[experiment.name]["seconds"],
+        notes=_notes(rows),
+        conditions=conditions_of(experiment, trials),
+    )
+
+
+def _notes(rows: pl.DataFrame) -> list[str]:
+    """What a reader must know: runs that diverged."""
+    diverged = rows.filter(pl.col("diverged_at").is_not_null()).select("seed", "diverged_at").unique().sort("seed")
+    if diverged.is_empty():
+        return []
+    runs = ", ".join(f"seed {seed} at step {step}" for seed, step in diverged.iter_rows())
+    return [f"Diverged (loss no longer finite), and left out of all intervals: {runs}."]
+
+
+def papers_asked_for(names: Sequence[str]) -> list[str]:
+    """Short names of the papers, "all" spelled out, each once.
+
+    Raises:
+        BadRequest: if none is named, or one does not exist.
+    """
+    if not names:
+        raise BadRequest(f"PAPER is missing: {', '.join(PAPERS)} or all")
+    spelled = [paper for name in names for paper in (PAPERS if name == "all" else (paper_named(name).name,))]
+    return list(dict.fromkeys(spelled))

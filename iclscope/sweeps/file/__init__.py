@@ -1,0 +1,1 @@
+"""A sweep's file: from its text to checked trials."""

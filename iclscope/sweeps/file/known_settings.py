@@ -1,0 +1,228 @@
+"""From settings as a file says them to our configs, without converting anything on the way.
+
+Pydantic takes "0.8" and true for numbers, which is a help in Python and a trap in a file. So whatever a config has
+understood is compared with what was written, and refused where the two are not the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, TypeVar, get_args
+
+from iclscope.core.refusals import advice, check_names, inside, joined, refusal
+from iclscope.core.settings import Settings
+from iclscope.models import ModelConfig
+from iclscope.sweeps.file.settings_tree import Tree
+from iclscope.tasks import Task
+from iclscope.training.trial import Evaluation, Training
+
+Config = TypeVar("Config", bound=Settings)
+
+TASKS: tuple[type[Settings], ...] = get_args(Task)
+PARTS: dict[str, tuple[type[Settings], ...]] = {
+    "task": TASKS,
+    "model": get_args(ModelConfig),
+    "training": (Training,),
+    "evaluation": (Evaluation,),
+}
+"""What a trial is made of, but for its seed, and the configs that each part may be."""
+
+LARGEST_SIZE = 100_000
+"""The largest whole number in a task or a model: no such model fits into memory, but merely checking it may not end."""
+
+MOST_PROMPTS = 1_000_000
+"""The most prompts of a step, a record or a test."""
+
+MOST_STEPS = 10**9
+"""The most steps: at a millisecond each they take eleven days."""
+
+LARGEST_NUMBER = 1e30
+"""The largest real number: fourth powers of larger ones, and products of these, may not be finite."""
+
+MOST_PATTERNS = 1000
+"""The largest M1, since a pattern task lists its M1(M1 − 1) tasks."""
+
+_MOST_OF = {"M1": MOST_PATTERNS, "batch_size": MOST_PROMPTS, "prompts": MOST_PROMPTS, "steps": MOST_STEPS}
+
+
+def check_known(settings: Mapping[str, Any], classes: Sequence[type[Settings]], place: str = "") -> None:
+    """Refuse a setting that no config of these has, naming the closest that one has.
+
+    Args:
+        settings: of one config; its ``kind`` says which, where there are several.
+        classes: what it may be.
+        place: where the settings stand, as a dotted path.
+
+    Raises:
+        BadRequest: naming the first unknown setting, or a kind that is missing or unknown.
+    """
+    config = config_of(settings, classes, place)
+    check_names(settings, config.model_fields, settings, place)
+    for name, value in settings.items():
+        below = _configs_in(config.model_fields[name].annotation)
+        if not below or not isinstance(value, Mapping):
+            continue
+        where = joined(place, name)
+        if name == "on":  # tasks by a name of their own
+            for task, its_settings in value.items():
+                if isinstance(its_settings, Mapping):
+                    check_known(its_settings, below, joined(where, task))
+        else:
+            check_known(value, below, where)
+
+
+def config_of(settings: Mapping[str, Any], classes: Sequence[type[Settings]], place: str) -> type[Settings]:
+    """The config that settings are of, by their kind where there are several.
+
+    Raises:
+        BadRequest: if the kind is missing or unknown.
+    """
+    if len(classes) == 1:
+        return classes[0]
+    kinds = kinds_of(classes)
+    kind = settings.get("kind")
+    if isinstance(kind, str) and kind in kinds:
+        return kinds[kind]
+    raise refusal(joined(place, "kind"), kind, f"{', '.join(kinds)}{advice(kind, kinds)}")
+
+
+def kinds_of(classes: Sequence[type[Settings]]) -> dict[str, type[Settings]]:
+    """Configs by their kind."""
+    return {str(config.model_fields["kind"].default): config for config in classes}
+
+
+def takes_whole(classes: Sequence[type[Settings]], name: str) -> bool:
+    """Whether a setting takes whole numbers and no others, in each of these configs that has it.
+
+    Args:
+        classes: what the config may be.
+        name: the setting, dotted where it is one of a setting: ``shift.M1``.
+    """
+    first, _, below = name.partition(".")
+    annotations = [config.model_fields[first].annotation for config in classes if first in config.model_fields]
+    if first == "on":  # tasks by a name of their own
+        below = below.partition(".")[2]
+    if below:
+        configs = [config for annotation in annotations for config in _configs_in(annotation)]
+        return takes_whole(configs, below)
+    members = [[annotation, *get_args(annotation)] for annotation in annotations]
+    return bool(members) and all(int in types and float not in types for types in members)
+
+
+def _configs_in(annotation: Any) -> tuple[type[Settings], ...]:
+    """All configs that a field may hold."""
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        return (annotation,)
+    return tuple(config for part in get_args(annotation) for config in _configs_in(part))
+
+
+def config_from(settings: Mapping[str, Any], part: str) -> Any:
+    """The config that settings describe, exactly as they say.
+
+    Equal settings give the same object, so that a million trials do not hold a million equal tasks.
+
+    Args:
+        settings: plain values only; names that are missing keep their defaults.
+        part: a key of `PARTS`.
+
+    Returns:
+        A task, a model's config, `Training` or `Evaluation`.
+
+    Raises:
+        BadRequest: naming the setting that is unknown, not allowed, or of another type than it should be. The name is
+            the part's own, for instance "beta"; `inside` puts a place before it.
+    """
+    return _config(part, json.dumps(settings))
+
+
+@lru_cache(maxsize=4096)
+def _config(part: str, text: str) -> Settings:
+    settings: Tree = json.loads(text)
+    classes = PARTS[part]
+    check_known(settings, classes)
+    _check_sizes(settings, classes, sizes=part in ("task", "model"))
+    config = config_of(settings, classes, "")(**_made(settings))
+    check_unconverted(settings, config.model_dump(mode="json"))
+    return config
+
+
+def _made(settings: Tree) -> Tree:
+    """Settings with the evaluation tasks among them made one by one, so that a refusal says which one it is of."""
+    on = settings.get("on")
+    if not isinstance(on, dict):
+        return settings
+    tasks = {}
+    for name, task in on.items():
+        if not isinstance(task, dict):
+            raise refusal(f"on.{name}", task, "changes to the task trained on, a mapping")
+        with inside(f"on.{name}", task):
+            tasks[name] = config_from(task, "task")
+    return {**settings, "on": tasks}
+
+
+def _check_sizes(settings: Mapping[str, Any], classes: Sequence[type[Settings]], *, sizes: bool) -> None:
+    """Refuse numbers at which looking at a config would take hours, all memory, or overflow.
+
+    Args:
+        settings: of one config.
+        classes: what it may be.
+        sizes: whether whole numbers are sizes, but for those that say how many; seeds are none.
+    """
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            below = [
+                config
+                for one in classes
+                if name in one.model_fields
+                for config in _configs_in(one.model_fields[name].annotation)
+            ]
+            with inside(name):
+                _check_sizes(value, below, sizes=sizes)
+            continue
+        most = _MOST_OF.get(name, LARGEST_SIZE if sizes else None)
+        for number in value if isinstance(value, list) else [value]:
+            # 1e12 is a whole number too, where only these are allowed.
+            whole = isinstance(number, int) or (isinstance(number, float) and takes_whole(classes, name))
+            if whole and most is not None and number > most:
+                raise refusal(name, value, f"at most {most:,}")
+            if isinstance(number, float) and abs(number) > LARGEST_NUMBER:
+                raise refusal(name, value, f"at most {LARGEST_NUMBER:g}")
+
+
+def check_unconverted(given: Any, understood: Any, place: str = "") -> None:
+    """Refuse a value that was understood as another one than was written: a number in quotes, true as a number.
+
+    A whole number may stand for a real one and the other way round, as 1 and 1.0 are the same number.
+
+    Args:
+        given: plain values.
+        understood: the config's own, as plain values; it may have more names.
+        place: where the value stands, as a dotted path.
+
+    Raises:
+        BadRequest: naming the place and what should have been written.
+    """
+    if isinstance(given, Mapping) and isinstance(understood, Mapping):
+        for name, value in given.items():
+            check_unconverted(value, understood.get(name), joined(place, name))
+    elif isinstance(given, (list, tuple)) and isinstance(understood, list):
+        for index, (value, other) in enumerate(zip(given, understood, strict=True)):
+            check_unconverted(value, other, f"{place}[{index}]")
+    elif type(given) is not type(understood) and not (_is_number(given) and _is_number(understood)):
+        raise refusal(place, given, _as_it_should_be(given, understood))
+    elif given != understood:
+        raise refusal(place, given, f"{understood!r}, which is what it would be taken for")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _as_it_should_be(given: object, understood: object) -> str:
+    if isinstance(understood, bool):
+        return "true or false"
+    if _is_number(understood):
+        return f"a number without quotes, {understood!r}" if isinstance(given, str) else "a number"
+    return f"{understood!r}, which is what it would be taken for"

@@ -1,0 +1,173 @@
+"""A trial: one training with all that decides its numbers, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, model_validator
+
+from iclscope.core.arguments import expect
+from iclscope.core.errors import require, require_finite
+from iclscope.core.settings import Settings
+from iclscope.models import ModelConfig, SoftmaxReLUConfig
+from iclscope.models.model import is_told_by_settings as is_model_told
+from iclscope.tasks import FunctionClass, PatternClassification, Task
+from iclscope.tasks.task import is_told_by_settings
+from iclscope.training.losses import LossName, check_loss
+from iclscope.training.optimizers import OptimizerName
+from iclscope.training.schedules import Schedule, check_schedule
+
+# Raised when the same settings give other numbers than before (a changed sampler, say), so that no store mixes them.
+SCIENCE_VERSION = 3
+
+ProbeName = Literal["risk", "attention", "projections", "neurons", "squared_error", "layers", "weights"]
+PATTERN_PROBES = frozenset({"risk", "attention", "projections", "neurons", "layers", "weights"})
+OTHER_PROBES = frozenset({"squared_error", "weights"})
+PROBES_OF_MODEL: dict[str, frozenset[str]] = {
+    "softmax_relu": frozenset({"attention", "projections", "neurons"}),
+    "gpt2": frozenset({"layers"}),
+}
+"""What can be measured inside one model only."""
+
+MODEL_PROBES = frozenset().union(*PROBES_OF_MODEL.values())
+
+AnyTask = Annotated[Task, Field(discriminator="kind")]
+
+
+class Training(Settings):
+    """How weights are found."""
+
+    optimizer: OptimizerName = Field("sgd", description="update rule")
+    loss: LossName = Field("hinge", description="hinge (Li 2024) or squared (Garg 2022)")
+    learning_rate: float = Field(1.0, gt=0, description="step size η; the theory of Li 2024 asks for at most 1")
+    rate_decay: bool = Field(False, description="let η fall linearly to zero over the steps")
+    steps: int = Field(400, ge=0, description="number of steps T, the most if target_risk is given")
+    batch_size: int = Field(256, ge=1, description="fresh prompts per step B")
+    schedule: Annotated[Schedule, Field(discriminator="kind")] | None = Field(
+        None, description="sizes of the prompts from step to step; None: always the task's"
+    )
+    precision: Literal["single", "double"] = Field("single", description="of weights and prompts: float32 or float64")
+    target_risk: float | None = Field(
+        None,
+        gt=0,
+        description="stop once the hinge risk on the first evaluation task (on functions: the error after the most "
+        "examples) is at most this; None: never",
+    )
+
+
+class Evaluation(Settings):
+    """What is recorded on the way."""
+
+    on: dict[str, AnyTask] = Field(
+        default_factory=dict, description="tasks to measure on, by name; empty: nothing is recorded"
+    )
+    probes: tuple[ProbeName, ...] = Field(("risk",), description="what is measured on each of them")
+    every: int = Field(20, ge=1, description="steps between records; the first and the last step are recorded too")
+    prompts: int = Field(1024, ge=1, description="prompts per record, the same at every record")
+
+
+class Trial(Settings):
+    """One training: task, model, training, evaluation, seed."""
+
+    task: AnyTask = Field(default_factory=lambda: PatternClassification())
+    model: Annotated[ModelConfig, Field(discriminator="kind")] = Field(default_factory=lambda: SoftmaxReLUConfig())
+    training: Training = Field(default_factory=lambda: Training())
+    evaluation: Evaluation = Field(default_factory=lambda: Evaluation())
+    seed: int = Field(0, description="seed of patterns, initial weights, training and evaluation prompts, each its own")
+
+    @model_validator(mode="after")
+    def _check(self) -> Trial:
+        training, on = self.training, self.evaluation.on
+        require_finite([("learning_rate", training.learning_rate), ("target_risk", training.target_risk)])
+        for name, task in (("task", self.task), *((f"on.{name}", task) for name, task in on.items())):
+            # Or its rows would stand under the name of a trial that is trained otherwise.
+            hint = "a trial is named by its settings; train a class of your own with iclscope.train"
+            expect(is_told_by_settings(task), name, task, "a task that its settings tell", hint)
+            self.model.check_task(task)
+        hint = "a trial is named by its settings; train a class of your own with iclscope.train"
+        expect(is_model_told(self.model), "model", self.model, "a model that its settings tell", hint)
+        if training.schedule is not None:
+            check_schedule(training.schedule, self.task)
+        check_loss(training.loss, self.task)
+        require(all(isinstance(task, type(self.task)) for task in on.values()), "on", list(on), "tasks of one kind")
+        for probe in self.evaluation.probes if on else ():
+            of_task = PATTERN_PROBES if isinstance(self.task, PatternClassification) else OTHER_PROBES
+            allowed = of_task - MODEL_PROBES | of_task & PROBES_OF_MODEL.get(self.model.kind, frozenset())
+            require(probe in allowed, "probes", probe, ", ".join(sorted(allowed)))
+        wants_risk = on and {"risk", "squared_error"} & set(self.evaluation.probes)
+        require(
+            training.target_risk is None or bool(wants_risk),
+            "target_risk",
+            training.target_risk,
+            "None, or with an evaluation task and the probe 'risk' or 'squared_error'",
+        )
+        return self
+
+    @property
+    def patterns(self) -> PatternClassification:
+        """The task, where it is one of patterns."""
+        assert isinstance(self.task, PatternClassification)
+        return self.task
+
+    @property
+    def functions(self) -> FunctionClass:
+        """The task, where it is a class of functions."""
+        assert isinstance(self.task, FunctionClass)
+        return self.task
+
+    @property
+    def one_layer(self) -> SoftmaxReLUConfig:
+        """The model, where it is the one-layer transformer."""
+        assert isinstance(self.model, SoftmaxReLUConfig)
+        return self.model
+
+    @property
+    def hash(self) -> str:
+        """A name for this trial's numbers: equal settings, equal hash, on any machine and in any folder."""
+        settings = self.model_dump(mode="json")
+        # The first evaluation task decides when training stops, so their order counts.
+        settings["evaluation"]["on"] = list(settings["evaluation"]["on"].items())
+        settings["science_version"] = SCIENCE_VERSION
+        if self.training.target_risk is not None:
+            settings["stopping_prompts"] = "their own"  # they were the first of the test's
+        text = json.dumps(settings, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """What must agree for trials to be trained in one batch; everything else may differ per run."""
+        evaluation, training = self.evaluation, self.training
+        on = tuple((name, task.shape) for name, task in evaluation.on.items())
+        return (
+            self.task.shape,
+            self.model.shape,
+            training.steps,
+            training.batch_size,
+            training.optimizer,
+            training.loss,
+            training.rate_decay,
+            training.schedule,
+            training.precision,
+            # Records that decide when training stops are of prompts of their own.
+            training.target_risk is None,
+            # Adam moves all runs at one rate.
+            training.learning_rate if training.optimizer == "adam" else None,
+            on,
+            evaluation.probes,
+            evaluation.every,
+            evaluation.prompts,
+        )
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of weights and prompts."""
+        return torch.float64 if self.training.precision == "double" else torch.float32
+
+    def record_steps(self) -> frozenset[int]:
+        """The steps at which probes are taken."""
+        if not self.evaluation.on:
+            return frozenset()
+        return frozenset(range(0, self.training.steps, self.evaluation.every)) | {self.training.steps}
