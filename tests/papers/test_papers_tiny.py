@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from golden import check_golden
 from polars.testing import assert_frame_equal
 
 from iclscope.baselines import classifier_outputs
@@ -32,6 +33,8 @@ from iclscope.study.experiment import PAPERS, Experiment, Preset, experiments_of
 from iclscope.training.trial import Trial
 
 pytestmark = pytest.mark.slow
+
+GOLDEN = Path(__file__).with_name("golden_rows.json")
 
 PRESET = Preset("quick", seeds=(0, 1), prompts=32)
 TINY_STEPS, TINY_STEPS_OF_LENGTHS = 2, 3
@@ -60,7 +63,7 @@ def shrunk(trial: Trial) -> Trial:
     """The same trial with hardly any training; what is swept over stays as it is."""
     # prompt-length tells its two kinds of trials apart by their steps; its own number is set to 3 below.
     steps = TINY_STEPS_OF_LENGTHS if trial.training.steps == TINY_STEPS_OF_LENGTHS else TINY_STEPS
-    training = {**trial.training.model_dump(), "steps": steps}
+    training = {**trial.training.model_dump(), "steps": steps, "precision": "double"}
     evaluation = {**dict(trial.evaluation), "every": 1, "prompts": 16}
     return Trial(task=trial.task, model=trial.model, training=training, evaluation=evaluation, seed=trial.seed)
 
@@ -146,6 +149,11 @@ def test_rows_are_one_tidy_table(made: Made) -> None:
     assert rows["arm"].null_count() == 0
     assert not [column for column, kind in rows.schema.items() if isinstance(kind, pl.List | pl.Struct | pl.Object)]
     assert rows.is_duplicated().sum() == 0, "a row that is there twice counts twice"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_are_those_that_were_kept(made: Made, name: str) -> None:
+    check_golden(made.rows, GOLDEN, name)
 
 
 @pytest.mark.parametrize("name", NAMES)

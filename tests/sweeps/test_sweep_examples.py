@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 import yaml
+from golden import check_golden
 from sweeps.sweep_runs import run_here
 
 from iclscope.core.settings import Settings
@@ -26,7 +27,8 @@ from iclscope.sweeps.sweep_folder import ROWS
 FOLDER = Path(__file__).parents[2] / "examples" / "sweeps"
 PAGE = (Path(__file__).parents[2] / "docs" / "sweeps.md").read_text(encoding="utf-8")
 EXAMPLES = sorted(FOLDER.glob("*.yaml"))
-TINY_TRAINING = {"steps": 2, "batch_size": 4}
+TINY_TRAINING = {"steps": 2, "batch_size": 4, "precision": "double"}
+GOLDEN = Path(__file__).with_name("golden_rows.json")
 
 
 def two(values: Any) -> Any:
@@ -88,6 +90,7 @@ def test_an_example_runs(path: Path, tmp_path: Path) -> None:
         assert rows[name].is_finite().all()
         assert rows[f"{name}_se"].is_finite().all()
     assert rows["diverged_at"].is_null().all()
+    check_golden(rows, GOLDEN, path.stem)
 
 
 def keys_of(config: type[Settings]) -> set[str]:

@@ -41,7 +41,7 @@ def _measure(group: OneLayerGroup, preset: Preset) -> pl.DataFrame:
     for alpha in ALPHAS:
         for length in _lengths(preset):
             tests = [unseen(one.patterns, alpha=alpha, length=length) for one in group.trials]
-            prompts = PatternSampler(tests, seeds, device=group.model.W_O.device).prompts(
+            prompts = PatternSampler(tests, seeds, dtype=group.model.dtype, device=group.model.device).prompts(
                 count, purpose=EVALUATION_PURPOSE
             )
             outputs = {ICL: _icl(group, prompts)}
