@@ -7,10 +7,11 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import typer
 from rich.console import Console
+from typer.exceptions import TyperException
 
 from iclscope import __version__
 from iclscope.cli.early_interrupts import INTERRUPTED
@@ -30,7 +31,9 @@ class _Commands(LazyGroup):
 
     lazy: ClassVar[Mapping[str, LazyCommand]] = {
         "reproduce": _of("reproduce", "Train a paper's models, redraw its figures and judge every claim."),
-        "evaluate": _of("evaluate", "Test a trained model on new settings, without training."),
+        "evaluate": _of("evaluate", "Test a trained model on new settings, without training.")._replace(
+            takes_more=True
+        ),
         "predict": LazyCommand("iclscope.cli.predict", "predict_app", "The theory's numbers for given settings."),
         "sweep": _of("sweep", "Train and test every trial that a sweep file describes."),
         "show": _of("show", "Print what a sweep found: means over seeds with 95 % intervals."),
@@ -69,10 +72,6 @@ def _options(
         typer.echo(context.get_help())
 
 
-# Typer's own usage errors; it exports the classes below this one only.
-_CommandLineError = cast("type[Exception]", typer.BadParameter.__mro__[2])
-
-
 def exit_status(arguments: list[str]) -> int:
     """Run the command line; returns the exit status."""
     show_what_can_be_shown()
@@ -88,7 +87,7 @@ def exit_status(arguments: list[str]) -> int:
         flush_output()
     except BadRequest as refusal:
         return _told(str(refusal), BAD_REQUEST)
-    except _CommandLineError as refusal:
+    except TyperException as refusal:
         message = getattr(refusal, "format_message", lambda: str(refusal))()
         return _told(f"{message} {_hint(refusal)}", BAD_REQUEST)
     except (ClusterFailed, StorageFailed) as failure:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated
 
 import numpy as np
 import polars as pl
@@ -17,17 +17,17 @@ from rich.table import Table
 from iclscope.baselines.regression import REGRESSION_BASELINES
 from iclscope.claims.formats import format_interval, format_number
 from iclscope.claims.intervals import Interval
+from iclscope.cli.task_settings import given_settings, settings_of_all_tasks, understood
 from iclscope.core.environment import DEVICES, chosen_device
 from iclscope.core.errors import BadRequest, require
 from iclscope.core.files import user_path, written_whole
 from iclscope.evaluation.error_table import error_table
-from iclscope.evaluation.errors_by_length import context_lengths
 from iclscope.evaluation.new_settings import changed_task, trained_tasks
 from iclscope.execution.local import cores
 from iclscope.models import Model, load_model
-from iclscope.study.pages.task_text import ONLY_OF, changes_text, model_text, task_text
-from iclscope.tasks import FunctionClass, PatternClassification, PatternShift, Task
-from iclscope.tasks.function_classes import FunctionName, InputName
+from iclscope.study.pages.task_text import changes_text, model_text, task_text
+from iclscope.tasks import Task
+from iclscope.tasks.task import SQUARED_ERROR
 
 DEFAULT_BASELINES = ("least squares", "3-NN", "averaging")
 NO_BASELINE = "none"
@@ -42,54 +42,25 @@ _WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
     ".csv": pl.DataFrame.write_csv,
     ".json": pl.DataFrame.write_json,
 }
-_FOR_FUNCTIONS = (
-    "function", "d_X", "length", "inputs", "x_scale", "y_scale", "noise", "sparsity", "depth", "width", "seed",
-    "baseline",
-)  # fmt: skip
-_FOR_PATTERNS = ("length", "alpha", "S1", "tasks", "beta", "K")
 
 
 def evaluate_command(
+    context: typer.Context,
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help=f"The model: {_FOLDER}.")],
-    length: Annotated[int | None, typer.Option(help="Context length: examples before the query.")] = None,
-    function: Annotated[
-        str | None, typer.Option(metavar="|".join(get_args(FunctionName)), help="Functions: their class.")
-    ] = None,
-    d_x: Annotated[int | None, typer.Option("--d-X", help="Functions: input dimension; that of the model.")] = None,
-    inputs: Annotated[
-        str | None, typer.Option(metavar="|".join(get_args(InputName)), help="Functions: distribution of x.")
-    ] = None,
-    x_scale: Annotated[float | None, typer.Option(help="Functions: every x times this.")] = None,
-    y_scale: Annotated[float | None, typer.Option(help="Functions: every f(x) times this.")] = None,
-    noise: Annotated[
-        float | None, typer.Option(help="Functions: standard deviation of noise on the context's answers.")
-    ] = None,
-    sparsity: Annotated[int | None, typer.Option(help="Of sparse_linear: non-zero coordinates.")] = None,
-    depth: Annotated[int | None, typer.Option(help="Of decision_tree: levels of questions.")] = None,
-    width: Annotated[int | None, typer.Option(help="Of relu_network: hidden units.")] = None,
-    alpha: Annotated[float | None, typer.Option(help="Patterns: share α' of task-relevant context.")] = None,
-    s1: Annotated[
-        float | None, typer.Option("--S1", help="Patterns: out-of-domain ones, of this coefficient sum S1, |S1| ≤ √2.")
-    ] = None,
-    tasks: Annotated[
-        str | None, typer.Option(metavar="training|unseen|all", help="Patterns: the tasks tested on.")
-    ] = None,
-    beta: Annotated[float | None, typer.Option(help="Patterns: their norm β.")] = None,
-    k: Annotated[float | None, typer.Option("--K", help="Patterns: range of κ ~ Uniform(−K, K).")] = None,
     prompts: Annotated[
         int | None, typer.Option(metavar="N", help="Test prompts per run; default 1280, of patterns 4096.")
     ] = None,
     seed: Annotated[
         int | None,
         typer.Option(
-            metavar="N", help="Functions: seed of the test prompts, N+1 for a second run, …; default the runs' own."
+            metavar="N", help="Of the test prompts, N+1 for a second run, …; default the runs' own. Not for patterns."
         ),
     ] = None,
     baseline: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help=f"Functions: what else answers; may be repeated. One of {', '.join(REGRESSION_BASELINES)}, or "
+            help=f"Of numbers: what else answers; may be repeated. One of {', '.join(REGRESSION_BASELINES)}, or "
             f"{NO_BASELINE}; default {', '.join(DEFAULT_BASELINES)}.",
         ),
     ] = None,
@@ -100,43 +71,43 @@ def evaluate_command(
 ) -> None:
     """Test a trained model on new settings, without training.
 
-    The task is the one the model was trained on, but for the settings given here.
+    The task is the one the model was trained on, but for the settings given as further options, --length 20 for
+    instance; the last lines say which there are.
     """
-    settings = {
-        "length": length, "function": function, "d_X": d_x, "inputs": inputs, "x_scale": x_scale, "y_scale": y_scale,
-        "noise": noise, "sparsity": sparsity, "depth": depth, "width": width, "alpha": alpha, "S1": s1, "tasks": tasks,
-        "beta": beta, "K": k,
-    }  # fmt: skip
-    changes: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
     require(prompts is None or prompts >= 2, "--prompts", prompts, "at least 2, or there is no interval")
     baselines = _baselines_named(baseline)
     where = chosen_device(device)
     out = None if out is None else user_path(out, "--out")
     _check_new_file(out)
+    given = given_settings(context.args)
     model = _loaded(user_path(checkpoint, "CHECKPOINT"), where)
     trained = trained_tasks(model)
-    kinds = "patterns or functions, which have settings to change here; other tasks are evaluated from Python"
-    require(trained[0].kind in ("patterns", "functions"), "task of CHECKPOINT", trained[0].kind, kinds)
-    functions = isinstance(trained[0], FunctionClass)
-    _check_applicable({**changes, "seed": seed, "baseline": baseline}, functions=functions)
-    require(d_x in (None, trained[0].d_X), "--d-X", d_x, f"{trained[0].d_X}, the model's")
-    if "S1" in changes:
-        changes["shift"] = PatternShift(S1=changes.pop("S1"))
+    first = trained[0]
+    changes = understood(first, given)
+    by_length = first.metrics == (SQUARED_ERROR,)
+    why = f"where a model was trained on numbers, not on {first.told}"
+    require(by_length or baseline is None, "--baseline", baseline, why)
+    why = f"no seed: prompts of {first.told} belong to the seeds trained on, as their patterns do"
+    require(not first.looks_inside or seed is None, "--seed", seed, why)
+    require(changes.get("d_X", first.d_X) == first.d_X, "--d-X", changes.get("d_X"), f"{first.d_X}, the model's")
     task = changed_task(model, **changes)
-    _check_effect(task, changes)
-    lengths = _spread(task) if isinstance(task, FunctionClass) else None
+    tested: Sequence[Task] = task if isinstance(task, tuple) else [task] * model.run_count
+    try:
+        tested[0].check_effect(changes)
+    except BadRequest as error:
+        raise BadRequest(f"--{error}") from error
+    lengths = _spread(tested[0]) if by_length else None
     with Console(stderr=True).status("Evaluating"):
         rows = error_table(
             model,
             task,
             prompts=prompts,
-            baselines=baselines if functions else (),
+            baselines=baselines if by_length else (),
             seeds=None if seed is None else [seed + run for run in range(model.run_count)],
             lengths=None if out is not None else lengths,
             processes=cores(),
         )
     console = Console(highlight=False, markup=False)
-    tested = [task] * model.run_count if isinstance(task, FunctionClass) else task
     console.print(f"{checkpoint.name or checkpoint}: {_what(model, trained, tested)}", soft_wrap=True)
     name = str(model.config.described()["model"])
     console.print(_risks(rows) if lengths is None else _by_length(rows, lengths, name))
@@ -144,6 +115,10 @@ def evaluate_command(
     if out is not None:
         _write(rows, out)
         console.print(f"Rows: {out}", soft_wrap=True)
+
+
+_LINES = "\n\n".join(settings_of_all_tasks())
+evaluate_command.__doc__ = f"{evaluate_command.__doc__}\n\n{_LINES}"  # which ones there are is not known here
 
 
 def _baselines_named(names: Sequence[str] | None) -> tuple[str, ...]:
@@ -179,42 +154,9 @@ def _loaded(folder: Path, device: torch.device) -> Model:
         raise BadRequest(f"CHECKPOINT = {str(folder)!r} is not allowed: {error.strerror}") from error
 
 
-def _check_applicable(given: Mapping[str, Any], *, functions: bool) -> None:
-    """Refuse options of the other kind of task: they would do nothing."""
-    for name, value in given.items():
-        if functions:
-            allowed = f"for a model of functions {_options(_FOR_FUNCTIONS)}"
-            require(value is None or name in _FOR_FUNCTIONS, _option(name), value, allowed)
-        else:
-            why = "; prompts belong to the seeds trained on, as their patterns do" if name == "seed" else ""
-            allowed = f"for a model of patterns {_options(_FOR_PATTERNS)}{why}"
-            require(value is None or name in _FOR_PATTERNS, _option(name), value, allowed)
-
-
-def _check_effect(task: FunctionClass | Sequence[PatternClassification], changes: Mapping[str, Any]) -> None:
-    """Refuse options that other settings leave without effect."""
-    if isinstance(task, FunctionClass):
-        for name, function in ONLY_OF.items():
-            applies = name not in changes or task.function == function
-            require(applies, _option(name), changes.get(name), f"with --function {function}; this is {task.function}")
-    else:
-        applies = "tasks" not in changes or task[0].shift is None
-        require(
-            applies, "--tasks", changes.get("tasks"), "without out-of-domain patterns, of which all tasks are tested"
-        )
-
-
-def _option(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
-
-
-def _options(names: Sequence[str]) -> str:
-    return ", ".join(map(_option, names))
-
-
-def _spread(task: FunctionClass) -> list[int]:
+def _spread(task: Task) -> list[int]:
     """The context lengths to show: all if they are few, else about twelve, with 0, d, 2d and the longest."""
-    there = context_lengths(task)
+    there = task.test_lengths
     if len(there) <= MOST_SHOWN:
         return list(there)
     chosen = {round(place) for place in np.linspace(there[0], there[-1], MOST_SHOWN - 2)}

@@ -19,11 +19,13 @@ class LazyCommand(NamedTuple):
         module: its full name.
         attribute: the function there, or the `typer.Typer` of a group.
         help: one line.
+        takes_more: whether options that it does not have itself are left to it.
     """
 
     module: str
     attribute: str
     help: str
+    takes_more: bool = False
 
     def imported(self, name: str) -> Any:
         """The command for Typer, under a name."""
@@ -31,7 +33,8 @@ class LazyCommand(NamedTuple):
         if not isinstance(found, typer.Typer):
             commands_begin()
             alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-            alone.command(name)(found)
+            more = {"allow_extra_args": True, "ignore_unknown_options": True} if self.takes_more else None
+            alone.command(name, context_settings=more)(found)
             found = alone
         return typer.main.get_command(found)
 

@@ -1,20 +1,17 @@
-"""What a model answers to fresh prompts of patterns, part by part, so that memory stays small."""
+"""What a model answers to fresh prompts, part by part, so that memory stays small."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from torch import Tensor
 
 from iclscope.core.arguments import expect_instance
 from iclscope.core.errors import require
-from iclscope.evaluation.risks import EVALUATION_PURPOSE
-from iclscope.models import Model
-from iclscope.models.pattern_engine.engine import draws_compiled, is_compiled, prompt_outputs
-from iclscope.models.softmax_relu import SoftmaxReLUTransformer
-from iclscope.tasks import PatternSampler, Sampler
+from iclscope.models import Model, RunModel
+from iclscope.tasks.prompts import EVALUATION_PURPOSE, Sampler, TrainingPrompts
 
 _COLUMNS_AT_ONCE = 400_000
 
@@ -44,15 +41,16 @@ def check_neurons(model: Model, neurons: Bool[Tensor, "run width"] | None) -> No
     """
     if neurons is None:
         return
-    require(isinstance(model, SoftmaxReLUTransformer), "neurons", "a mask", "None, but for the one-layer model")
-    shape = (model.run_count, model.state_dict()["a"].shape[1])
+    count = model.neuron_count
+    require(count is not None, "neurons", "a mask", f"None: {model.config.told} has no neurons that can be left out")
+    shape = (model.run_count, count)
     expect_instance("neurons", neurons, Tensor)
     allowed = f"{shape}, runs and neurons, of bool"
     given = (tuple(neurons.shape), str(neurons.dtype))
     require(given == (shape, "torch.bool"), "shape and type of neurons", given, allowed)
 
 
-def pattern_answers(
+def answers_of(
     model: Model,
     sampler: Sampler,
     prompts: int,
@@ -60,34 +58,20 @@ def pattern_answers(
     *,
     neurons: Bool[Tensor, "run width"] | None = None,
     compiled: bool = True,
-) -> Iterator[tuple[Float[Tensor, "run batch"], Float[Tensor, "run batch"]]]:
-    """Outputs and labels on evaluation prompts, part by part.
+) -> Iterator[tuple[Tensor, TrainingPrompts]]:
+    """Outputs on evaluation prompts, and these prompts, part by part.
 
     Args:
         model: the runs.
         sampler: which prompts.
         prompts: how many per run.
         part: how many at a time.
-        neurons: which MLP neurons of the one-layer model to keep; None keeps all.
-        compiled: take compiled loops where there are some: the one-layer model on a CPU, and prompts that no class of
-            the caller's draws otherwise. They answer the same prompts; outputs differ in rounding only.
+        neurons: which MLP neurons to keep, of a model that has some; None keeps all.
+        compiled: take the model's faster way, if it has one; outputs differ in rounding only.
 
     Raises:
         BadRequest: if neurons of a model that has none are to be left out, or the mask is of another shape.
     """
     check_neurons(model, neurons)
-    if compiled and is_compiled(model) and draws_compiled(sampler):
-        assert isinstance(sampler, PatternSampler)
-        weights = dict(model.state_dict())
-        if neurons is not None:
-            weights["a"] = weights["a"] * neurons
-        dictionary = sampler.basis.dictionary().to(model.dtype)
-        for done, size in part_sizes(prompts, part):
-            yield prompt_outputs(weights, dictionary, sampler, size, purpose=EVALUATION_PURPOSE, step=done)
-        return
-    for batch in parts(sampler, prompts, part):
-        if neurons is None:
-            yield model.predict(batch).output, batch.labels
-        else:
-            assert isinstance(model, SoftmaxReLUTransformer)
-            yield model.predict(batch, neurons=neurons).output, batch.labels
+    read = type(model).answers if compiled else RunModel.answers
+    yield from read(model, sampler, part_sizes(prompts, part), purpose=EVALUATION_PURPOSE, neurons=neurons)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import polars as pl
 import scipy
+import torch
 
 from iclscope.claims.bootstrap import bootstrap_means
 from iclscope.claims.intervals import LEVEL, Interval, mean_interval, rate_interval
@@ -15,21 +16,20 @@ from iclscope.core.arguments import list_of, whole_number
 from iclscope.core.errors import require
 from iclscope.core.threads import one_thread_per_operation
 from iclscope.evaluation.errors_by_length import baseline_errors_by_length, errors_by_length
-from iclscope.evaluation.evaluate import pattern_outputs
-from iclscope.evaluation.risks import risks_of
+from iclscope.evaluation.evaluate import check_test_task
+from iclscope.evaluation.scores import scored
 from iclscope.evaluation.squared_errors import SquaredErrors
 from iclscope.models import Model, expect_model
-from iclscope.tasks import FunctionClass, PatternClassification, tasks_of_runs
-from iclscope.training.losses import hinge_loss
+from iclscope.tasks import Task, tasks_of_runs
+from iclscope.tasks.task import SQUARED_ERROR
 
 MODEL = "model"
 """The method of the rows that are about the model, not a baseline."""
 
 
-@one_thread_per_operation()
 def error_table(
     model: Model,
-    task: PatternClassification | Sequence[PatternClassification] | FunctionClass,
+    task: Task | Sequence[Task],
     *,
     prompts: int | None = None,
     baselines: Sequence[str] = (),
@@ -44,15 +44,15 @@ def error_table(
     interval over prompts. A resample takes the same places among the prompts of every run, so that the interval is
     right too where runs answer the same prompts; it holds for these runs, not for others trained alike.
 
-    On patterns: a row for the hinge risk and one for the classification error, with 95 % intervals: over prompts if
-    there is one run, else over runs, where that of the error is no shorter than over prompts (column ``over``).
+    On other tasks: a row per metric (on patterns hinge risk and classification error), with 95 % intervals: over
+    prompts if there is one run, else over runs, where that of a rate is no shorter than over prompts (column ``over``).
 
     Runs whose answers are not finite are left out; ``runs`` counts those that remain.
 
     Args:
         model: the runs.
         task: what to test on, the same for all runs; of patterns also one per run.
-        prompts: test prompts per run, at least 2; None: 1,280 on functions (Garg 2022), 4,096 on patterns.
+        prompts: test prompts per run, at least 2; None: the task's, 1,280 (Garg 2022) but for 4,096 on patterns.
         baselines: keys of `REGRESSION_BASELINES`, for functions only.
         seeds: the seeds that prompts (and patterns) belong to; None: those of the model.
         lengths: the context lengths wanted, for functions only; None: all.
@@ -67,27 +67,27 @@ def error_table(
     """
     order = "error_table(model, task)"
     expect_model(model, order)
-    tasks_of_runs(task, model.run_count, order)
-    functions = isinstance(task, FunctionClass)
-    count = prompts if prompts is not None else 1280 if functions else 4096
-    count = whole_number("prompts", count)
+    tasks = tasks_of_runs(task, model.run_count, order)
+    first: Task = tasks[0]
+    count = whole_number("prompts", first.default_prompts if prompts is None else prompts)
     require(count >= 2, "prompts", count, "at least 2, or there is no interval")
     processes = whole_number("processes", processes, least=1)
     baselines = list_of("baselines", baselines, "names of baselines")
-    if isinstance(task, FunctionClass):
-        found = {MODEL: errors_by_length(model, task, prompts=count, seeds=seeds, lengths=lengths)}
+    if first.metrics == (SQUARED_ERROR,):
+        found = {MODEL: errors_by_length(model, first, prompts=count, seeds=seeds, lengths=lengths)}
         found |= baseline_errors_by_length(
             baselines,
-            task,
+            first,
             model.seeds if seeds is None else seeds,
             prompts=count,
             lengths=lengths,
             processes=processes,
         )
         return pl.concat(_squared_error_rows(method, errors) for method, errors in found.items())
-    require(not baselines, "baselines", list(baselines), "none: they answer functions, not patterns")
-    require(lengths is None, "lengths", lengths, "None: patterns have one query, after all examples")
-    return _risk_rows(model, task, count, seeds)
+    require(not baselines, "baselines", list(baselines), f"none: they answer numbers, not {first.kind}")
+    require(lengths is None, "lengths", lengths, f"None: {first.kind} are tested after all examples")
+    with one_thread_per_operation():
+        return _metric_rows(model, tasks, count, seeds)
 
 
 def _squared_error_rows(method: str, found: SquaredErrors) -> pl.DataFrame:
@@ -103,27 +103,25 @@ def _squared_error_rows(method: str, found: SquaredErrors) -> pl.DataFrame:
     return pl.DataFrame({**columns, "runs": runs, "prompts": prompts}, schema_overrides={"length": pl.Int64})
 
 
-def _risk_rows(
-    model: Model,
-    task: PatternClassification | Sequence[PatternClassification],
-    prompts: int,
-    seeds: Sequence[int] | None,
-) -> pl.DataFrame:
-    outputs, labels = pattern_outputs(model, task, prompts=prompts, seeds=seeds)
-    finite = outputs.isfinite().all(dim=1)
-    outputs, labels = outputs[finite], labels[finite]
-    runs = len(outputs)
-    if runs == 1:
-        hinge = mean_interval(hinge_loss(outputs, labels)[0].double().tolist())
-        error = _rate_over_prompts(float(risks_of(outputs, labels).classification_error), prompts)
-    else:
-        risks = risks_of(outputs, labels)
-        hinge = mean_interval(risks.hinge_risk.tolist())
-        error = rate_interval(risks.classification_error.tolist(), prompts)
-    rows = [
-        {"quantity": quantity, "value": interval.value, "low": interval.low, "high": interval.high}
-        for quantity, interval in (("hinge risk", hinge), ("classification error", error))
-    ]
+def _metric_rows(model: Model, tasks: Sequence[Task], prompts: int, seeds: Sequence[int] | None) -> pl.DataFrame:
+    """A row per metric, at the query after all examples."""
+    model.check_task(tasks[0])
+    check_test_task(tasks[0], model.trained_on[0] if model.trained_on else None)
+    scores = scored(model, tasks, prompts=prompts, seeds=seeds)
+    values = {name: found[:, :, -1].double() for name, found in scores.values.items()}
+    finite = torch.stack([one.isfinite().all(dim=1) for one in values.values()]).all(dim=0)
+    runs = int(finite.sum())
+    rows = []
+    for metric in tasks[0].metrics:
+        own = values[metric.name][finite]
+        means = own.mean(dim=1)
+        if metric.is_rate:
+            interval = (
+                _rate_over_prompts(float(means), prompts) if runs == 1 else rate_interval(means.tolist(), prompts)
+            )
+        else:
+            interval = mean_interval(own[0].tolist() if runs == 1 else means.tolist())
+        rows.append({"quantity": metric.words, "value": interval.value, "low": interval.low, "high": interval.high})
     over = "prompts" if runs == 1 else "runs"
     return pl.DataFrame(rows).with_columns(over=pl.lit(over), runs=pl.lit(runs), prompts=pl.lit(prompts))
 

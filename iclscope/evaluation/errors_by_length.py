@@ -7,42 +7,20 @@ from collections.abc import Collection, Iterator, Sequence
 import torch
 
 from iclscope.baselines.regression import REGRESSION_BASELINES, baseline_errors
-from iclscope.core.arguments import expect_instance, list_of, one_of, seeds_from, whole_number
+from iclscope.core.arguments import expect, list_of, one_of, seeds_from, whole_number
 from iclscope.core.errors import require
 from iclscope.core.threads import one_thread_per_operation
 from iclscope.evaluation.evaluate import check_test_task, evaluated, function_prompts
 from iclscope.evaluation.squared_errors import SquaredErrors
 from iclscope.models import Model, expect_model
 from iclscope.models.expected import is_model
-from iclscope.tasks import FunctionClass
-from iclscope.tasks.function_classes.inputs import QUERY_APART
-
-_SMALLEST, _LARGEST = 1e-15, 1e15
-
-
-def context_lengths(task: FunctionClass) -> range:
-    """The context lengths up to the task's own; a query that is drawn from its context needs at least one example."""
-    return range(1 if task.inputs in QUERY_APART else 0, task.length + 1)
-
-
-def query_scale(task: FunctionClass) -> float:
-    """E f(x)² at the query without noise, which a prediction of 0 has as squared error.
-
-    `FunctionClass.scale`, but where the query is orthogonal to the context. Of its squared norm only the share
-    (d − k)/d is left then, and of the fourth powers of its coordinates (d − k)(d − k + 2)/(d(d + 2)).
-    """
-    if task.inputs != "orthogonal_query":
-        return task.scale
-    d, left = task.d_X, task.d_X - task.length
-    if task.function == "quadratic":
-        return task.scale * left * (left + 2) / (d * (d + 2))
-    # Trees and classification see signs only, which the length of the query does not change.
-    return task.scale if task.function in ("decision_tree", "linear_classification") else task.scale * left / d
+from iclscope.tasks import Task
+from iclscope.tasks.task import SQUARED_ERROR
 
 
 def errors_by_length(
     model: Model,
-    task: FunctionClass,
+    task: Task,
     *,
     prompts: int = 1280,
     seeds: Sequence[int] | None = None,
@@ -67,7 +45,7 @@ def errors_by_length(
     """
     order = "errors_by_length(model, task)"
     expect_model(model, order)
-    expect_instance("task", task, FunctionClass, f"the order is {order}" if is_model(task) else "")
+    _expect_squared(task, f"the order is {order}" if is_model(task) else "")
     prompts = whole_number("prompts", prompts, least=1)
     check_test_task(task, None)
     model.check_task(task)
@@ -77,13 +55,13 @@ def errors_by_length(
             errors = evaluated(model, [test] * model.run_count, prompts=prompts, seeds=seeds)
         assert isinstance(errors, SquaredErrors)
         chosen = [errors.lengths.index(length) for length in wanted]
-        found.append(SquaredErrors(wanted, errors.errors[:, :, chosen] * (test.scale / query_scale(test))))
+        found.append(SquaredErrors(wanted, errors.errors[:, :, chosen] * (test.scale / test.scale_at_query)))
     return _joined(found)
 
 
 def baseline_errors_by_length(
     names: Sequence[str],
-    task: FunctionClass,
+    task: Task,
     seeds: Sequence[int],
     *,
     prompts: int = 1280,
@@ -104,7 +82,7 @@ def baseline_errors_by_length(
         BadRequest: if a name is unknown, or there is no such length.
     """
     names = [_baseline_name(name) for name in list_of("names", names, "names of baselines")]
-    expect_instance("task", task, FunctionClass)
+    _expect_squared(task)
     seeds = seeds_from(seeds)
     found: dict[str, list[SquaredErrors]] = {name: [] for name in names}
     for test, wanted in _tests(task, lengths):
@@ -114,24 +92,30 @@ def baseline_errors_by_length(
             for batch in function_prompts(test, seeds, prompts, dtype=torch.float64)
         ]
         for name in names:
-            errors = torch.cat([batch[name] for batch in batches], dim=1) / query_scale(test)
+            errors = torch.cat([batch[name] for batch in batches], dim=1) / test.scale_at_query
             found[name].append(SquaredErrors(wanted, errors))
     return {name: _joined(errors) for name, errors in found.items()}
 
 
-def _tests(task: FunctionClass, lengths: Collection[int] | None) -> Iterator[tuple[FunctionClass, tuple[int, ...]]]:
+def _tests(task: Task, lengths: Collection[int] | None) -> Iterator[tuple[Task, tuple[int, ...]]]:
     """The tasks to evaluate on, each with the lengths that it answers for."""
-    check_sizes(task)
-    there = context_lengths(task)
+    task.check_sizes()
+    there = task.test_lengths
     given = there if lengths is None else list_of("lengths", lengths, "context lengths")
     wanted = tuple(sorted({whole_number("lengths", length) for length in given}))
     require(len(wanted) > 0, "lengths", wanted, "at least one")
     for length in wanted:
         require(length in there, "lengths", length, f"{there[0]} to {there[-1]}")
-    if task.predictions == "every":
-        yield task, wanted
+    if task.query_only:
+        yield from ((task.at_length(length), (length,)) for length in wanted)
     else:
-        yield from ((task.replace(length=length), (length,)) for length in wanted)
+        yield task, wanted
+
+
+def _expect_squared(task: object, hint: str = "") -> None:
+    """Refuse what is no task judged by squared errors alone."""
+    judged = isinstance(task, Task) and task.metrics == (SQUARED_ERROR,)
+    expect(judged, "task", task, "a task that is judged by squared errors, as FunctionClass", hint)
 
 
 def _baseline_name(name: object) -> str:
@@ -139,18 +123,6 @@ def _baseline_name(name: object) -> str:
     name = getattr(name, "name", name)
     one_of("names", name, tuple(REGRESSION_BASELINES))
     return str(name)
-
-
-def check_sizes(task: FunctionClass) -> None:
-    """Refuse numbers whose squares single precision cannot hold; the errors would not be finite.
-
-    Raises:
-        BadRequest: naming the setting of the task.
-    """
-    for name, value in (("x_scale", task.x_scale), ("y_scale", task.y_scale), ("noise", task.noise)):
-        require(value == 0 or _SMALLEST <= value <= _LARGEST, name, value, f"{_SMALLEST:g} to {_LARGEST:g}")
-    allowed = f"{_SMALLEST**2:g} to {_LARGEST**2:g}; x_scale or y_scale is too far from 1"
-    require(_SMALLEST**2 <= task.scale <= _LARGEST**2, "mean square of f(x)", task.scale, allowed)
 
 
 def _joined(found: Sequence[SquaredErrors]) -> SquaredErrors:

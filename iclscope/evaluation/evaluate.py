@@ -12,26 +12,26 @@ from torch import Tensor
 from iclscope.core.arguments import seeds_from, whole_number
 from iclscope.core.errors import require
 from iclscope.core.threads import one_thread_per_operation
-from iclscope.evaluation.answers import check_neurons, part_size, parts, pattern_answers
+from iclscope.evaluation.answers import answers_of, check_neurons, part_size, parts
 from iclscope.evaluation.risks import Risks, risks_of
+from iclscope.evaluation.scores import Scores, scored
 from iclscope.evaluation.squared_errors import SquaredErrors
 from iclscope.models import Model, expect_model
-from iclscope.models.softmax_relu import SoftmaxReLUTransformer
 from iclscope.tasks import (
     FunctionClass,
     FunctionPrompts,
     LinearRegression,
     OrthonormalFeatures,
     PatternClassification,
-    Sampler,
     SineRegression,
     Task,
     stack_tasks,
     tasks_of_runs,
 )
+from iclscope.tasks.task import SQUARED_ERROR
 
-OtherTask = FunctionClass | LinearRegression | OrthonormalFeatures | SineRegression
-"""Tasks whose answers are judged by squared errors."""
+SquaredErrorTask = FunctionClass | LinearRegression | OrthonormalFeatures | SineRegression
+"""Ours whose answers are judged by squared errors."""
 
 
 @torch.no_grad()
@@ -45,10 +45,8 @@ def risks_on(model: Model, prompts: Any, *, neurons: Bool[Tensor, "run width"] |
     """
     expect_model(model, "risks_on(model, prompts)")
     check_neurons(model, neurons)
-    if neurons is None:
-        return risks_of(model.predict(prompts).output, prompts.labels)
-    assert isinstance(model, SoftmaxReLUTransformer)
-    return risks_of(model.predict(prompts, neurons=neurons).output, prompts.labels)
+    kept = {} if neurons is None else {"neurons": neurons}
+    return risks_of(model.predict(prompts, **kept).output, prompts.labels)
 
 
 @overload
@@ -64,20 +62,30 @@ def evaluate(
 
 @overload
 def evaluate(
-    model: Model, task: OtherTask, *, prompts: int = ..., seeds: Sequence[int] | None = ...
+    model: Model, task: SquaredErrorTask, *, prompts: int = ..., seeds: Sequence[int] | None = ...
 ) -> SquaredErrors: ...
 
 
-@one_thread_per_operation()
+@overload
+def evaluate(
+    model: Model,
+    task: Task | Sequence[Task],
+    *,
+    prompts: int = ...,
+    seeds: Sequence[int] | None = ...,
+    neurons: Bool[Tensor, "run width"] | None = ...,
+) -> Risks | SquaredErrors | Scores: ...
+
+
 @torch.no_grad()
 def evaluate(
     model: Model,
-    task: Task | Sequence[PatternClassification],
+    task: Task | Sequence[Task],
     *,
     prompts: int = 4096,
     seeds: Sequence[int] | None = None,
     neurons: Bool[Tensor, "run width"] | None = None,
-) -> Risks | SquaredErrors:
+) -> Risks | SquaredErrors | Scores:
     """How wrong every run is on fresh prompts, which no training has seen.
 
     Args:
@@ -88,7 +96,8 @@ def evaluate(
         neurons: which MLP neurons of the one-layer model to keep; None keeps all.
 
     Returns:
-        Hinge risk and classification error on patterns; squared errors against context length on any other task.
+        Hinge risk and classification error on patterns; squared errors against context length on other tasks of ours,
+        and on any that is judged by these alone; else `Scores` by the names of the task's metrics.
 
     Raises:
         BadRequest: if the task's dimensions are not the model's, its prompts are too long for it or have no example,
@@ -96,10 +105,10 @@ def evaluate(
     """
     tasks = _tested_tasks(model, task, prompts)
     check_test_task(tasks[0], model.trained_on[0] if model.trained_on else None)
-    return evaluated(model, tasks, prompts=prompts, seeds=seeds, neurons=neurons)
+    with one_thread_per_operation():
+        return evaluated(model, tasks, prompts=prompts, seeds=seeds, neurons=neurons)
 
 
-@one_thread_per_operation()
 @torch.no_grad()
 def evaluate_any_length(model: Model, tasks: Sequence[PatternClassification], *, prompts: int) -> Risks:
     """The risks of `evaluate` for tasks of a figure, also where a curve begins without a context (length 0).
@@ -112,7 +121,8 @@ def evaluate_any_length(model: Model, tasks: Sequence[PatternClassification], *,
     Raises:
         BadRequest: if the tasks' dimensions are not the model's, or their prompts are too long for it.
     """
-    found = evaluated(model, _tested_tasks(model, tasks, prompts), prompts=prompts, seeds=None)
+    with one_thread_per_operation():
+        found = evaluated(model, _tested_tasks(model, tasks, prompts), prompts=prompts, seeds=None)
     assert isinstance(found, Risks)
     return found
 
@@ -124,24 +134,20 @@ def evaluated(
     prompts: int,
     seeds: Sequence[int] | None,
     neurons: Bool[Tensor, "run width"] | None = None,
-) -> Risks | SquaredErrors:
+) -> Risks | SquaredErrors | Scores:
     """What `evaluate` returns, for tasks that were checked; without gradients on, and of any length."""
-    part = part_size(tasks[0].length_range[1])
-    sampler = _sampler(model, tasks, seeds)
-    if not isinstance(tasks[0], PatternClassification):
-        require(neurons is None, "neurons", "a mask", "None, but for the one-layer model")
-        return _squared_errors(model, tasks[0], sampler, prompts, part)
-    hinge = torch.zeros(model.run_count, dtype=torch.float64, device=model.device)
-    error = torch.zeros_like(hinge)
-    for outputs, labels in pattern_answers(model, sampler, prompts, part, neurons=neurons):
-        risks = risks_of(outputs, labels)
-        hinge += risks.hinge_risk * outputs.shape[1]
-        error += risks.classification_error * outputs.shape[1]
-    return Risks(hinge / prompts, error / prompts)
+    check_neurons(model, neurons)
+    scores = scored(model, tasks, prompts=prompts, seeds=_seeds(model, seeds), neurons=neurons)
+    names = tuple(metric.name for metric in tasks[0].metrics)
+    if names == Risks._fields:
+        return Risks(*(scores.mean(name)[:, 0] for name in names))
+    if names == (SQUARED_ERROR.name,):
+        return SquaredErrors(scores.lengths, scores.values[SQUARED_ERROR.name])
+    return scores
 
 
 def function_prompts(
-    task: FunctionClass,
+    task: Task,
     seeds: Sequence[int],
     prompts: int,
     *,
@@ -158,10 +164,9 @@ def function_prompts(
         device: where they are made.
     """
     sampler = task.sampler(seeds, dtype=dtype, device=device)
-    yield from parts(sampler, prompts, part_size(task.length))
+    yield from parts(sampler, prompts, part_size(task.length_range[1]))
 
 
-@one_thread_per_operation()
 @torch.no_grad()
 def pattern_outputs(
     model: Model,
@@ -183,9 +188,10 @@ def pattern_outputs(
     """
     tasks = _tested_tasks(model, task, prompts)
     check_test_task(tasks[0], model.trained_on[0] if model.trained_on else None)
-    answers = pattern_answers(model, _sampler(model, tasks, seeds), prompts, part_size(tasks[0].length_range[1]))
-    outputs, labels = zip(*answers, strict=True)
-    return torch.cat(outputs, dim=1), torch.cat(labels, dim=1)
+    sampler = stack_tasks(tasks, _seeds(model, seeds), dtype=model.dtype, device=model.device)
+    with one_thread_per_operation():
+        answers = list(answers_of(model, sampler, prompts, part_size(tasks[0].length_range[1])))
+    return torch.cat([output for output, _ in answers], dim=1), torch.cat([one.labels for _, one in answers], dim=1)
 
 
 def _tested_tasks(model: Model, task: Any, prompts: int) -> list[Any]:
@@ -198,25 +204,15 @@ def _tested_tasks(model: Model, task: Any, prompts: int) -> list[Any]:
     return tasks
 
 
-def _sampler(model: Model, tasks: Sequence[Any], seeds: Sequence[int] | None) -> Sampler:
-    """Test prompts for every run, of its own seed or of another one."""
+def _seeds(model: Model, seeds: Sequence[int] | None) -> Sequence[int]:
+    """The seeds of test prompts: each run's own, or other ones."""
     chosen = model.seeds if seeds is None else seeds_from(seeds)
     require(len(chosen) == model.run_count, "number of seeds", len(chosen), f"one per run, {model.run_count}")
-    return stack_tasks(tasks, chosen, dtype=model.dtype, device=model.device)
-
-
-def _squared_errors(model: Model, task: OtherTask, sampler: Any, prompts: int, part: int) -> SquaredErrors:
-    """Squared errors at every context length, or at the query alone."""
-    errors = []
-    for batch in parts(sampler, prompts, part):
-        squared = (model.predict(batch).output - batch.labels).square() / task.scale
-        errors.append(squared if squared.ndim == 3 else squared[..., None])
-    lengths = (task.length,) if task.query_only else range(task.length + 1)
-    return SquaredErrors(tuple(lengths), torch.cat(errors, dim=1))
+    return chosen
 
 
 def check_test_task(task: Task, trained_on: Task | None) -> None:
-    """Refuse to test on another number of patterns than was trained on, on averages over prompts, or without examples.
+    """Refuse what a model trained on some task cannot be tested on (`Task.check_test_of`).
 
     Args:
         task: what to test on.
@@ -225,12 +221,4 @@ def check_test_task(task: Task, trained_on: Task | None) -> None:
     Raises:
         BadRequest: naming what is wrong.
     """
-    allowed = "at least 1: without an example there is nothing to learn from in context"
-    shortest, longest = task.length_range
-    require(shortest >= 1, "length", shortest if shortest == longest else (shortest, longest), allowed)
-    if isinstance(trained_on, PatternClassification) and isinstance(task, PatternClassification):
-        asked, known = (task.M1, task.M2), (trained_on.M1, trained_on.M2)
-        allowed = f"{known}, those trained on: another number of patterns means other patterns"
-        require(asked == known, "(M1, M2)", asked, allowed)
-    if isinstance(task, OrthonormalFeatures):
-        require(task.expectation == "sampled", "expectation", task.expectation, "sampled: tests are on single prompts")
+    task.check_test_of(trained_on)

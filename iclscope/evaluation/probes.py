@@ -3,56 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from importlib import import_module
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from iclscope.evaluation.risks import EVALUATION_PURPOSE, risks_of
-from iclscope.mechanism import attention_concentration, layer_attention, layer_neurons, neuron_alignment, projections
 from iclscope.models import Model
-from iclscope.models.gpt2 import GPT2Transformer
-from iclscope.models.softmax_relu import SoftmaxReLUTransformer
-from iclscope.tasks import PatternPrompts, PatternSampler, TaskSampler, stack_tasks
+from iclscope.tasks import Task, stack_tasks
+from iclscope.tasks.prompts import EVALUATION_PURPOSE
+from iclscope.tasks.task import SQUARED_ERROR
 from iclscope.training.loop import Probe, Records
 from iclscope.training.losses import mean_loss
-from iclscope.training.trial import ProbeName, Trial
+from iclscope.training.trial import Trial
 
 
-def _measure(name: ProbeName, model: Model, prompts: Any, sampler: TaskSampler) -> Records:
+def _measure(name: str, model: Model, prompts: Any, sampler: Any, task: Task) -> Records:
     """One probe on one batch of prompts."""
     if name == "weights":
         return {name: weight.detach().clone() for name, weight in model.named_parameters()}
-    if name == "squared_error":
-        assert not isinstance(sampler, PatternSampler)
-        errors = (model.predict(prompts).output - prompts.labels).square() / sampler.task.scale
-        if hasattr(prompts, "weights"):
-            return {"squared_error": mean_loss(errors, prompts)[:, None]}
-        return {"squared_error": errors.mean(dim=1).reshape(len(errors), -1)}
-    assert isinstance(sampler, PatternSampler)
-    if name == "risk":
-        return risks_of(model.predict(prompts).output, prompts.labels)._asdict()
-    if isinstance(model, GPT2Transformer):
-        return _inside(model, prompts, sampler)
-    assert isinstance(model, SoftmaxReLUTransformer)
-    return _of_one_layer(name, model, prompts, sampler)
+    if name in model.probes:
+        found: Records = _function(model.probes[name])(model, prompts, sampler)
+        return found
+    scores = task.score(model.predict(prompts).output, prompts)
+    if getattr(prompts, "weights", None) is not None:
+        return {name: mean_loss(values, prompts)[:, None] for name, values in scores.items()}
+    return {
+        name: values.mean(dim=1) if name == SQUARED_ERROR.name else values.double().mean(dim=1)[:, 0]
+        for name, values in scores.items()
+    }
 
 
-def _inside(model: GPT2Transformer, prompts: PatternPrompts, sampler: PatternSampler) -> Records:
-    """Attention and neurons of every layer of GPT-2."""
-    attention = layer_attention(model, prompts)._asdict()
-    return attention | layer_neurons(model, sampler.in_domain)._asdict()
-
-
-def _of_one_layer(
-    name: ProbeName, model: SoftmaxReLUTransformer, prompts: PatternPrompts, sampler: PatternSampler
-) -> Records:
-    """What is measured inside the one-layer model."""
-    if name == "attention":
-        return {"attention_concentration": attention_concentration(model, prompts)}
-    if name == "projections":
-        return projections(model, prompts)._asdict()
-    return neuron_alignment(model, sampler.in_domain)._asdict()
+@cache
+def _function(address: str) -> Any:
+    """A function by ``module:name``."""
+    module, _, name = address.partition(":")
+    return getattr(import_module(module), name)
 
 
 STOPPING_PURPOSE = "stopping"
@@ -88,18 +75,19 @@ class TrialProbe:
     def measure(self, model: Model, live: Sequence[int]) -> Records:
         """All probes on all evaluation tasks."""
         self._prepare(live)
+        evaluation = self._trials[0].evaluation
         return {
-            f"{task}/{quantity}": values
-            for task, (sampler, prompts) in self._on.items()
-            for probe in self._trials[0].evaluation.probes
-            for quantity, values in _measure(probe, model, prompts, sampler).items()
+            f"{name}/{quantity}": values
+            for name, (sampler, prompts) in self._on.items()
+            for probe in evaluation.probes
+            for quantity, values in _measure(probe, model, prompts, sampler, evaluation.on[name]).items()
         }
 
     def reached(self, records: Records, live: Sequence[int]) -> Tensor:
         """Which runs have met their target risk on the first evaluation task."""
-        first = next(iter(self._trials[0].evaluation.on))
-        risk = records[f"{first}/squared_error"][:, -1] if f"{first}/squared_error" in records else None
-        risk = (records[f"{first}/hinge_risk"] if risk is None else risk).cpu()
+        first, task = next(iter(self._trials[0].evaluation.on.items()))
+        risk = records[f"{first}/{task.metrics[0].name}"].cpu()
+        risk = risk if risk.ndim == 1 else risk[:, -1]
         targets = [self._trials[i].training.target_risk for i in live]
         return risk <= torch.tensor([-torch.inf if target is None else target for target in targets], dtype=risk.dtype)
 

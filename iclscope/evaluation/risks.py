@@ -8,9 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from iclscope.tasks.prompts import EVALUATION_PURPOSE as EVALUATION_PURPOSE  # of all that is tested
 from iclscope.training.losses import hinge_loss
-
-EVALUATION_PURPOSE = "evaluation"
 
 
 class Risks(NamedTuple):

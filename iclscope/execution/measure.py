@@ -10,15 +10,15 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from iclscope.core.threads import one_thread_per_operation
 from iclscope.evaluation.errors_by_length import errors_by_length
-from iclscope.evaluation.evaluate import evaluate, pattern_outputs
-from iclscope.evaluation.risks import risks_of
-from iclscope.evaluation.squared_errors import SquaredErrors
+from iclscope.evaluation.evaluate import check_test_task
+from iclscope.evaluation.scores import Scores, scored
 from iclscope.execution.stores.row_store import SCHEMA
 from iclscope.execution.units import PlannedTrial
 from iclscope.models import Model
-from iclscope.tasks import FunctionClass, PatternClassification, Task
-from iclscope.training.losses import hinge_loss
+from iclscope.tasks import Task
+from iclscope.tasks.task import SQUARED_ERROR
 from iclscope.training.state import RUNNING
 from iclscope.training.trained import TrainedGroup
 
@@ -78,28 +78,20 @@ def measured_on(model: Model, tasks: Sequence[Task], prompts: int) -> tuple[Sequ
     Returns:
         Context lengths, and a tensor [run, length] for each quantity.
     """
-    if isinstance(tasks[0], PatternClassification):
-        patterns = [task for task in tasks if isinstance(task, PatternClassification)]
-        outputs, labels = pattern_outputs(model, patterns, prompts=prompts)
-        risks, losses = risks_of(outputs, labels), hinge_loss(outputs, labels).double()
-        error = risks.classification_error
-        return [tasks[0].length_range[1]], {
-            "hinge_risk": risks.hinge_risk[:, None],
-            "hinge_risk_se": losses.std(dim=1)[:, None] / math.sqrt(prompts),
-            "classification_error": error[:, None],
-            "classification_error_se": (error * (1 - error) / prompts).sqrt()[:, None],
-        }
-    found = _squared_errors(model, tasks[0], prompts)
-    spread = found.errors.double().std(dim=1) / math.sqrt(prompts)
-    return found.lengths, {"squared_error": found.mean, "squared_error_se": spread}
-
-
-def _squared_errors(model: Model, task: Any, prompts: int) -> SquaredErrors:
-    """Squared errors at every context length where the model answers at every x, else at the task's own."""
-    if isinstance(task, FunctionClass):
-        return errors_by_length(model, task, prompts=prompts, lengths=(task.length,) if task.query_only else None)
-    found: SquaredErrors = evaluate(model, task, prompts=prompts)
-    return found
+    if tasks[0].metrics == (SQUARED_ERROR,) and len(tasks[0].answered_lengths) > 1:
+        found = errors_by_length(model, tasks[0], prompts=prompts)
+        scores = Scores(found.lengths, {SQUARED_ERROR.name: found.errors})
+    else:
+        model.check_task(tasks[0])
+        check_test_task(tasks[0], model.trained_on[0] if model.trained_on else None)
+        with one_thread_per_operation():
+            scores = scored(model, tasks, prompts=prompts)
+    measured: dict[str, Tensor] = {}
+    for metric in tasks[0].metrics:
+        mean = measured[metric.name] = scores.mean(metric.name)
+        spread = (mean * (1 - mean)).sqrt() if metric.is_rate else scores.values[metric.name].double().std(dim=1)
+        measured[f"{metric.name}_se"] = spread / math.sqrt(prompts)
+    return scores.lengths, measured
 
 
 def _rows(

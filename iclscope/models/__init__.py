@@ -10,7 +10,8 @@ from iclscope.models.interleaved_attention import (
     InterleavedAttentionPrediction,
 )
 from iclscope.models.linear_attention import LinearAttention, LinearAttentionConfig, LinearAttentionPrediction
-from iclscope.models.model import Model, ModelConfig, load_model, stack_models
+from iclscope.models.model import Model, config_from_settings, load_model, stack_models
+from iclscope.models.run_model import ModelConfig, RunModel
 from iclscope.models.softmax_attention import AttentionPrediction, SoftmaxAttention, SoftmaxAttentionConfig
 from iclscope.models.softmax_relu import Prediction, SoftmaxReLUConfig, SoftmaxReLUTransformer
 
@@ -32,10 +33,12 @@ __all__ = [
     "Model",
     "ModelConfig",
     "Prediction",
+    "RunModel",
     "SoftmaxAttention",
     "SoftmaxAttentionConfig",
     "SoftmaxReLUConfig",
     "SoftmaxReLUTransformer",
+    "config_from_settings",
     "expect_model",
     "expect_model_of",
     "load_model",

@@ -9,7 +9,7 @@ from torch import nn
 
 from iclscope.core.arguments import expect, expect_instance
 from iclscope.core.overrides import is_overridden_later
-from iclscope.tasks.task import is_task
+from iclscope.tasks.known import is_task
 
 _ASKED = ("seeds", "run_count", "dtype", "device", "predict", "runs", "check_task", "state_dict")
 """What training and evaluation ask of a model."""

@@ -21,13 +21,12 @@ from torch import Tensor, nn
 
 from iclscope.core.errors import require, require_finite
 from iclscope.core.random_streams import RandomStream
-from iclscope.core.settings import Settings
-from iclscope.models.run_model import RunModel
+from iclscope.models.run_model import ModelConfig, RunModel
 from iclscope.tasks import ExamplePrompts, Task
 from iclscope.tasks.examples import examples_of
 
 
-class FeatureAttentionConfig(Settings):
+class FeatureAttentionConfig(ModelConfig):
     """Sizes and initial values of one run."""
 
     kind: Literal["feature_attention"] = Field("feature_attention", description="which model this is")
@@ -51,6 +50,11 @@ class FeatureAttentionConfig(Settings):
         """What must agree for models to be stacked along the run axis; initial values may differ."""
         return (self.d_X, self.hidden, self.features, self.rule)
 
+    @property
+    def told(self) -> str:
+        """The model in a few words."""
+        return "an MLP with a layer of attention on its features"
+
     def described(self) -> dict[str, float | str]:
         """The sizes in words, in the order to be shown."""
         layer = "linear attention" if self.rule == "attention" else "a step of gradient descent"
@@ -65,10 +69,6 @@ class FeatureAttentionConfig(Settings):
         own = (self.d_X, 1)
         require((task.d_X, task.d_Y) == own, "(d_X, d_Y) of a task", (task.d_X, task.d_Y), f"{own}, the model's")
         require(task.query_only, "predictions", "every", "the query alone: one query per prompt")
-
-    def runs_at_a_time(self, device: torch.device) -> int:  # noqa: ARG002 (the same on every device)
-        """How many runs are worth training together."""
-        return 16
 
     def operations(self, length: int) -> int:
         """Roughly what a prompt costs, up to a factor."""

@@ -8,10 +8,9 @@ read at a time (or all at once through ``torch.func.vmap``, which pays on a GPU 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -19,14 +18,11 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from iclscope.core.arguments import expect_instance, seeds_from
-from iclscope.core.errors import BadRequest, require
-from iclscope.core.files import user_path
-from iclscope.models.copies import copy_of_runs
-from iclscope.models.expected import expect_place
+from iclscope.core.errors import require
 from iclscope.models.gpt2_config import GPT2TransformerConfig
 from iclscope.models.initial_gpt2 import initial_values
-from iclscope.models.pretrained import load_pretrained, write_pretrained
-from iclscope.tasks import ExamplePrompts, Task, settings_of_tasks, task_from_settings
+from iclscope.models.run_model import RunModel
+from iclscope.tasks import ExamplePrompts, FunctionClass, Task
 from iclscope.tasks.examples import examples_of
 
 _TOKENS_AT_ONCE = 2048
@@ -81,17 +77,15 @@ class _Network(nn.Module):
         return output
 
 
-class GPT2Transformer(nn.Module):
+class GPT2Transformer(RunModel[GPT2TransformerConfig]):
     """Many GPT-2 models of equal sizes, one per run.
 
     Attributes:
-        config: the sizes of every run.
-        seeds: the seed of each run's initial weights.
-        trained_on: the task each run was trained on; None if that is not known.
         stacking: "loop" reads one run after the other, "vmap" all at once.
     """
 
-    trained_on: tuple[Task, ...] | None = None
+    config_type = GPT2TransformerConfig
+    probes: ClassVar[Mapping[str, str]] = {"layers": "iclscope.mechanism.inside:record_layers"}
     stacking: Literal["loop", "vmap"]
 
     def __init__(
@@ -99,6 +93,7 @@ class GPT2Transformer(nn.Module):
         config: GPT2TransformerConfig | None = None,
         *,
         seeds: int | Sequence[int] = 1,
+        configs: Sequence[GPT2TransformerConfig] | None = None,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
         **settings: Any,
@@ -108,6 +103,7 @@ class GPT2Transformer(nn.Module):
         Args:
             config: the sizes; leave out to give ``settings`` instead.
             seeds: one per run, or a number of runs (seeds 0, 1, …).
+            configs: one config per run, all equal; instead of ``config``.
             dtype: precision of the weights.
             device: where they are.
             settings: fields of `GPT2TransformerConfig`.
@@ -115,12 +111,14 @@ class GPT2Transformer(nn.Module):
         Raises:
             BadRequest: if a setting is not allowed.
         """
-        super().__init__()
         require(config is None or not settings, "config", sorted(settings), "either a config or settings, not both")
-        expect_place(dtype, device)
-        self.config = GPT2TransformerConfig(**settings) if config is None else config
-        expect_instance("config", self.config, GPT2TransformerConfig)
-        self.seeds = seeds_from(seeds)
+        if config is not None:
+            expect_instance("config", config, GPT2TransformerConfig)
+            configs = [config] * len(seeds_from(seeds))
+        super().__init__(seeds=seeds, configs=configs, dtype=dtype, device=device, **settings)
+
+    def set_initial_weights(self, dtype: torch.dtype, device: torch.device) -> None:
+        """Transformers' own distribution."""
         with torch.device("meta"):
             one = _Network(self.config).to(dtype)
         shapes = {name: weight.shape for name, weight in one.named_parameters()}
@@ -130,47 +128,15 @@ class GPT2Transformer(nn.Module):
             path, _, leaf = name.rpartition(".")
             one.get_submodule(path).register_parameter(leaf, nn.Parameter(value.to(dtype)))
         self.network = one
-        self.stacking = "vmap" if torch.device(device).type == "cuda" and len(self.seeds) > 1 else "loop"
+        self.stacking = "vmap" if device.type == "cuda" and len(self.seeds) > 1 else "loop"
 
-    @property
-    def run_count(self) -> int:
-        """The number of runs."""
-        return len(self.seeds)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Precision of the weights."""
-        return next(self.parameters()).dtype
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return next(self.parameters()).device
-
-    @classmethod
-    def stacked(
-        cls,
-        configs: Sequence[GPT2TransformerConfig],
-        seeds: Sequence[int],
-        *,
-        dtype: torch.dtype = torch.float32,
-        device: torch.device | str = "cpu",
-    ) -> Self:
-        """The untrained models of these configs, one per run.
-
-        Raises:
-            BadRequest: if their sizes differ.
-        """
-        require(len(set(configs)) == 1, "configs", len(configs), "configs of equal sizes")
-        return cls(configs[0], seeds=seeds, dtype=dtype, device=device)
-
-    def check_task(self, task: Task) -> None:
-        """Refuse a task whose prompts the model cannot read.
-
-        Raises:
-            BadRequest: naming what does not fit.
-        """
-        self.config.check_task(task)
+    def assumed_task(self) -> Task | None:
+        """One of linear functions at the model's dimension, with as many examples as its positions hold."""
+        if self.config.d_Y != 1:
+            return None
+        # A column holds the answer beside the input, so only the last one can be a query.
+        predictions: Literal["query", "every"] = "query" if self.config.tokens == "columns" else "every"
+        return FunctionClass(d_X=self.config.d_X, length=self.config.most_points - 1, predictions=predictions)
 
     def predict(self, prompts: ExamplePrompts, *, inside: bool = False) -> GPT2Prediction:
         """Read prompts; differentiable in the weights.
@@ -197,10 +163,6 @@ class GPT2Transformer(nn.Module):
             output = torch.cat([self._read(part) for part in parts], dim=1)
         read = output.gather(2, tokens.read_at)
         return GPT2Prediction(read if examples.query_at is None else read[..., 0], attention, hidden)
-
-    def forward(self, *prompts: Any, **settings: Any) -> Any:
-        """The same as `predict`, so that a model is called as any module is."""
-        return self.predict(*prompts, **settings)
 
     def _weights_of_runs(self) -> list[dict[str, Tensor]]:
         """The weights of each run, by name."""
@@ -244,23 +206,6 @@ class GPT2Transformer(nn.Module):
                 hook.remove()
         return torch.stack(outputs), torch.stack(attentions), torch.stack(activations)
 
-    def runs(self, indices: Sequence[int]) -> Self:
-        """A copy that holds some of the runs, in the given order; frozen weights are frozen in it too."""
-        chosen = list(indices)
-        copy = copy_of_runs(self, chosen)
-        copy.seeds = tuple(self.seeds[i] for i in chosen)
-        if self.trained_on is not None:
-            copy.trained_on = tuple(self.trained_on[i] for i in chosen)
-        return copy
-
-    def run(self, index: int) -> Self:
-        """A copy that holds one run."""
-        return self.runs([index])
-
-    def untrained(self) -> Self:
-        """The same runs at their initial values."""
-        return type(self)(self.config, seeds=self.seeds, dtype=self.dtype, device=self.device)
-
     def backbone(self, run: int = 0) -> nn.Module:
         """A plain ``transformers.GPT2Model`` with one run's weights, for any tool that reads such models.
 
@@ -279,37 +224,9 @@ class GPT2Transformer(nn.Module):
         plain.load_state_dict(weights, assign=True)
         return plain
 
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Write ``config.json`` and ``model.safetensors`` into a folder, atomically.
-
-        Args:
-            folder: made if it does not exist; an older checkpoint in it is replaced only once the new one is whole.
-        """
-        config = {
-            "model": type(self).__name__,
-            "seeds": list(self.seeds),
-            "trained_on": settings_of_tasks(self.trained_on),
-            "config": self.config.model_dump(),
-        }
-        write_pretrained(user_path(folder, "folder"), config, dict(self.state_dict()))
-
     @classmethod
-    def from_pretrained(cls, folder: str | Path, device: torch.device | str = "cpu") -> Self:
-        """Load what `save_pretrained` wrote.
-
-        Raises:
-            BadRequest: if the folder holds no checkpoint, a broken one, or one of another model.
-        """
-        config, weights = load_pretrained(user_path(folder, "folder"), cls.__name__, device)
-        try:
-            dtype = next(iter(weights.values())).dtype
-            model = cls(GPT2TransformerConfig(**config["config"]), seeds=config["seeds"], dtype=dtype, device=device)
-            model.load_state_dict(weights)
-            if config.get("trained_on") is not None:
-                model.trained_on = tuple(task_from_settings(task) for task in config["trained_on"])
-        except (KeyError, TypeError, ValueError, RuntimeError, StopIteration) as error:
-            reason = " ".join(str(error).split())
-            raise BadRequest(
-                f"checkpoint = {str(folder)!r} is not allowed: it does not fit the model ({reason})"
-            ) from error
-        return model
+    def configs_of(cls, noted: Mapping[str, Any]) -> list[Any]:
+        """The configs of all runs; checkpoints of up to version 0.3 have one for all."""
+        if "config" in noted:
+            return [GPT2TransformerConfig(**noted["config"])] * len(noted["seeds"])
+        return super().configs_of(noted)

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field, model_validator
 
 from iclscope.core.errors import require
-from iclscope.core.settings import Settings
+from iclscope.models.run_model import ModelConfig
 from iclscope.tasks import Task
 from iclscope.tasks.examples import TokenFormat
 
@@ -16,7 +16,7 @@ SIZES = {"tiny": (3, 2, 64), "small": (6, 4, 128), "standard": (12, 8, 256)}
 """Layers, heads and embedding of the three models of Garg 2022 (Appendix A.1)."""
 
 
-class GPT2TransformerConfig(Settings):
+class GPT2TransformerConfig(ModelConfig):
     """Sizes of a GPT-2 that reads examples (Garg 2022, Appendix A.1; Li 2024, Section 4: 3 layers, 2 heads)."""
 
     kind: Literal["gpt2"] = Field("gpt2", description="which model this is")
@@ -53,6 +53,11 @@ class GPT2TransformerConfig(Settings):
     def shape(self) -> tuple[object, ...]:
         """What must agree for models to be stacked along the run axis: everything."""
         return tuple(self.model_dump().values())
+
+    @property
+    def told(self) -> str:
+        """Kind and sizes in a few words."""
+        return f"GPT-2 with {self.layers} layers, {self.heads} heads and embedding {self.embedding}"
 
     def described(self) -> dict[str, float | str]:
         """The sizes in the papers' words, in the order to be shown."""

@@ -19,13 +19,12 @@ from torch import Tensor, nn
 
 from iclscope.core.errors import require, require_finite
 from iclscope.core.random_streams import RandomStream
-from iclscope.core.settings import Settings
-from iclscope.models.run_model import RunModel
+from iclscope.models.run_model import ModelConfig, RunModel
 from iclscope.tasks import ExamplePrompts, Task
 from iclscope.tasks.examples import examples_of
 
 
-class InterleavedAttentionConfig(Settings):
+class InterleavedAttentionConfig(ModelConfig):
     """Sizes and initial values of one run."""
 
     kind: Literal["interleaved_attention"] = Field("interleaved_attention", description="which model this is")
@@ -48,6 +47,11 @@ class InterleavedAttentionConfig(Settings):
         """What must agree for models to be stacked along the run axis; initial values may differ."""
         return (self.d_X, self.length)
 
+    @property
+    def told(self) -> str:
+        """The model in a few words."""
+        return "two layers of attention on interleaved tokens"
+
     def described(self) -> dict[str, float | str]:
         """The sizes in the paper's words, in the order to be shown."""
         return {
@@ -67,10 +71,6 @@ class InterleavedAttentionConfig(Settings):
         require(task.query_only, "predictions", "every", "the query alone: one query per prompt")
         longest = task.length_range[1]
         require(longest <= self.length, "length of a task", longest, f"at most {self.length}, the model's")
-
-    def runs_at_a_time(self, device: torch.device) -> int:  # noqa: ARG002 (the same on every device)
-        """How many runs are worth training together."""
-        return 16
 
     def operations(self, length: int) -> int:
         """Roughly what a prompt costs, up to a factor."""

@@ -20,13 +20,12 @@ from torch import Tensor, nn
 
 from iclscope.core.errors import require, require_finite
 from iclscope.core.random_streams import RandomStream
-from iclscope.core.settings import Settings
-from iclscope.models.run_model import RunModel
+from iclscope.models.run_model import ModelConfig, RunModel
 from iclscope.tasks import ExamplePrompts, LinearRegression, Task
 from iclscope.tasks.examples import examples_of
 
 
-class LinearAttentionConfig(Settings):
+class LinearAttentionConfig(ModelConfig):
     """Sizes and initial values of one run."""
 
     kind: Literal["linear_attention"] = Field("linear_attention", description="which model this is")
@@ -66,6 +65,11 @@ class LinearAttentionConfig(Settings):
         """What must agree for models to be stacked along the run axis; initial values may differ."""
         return (self.d_X, self.d_Y, self.layers, self.recurrent, self.query_in_context, self.output_sign)
 
+    @property
+    def told(self) -> str:
+        """The model in a few words."""
+        return f"linear attention with {self.layers} layer{'s' * (self.layers > 1)}"
+
     def described(self) -> dict[str, float | str]:
         """The sizes in the papers' words, in the order to be shown."""
         shared = ", shared weights" if self.recurrent else ""
@@ -95,10 +99,6 @@ class LinearAttentionConfig(Settings):
                 "2024 does not say where gradient flow ends",
                 stacklevel=3,
             )
-
-    def runs_at_a_time(self, device: torch.device) -> int:  # noqa: ARG002 (the same on every device)
-        """How many runs are worth training together."""
-        return 16
 
     def operations(self, length: int) -> int:
         """Roughly what a prompt costs, up to a factor."""

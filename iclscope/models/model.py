@@ -1,59 +1,39 @@
-"""Any model, and its checkpoint whichever it is.
-
-A model's config has a ``kind``, ``shape``, ``described()``, ``check_task``, and says how many runs train together and
-what a prompt costs; its class is ``stacked`` from many configs. A new model is entered in `Model`, `ModelConfig` and
-``_MODEL_OF`` below; nothing else needs to know its name.
-"""
+"""Models by their kind: many of them along one run axis, and a checkpoint whichever it is of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from iclscope.core.errors import BadRequest, require
 from iclscope.core.files import user_path
-from iclscope.models.feature_attention import FeatureAttention, FeatureAttentionConfig
-from iclscope.models.gpt2 import GPT2Transformer
-from iclscope.models.gpt2_config import GPT2TransformerConfig
-from iclscope.models.interleaved_attention import InterleavedAttention, InterleavedAttentionConfig
-from iclscope.models.linear_attention import LinearAttention, LinearAttentionConfig
+from iclscope.core.registry import MODELS
 from iclscope.models.pretrained import model_of_checkpoint
-from iclscope.models.softmax_attention import SoftmaxAttention, SoftmaxAttentionConfig
-from iclscope.models.softmax_relu import SoftmaxReLUConfig, SoftmaxReLUTransformer
+from iclscope.models.run_model import ModelConfig, RunModel
 
-Model = (
-    SoftmaxReLUTransformer
-    | GPT2Transformer
-    | LinearAttention
-    | SoftmaxAttention
-    | InterleavedAttention
-    | FeatureAttention
-)
-ModelConfig = (
-    SoftmaxReLUConfig
-    | GPT2TransformerConfig
-    | LinearAttentionConfig
-    | SoftmaxAttentionConfig
-    | InterleavedAttentionConfig
-    | FeatureAttentionConfig
-)
+Model = RunModel[Any]
+"""Any model."""
 
-_MODEL_OF: dict[type[ModelConfig], type[Model]] = {
-    SoftmaxReLUConfig: SoftmaxReLUTransformer,
-    GPT2TransformerConfig: GPT2Transformer,
-    LinearAttentionConfig: LinearAttention,
-    SoftmaxAttentionConfig: SoftmaxAttention,
-    InterleavedAttentionConfig: InterleavedAttention,
-    FeatureAttentionConfig: FeatureAttention,
-}
-_MODELS: dict[str, type[Model]] = {model.__name__: model for model in _MODEL_OF.values()}
+
+def config_from_settings(settings: Any) -> ModelConfig:
+    """The config that ``settings`` (its ``model_dump``) describe.
+
+    Raises:
+        BadRequest: if they are no mapping, there is no model of that kind, or a setting is not allowed.
+    """
+    require(isinstance(settings, Mapping), "settings of a model", settings, "a mapping")
+    model: type[Model] = MODELS.get(settings.get("kind"))
+    found: ModelConfig = model.config_type(**settings)
+    return found
 
 
 def is_told_by_settings(config: object) -> bool:
-    """Whether a model's settings say all of it; they do not say what a class derived from ours does otherwise."""
-    return type(config) in _MODEL_OF
+    """Whether a model's settings say all of it; they do not say what a class derived from a known one does else."""
+    kind = getattr(config, "kind", None)
+    return kind in MODELS.names() and type(config) is MODELS.get(kind).config_type
 
 
 def stack_models(
@@ -68,17 +48,19 @@ def stack_models(
         BadRequest: if they are of different kinds or sizes.
     """
     require(len({config.kind for config in configs}) == 1, "configs", len(configs), "configs of one kind of model")
-    stacked: Callable[..., Model] = _MODEL_OF[type(configs[0])].stacked
-    return stacked(configs, seeds, dtype=dtype, device=device)
+    model: type[Model] = MODELS.get(configs[0].kind)
+    return model.stacked(configs, seeds, dtype=dtype, device=device)
 
 
 def load_model(folder: str | Path, device: torch.device | str = "cpu") -> Model:
-    """Load a checkpoint of any of our models.
+    """Load a checkpoint of any model that is known.
 
     Raises:
-        BadRequest: if the folder holds no checkpoint, a broken one, or one of a model that is not ours.
+        BadRequest: if the folder holds no checkpoint, a broken one, or one of a model that is not known.
     """
     name = model_of_checkpoint(user_path(folder, "checkpoint"))
-    if name not in _MODELS:
-        raise BadRequest(f"checkpoint = {str(folder)!r} is not allowed: it is of {name}, not of {' or '.join(_MODELS)}")
-    return _MODELS[name].from_pretrained(folder, device)
+    kinds = {MODELS.entry(kind).value.rpartition(":")[2]: kind for kind in MODELS.names()}
+    if name not in kinds:
+        raise BadRequest(f"checkpoint = {str(folder)!r} is not allowed: it is of {name}, not of {' or '.join(kinds)}")
+    model: type[Model] = MODELS.get(kinds[name])
+    return model.from_pretrained(folder, device)

@@ -2,40 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from iclscope.core.arguments import list_of, seeds_from
 from iclscope.core.errors import BadRequest, require
 from iclscope.core.files import user_path
+from iclscope.core.settings import Settings
 from iclscope.models.copies import copy_of_runs
 from iclscope.models.expected import expect_place
 from iclscope.models.pretrained import load_pretrained, write_pretrained
-from iclscope.tasks import Task, settings_of_tasks, task_from_settings
+from iclscope.tasks.known import settings_of_tasks, task_from_settings
+from iclscope.tasks.prompts import Sampler, TrainingPrompts
+from iclscope.tasks.task import Task
 
 
-class RunConfig(Protocol):
-    """Sizes and initial values of one run."""
+class ModelConfig(Settings):
+    """Sizes and initial values of one run of a model; a subclass has a field ``kind``, its name in the registry."""
+
+    version: ClassVar[str | None] = None
+    """Of a model of another package: raised when the same settings give other numbers. None: its source counts."""
+
+    if TYPE_CHECKING:  # fields of a subclass, or properties of it
+
+        @property
+        def kind(self) -> str:
+            """Its name in the registry."""
+
+        @property
+        def d_X(self) -> int:
+            """Input dimension."""
 
     @property
     def shape(self) -> tuple[object, ...]:
-        """What must agree for models to be stacked along the run axis."""
-        ...
+        """What must agree for models to be stacked along the run axis: everything, unless initial values differ."""
+        return tuple(self.model_dump().values())
+
+    @property
+    def told(self) -> str:
+        """The model in a few words."""
+        return self.kind.replace("_", " ")
+
+    def described(self) -> dict[str, float | str]:
+        """The sizes for a reader, in the order to be shown."""
+        sizes = {name: str(value) for name, value in self.model_dump(mode="json").items() if name != "kind"}
+        return {"model": self.told, **sizes}
 
     def check_task(self, task: Task) -> None:
-        """Refuse a task whose prompts the model cannot read."""
-        ...
+        """Refuse a task whose prompts a model of these sizes cannot read.
 
-    def model_dump(self) -> dict[str, Any]:
-        """All settings."""
-        ...
+        Raises:
+            BadRequest: naming what does not fit.
+        """
+        own = (self.d_X, getattr(self, "d_Y", 1))
+        require((task.d_X, task.d_Y) == own, "(d_X, d_Y) of a task", (task.d_X, task.d_Y), f"{own}, the model's")
+        require(task.query_only, "predictions", "every", "the query alone: this model answers one query per prompt")
+
+    def runs_at_a_time(self, device: torch.device) -> int:  # noqa: ARG002 (the same on every device)
+        """How many runs are worth training together."""
+        return 16
+
+    def operations(self, length: int) -> int:
+        """Roughly what a prompt costs, up to a factor."""
+        return 10 * length
 
 
-Config = TypeVar("Config", bound=RunConfig)
+Config = TypeVar("Config", bound=ModelConfig)
 
 
 class RunModel(nn.Module, Generic[Config]):
@@ -50,6 +86,8 @@ class RunModel(nn.Module, Generic[Config]):
     """
 
     config_type: ClassVar[type[Any]]
+    probes: ClassVar[Mapping[str, str]] = {}
+    """What can be measured inside it: name → a function (model, prompts, sampler) → records, as ``module:function``."""
     trained_on: tuple[Task, ...] | None = None
 
     def __init__(
@@ -137,6 +175,40 @@ class RunModel(nn.Module, Generic[Config]):
         """Read prompts, differentiably; the result has ``output``, ``attention`` and ``hidden``."""
         raise NotImplementedError(f"{type(self).__name__} says how it reads prompts")
 
+    @property
+    def neuron_count(self) -> int | None:
+        """How many MLP neurons ``predict`` can be told to leave out, by a mask; None: it cannot."""
+        return None
+
+    def answers(
+        self, sampler: Sampler, sizes: Iterable[tuple[int, int]], *, purpose: str, neurons: Tensor | None = None
+    ) -> Iterator[tuple[Tensor, TrainingPrompts]]:
+        """Outputs on prompts of a sampler, part by part; a model that has a faster way than `predict` says so here.
+
+        Args:
+            sampler: which prompts, for the same runs.
+            sizes: step and number of prompts of each part.
+            purpose: of the prompts.
+            neurons: which MLP neurons to keep, of a model that has some; None: all.
+        """
+        for step, size in sizes:
+            prompts = sampler.prompts(size, purpose=purpose, step=step)
+            kept = {} if neurons is None else {"neurons": neurons}
+            yield self.predict(prompts, **kept).output, prompts
+
+    def compiled_gradients(self, sampler: Sampler, loss: str, optimizer: str) -> Callable[..., Any] | None:
+        """What makes gradients faster than autograd, for a sampler, a loss and an update rule; None: nothing does.
+
+        Returns:
+            (batch size, state that was kept of an interrupted training) → a `training.gradients.Gradients`.
+        """
+        del sampler, loss, optimizer
+        return None
+
+    def assumed_task(self) -> Task | None:
+        """The task of a model that does not tell what it was trained on; None: nothing can be assumed."""
+        return None
+
     def forward(self, *prompts: Any, **settings: Any) -> Any:
         """The same as `predict`, so that a model is called as any module is."""
         return self.predict(*prompts, **settings)
@@ -174,6 +246,11 @@ class RunModel(nn.Module, Generic[Config]):
         write_pretrained(user_path(folder, "folder"), config, dict(self.state_dict()))
 
     @classmethod
+    def configs_of(cls, noted: Mapping[str, Any]) -> list[Any]:
+        """The configs of all runs, from what a checkpoint's ``config.json`` says."""
+        return [cls.config_type(**run) for run in noted["runs"]]
+
+    @classmethod
     def from_pretrained(cls, folder: str | Path, device: torch.device | str = "cpu") -> Self:
         """Load what `save_pretrained` wrote.
 
@@ -184,7 +261,7 @@ class RunModel(nn.Module, Generic[Config]):
         try:
             model = cls(
                 seeds=config["seeds"],
-                configs=[cls.config_type(**run) for run in config["runs"]],
+                configs=cls.configs_of(config),
                 dtype=next(iter(weights.values())).dtype,
                 device=device,
             )

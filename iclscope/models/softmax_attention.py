@@ -11,13 +11,12 @@ from torch import Tensor, nn
 
 from iclscope.core.errors import require
 from iclscope.core.overrides import is_plain
-from iclscope.core.settings import Settings
-from iclscope.models.run_model import RunModel
+from iclscope.models.run_model import ModelConfig, RunModel
 from iclscope.tasks import CountPrompts, ExamplePrompts, Task
 from iclscope.tasks.examples import InContextExamples, examples_of
 
 
-class SoftmaxAttentionConfig(Settings):
+class SoftmaxAttentionConfig(ModelConfig):
     """Size of one run; there is nothing else to choose, since Q starts at zero."""
 
     kind: Literal["softmax_attention"] = Field("softmax_attention", description="which model this is")
@@ -27,6 +26,11 @@ class SoftmaxAttentionConfig(Settings):
     def shape(self) -> tuple[int, ...]:
         """What must agree for models to be stacked along the run axis."""
         return (self.d_X,)
+
+    @property
+    def told(self) -> str:
+        """The model in a few words."""
+        return f"one layer of softmax attention of dimension {self.d_X}"
 
     def described(self) -> dict[str, float | str]:
         """The size in the paper's symbols, in the order to be shown."""
@@ -42,10 +46,6 @@ class SoftmaxAttentionConfig(Settings):
         require(task.d_Y == 1, "d_Y of the task", task.d_Y, "1: the model gives a mean of answers, one number")
         allowed = "the query alone: this model answers one query per prompt"
         require(task.query_only, "predictions", "every", allowed)
-
-    def runs_at_a_time(self, device: torch.device) -> int:  # noqa: ARG002 (the same on every device)
-        """How many runs are worth training together."""
-        return 16
 
     def operations(self, length: int) -> int:
         """Roughly what a prompt costs, up to a factor: drawing it, and scores of every query."""

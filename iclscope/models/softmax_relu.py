@@ -9,7 +9,8 @@ object, and a single model is the case of one run.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -18,14 +19,14 @@ from torch import Tensor, nn
 
 from iclscope.core.errors import require, require_finite
 from iclscope.core.random_streams import RandomStream
-from iclscope.core.settings import Settings
-from iclscope.models.run_model import RunModel
-from iclscope.tasks import ExamplePrompts, Prompts, Task, columns_of
+from iclscope.models.run_model import ModelConfig, RunModel
+from iclscope.tasks import ExamplePrompts, Prompts, Sampler, Task, columns_of
+from iclscope.tasks.prompts import TrainingPrompts
 
 TRAINED = ("W_Q", "W_K", "W_V", "W_O")
 
 
-class SoftmaxReLUConfig(Settings):
+class SoftmaxReLUConfig(ModelConfig):
     """Sizes and initial scales of one run (Li 2024, Section 3.1, "Initialization")."""
 
     kind: Literal["softmax_relu"] = Field("softmax_relu", description="which model this is")
@@ -51,6 +52,11 @@ class SoftmaxReLUConfig(Settings):
     def shape(self) -> tuple[int, ...]:
         """What must agree for models to be stacked along the run axis."""
         return (self.d_X, self.d_Y, self.width, self.m_a or self.d, self.m_b or self.d)
+
+    @property
+    def told(self) -> str:
+        """The model in a few words."""
+        return f"one-layer transformer with {self.width} neurons"
 
     def described(self) -> dict[str, float | str]:
         """The sizes in the paper's symbols, in the order to be shown."""
@@ -102,6 +108,11 @@ class SoftmaxReLUTransformer(RunModel[SoftmaxReLUConfig]):
     """
 
     config_type = SoftmaxReLUConfig
+    probes: ClassVar[Mapping[str, str]] = {
+        "attention": "iclscope.mechanism.inside:record_attention",
+        "projections": "iclscope.mechanism.inside:record_projections",
+        "neurons": "iclscope.mechanism.inside:record_neurons",
+    }
 
     W_Q: Tensor
     W_K: Tensor
@@ -164,3 +175,23 @@ class SoftmaxReLUTransformer(RunModel[SoftmaxReLUConfig]):
         hidden = torch.relu(prompts.weighted_sum(attention, self.W_O @ self.W_V))
         a = self.a if neurons is None else self.a * neurons
         return Prediction((hidden @ a[..., None])[..., 0], attention, hidden)
+
+    @property
+    def neuron_count(self) -> int:
+        """The number m of MLP neurons."""
+        return self.config.width
+
+    def answers(
+        self, sampler: Sampler, sizes: Iterable[tuple[int, int]], *, purpose: str, neurons: Tensor | None = None
+    ) -> Iterator[tuple[Tensor, TrainingPrompts]]:
+        """The same by compiled loops where there are some; outputs differ in rounding only."""
+        from iclscope.models.pattern_engine.engine import compiled_answers
+
+        found = compiled_answers(self, sampler, sizes, purpose=purpose, neurons=neurons)
+        yield from found or super().answers(sampler, sizes, purpose=purpose, neurons=neurons)
+
+    def compiled_gradients(self, sampler: Sampler, loss: str, optimizer: str) -> Callable[..., Any] | None:
+        """Compiled ones of the hinge loss on patterns, under SGD: no other rule is the same in other coordinates."""
+        from iclscope.models.pattern_engine.gradients import pattern_gradients
+
+        return pattern_gradients(self, sampler) if loss == "hinge" and optimizer == "sgd" else None

@@ -17,6 +17,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+TRAINING_PURPOSE, EVALUATION_PURPOSE = "training", "evaluation"
+"""What batches are drawn for; those of one purpose are unrelated to those of another."""
+
 
 class PromptSize(NamedTuple):
     """How large the prompts of one batch are, where a training changes it from step to step.

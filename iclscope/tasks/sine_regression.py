@@ -7,21 +7,18 @@ uses; our source does not print them.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from pydantic import Field, model_validator
 
-from iclscope.core.arguments import seeds_from, whole_number
 from iclscope.core.errors import require, require_finite
-from iclscope.core.random_streams import RandomStream
-from iclscope.tasks.equal_runs import EqualRunsSampler, EqualRunsTask, the_one_task
-from iclscope.tasks.function_classes.sampler import FunctionPrompts
+from iclscope.tasks.function_prompts import FunctionPrompts
 from iclscope.tasks.prompts import PromptSize
+from iclscope.tasks.task import RegressionTask, StreamOf
 
 
-class SineRegression(EqualRunsTask):
+class SineRegression(RegressionTask):
     """y = a sin(x + φ), a and φ drawn anew for every prompt; the answer to the last x alone is asked for."""
 
     kind: Literal["sine_regression"] = Field("sine_regression", description="which task this is")
@@ -59,49 +56,11 @@ class SineRegression(EqualRunsTask):
             "a": amplitudes,
         }
 
-    @staticmethod
-    def stacked(
-        tasks: Sequence[SineRegression],
-        seeds: Sequence[int],
-        *,
-        dtype: torch.dtype = torch.float32,
-        device: torch.device | str = "cpu",
-    ) -> SineRegressionSampler:
-        """A sampler of these tasks, one per run.
-
-        Raises:
-            BadRequest: if they differ, or their number is not that of the seeds.
-        """
-        return SineRegressionSampler(the_one_task(tasks, seeds), seeds, dtype=dtype, device=device)
-
-    def sampler(
-        self, seeds: Sequence[int], *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
-    ) -> SineRegressionSampler:
-        """A sampler of this task's prompts with one run per seed."""
-        seeds = seeds_from(seeds)
-        return self.stacked([self] * len(seeds), seeds, dtype=dtype, device=device)
-
-
-class SineRegressionSampler(EqualRunsSampler[SineRegression]):
-    """Prompts of sine waves, a stream per run."""
-
-    def prompts(self, batch: int, *, purpose: str, step: int = 0, size: PromptSize | None = None) -> FunctionPrompts:
-        """Draw a batch of prompts for every run.
-
-        Args:
-            batch: prompts per run.
-            purpose: "training", "evaluation", … Prompts of different purposes are independent.
-            step: which batch; equal steps give equal prompts.
-            size: another number of examples than the task's own.
-        """
-        batch = whole_number("batch", batch, least=1)
-        task = self.task
-        length = task.length if size is None else size.length
-        x = (2 * self._stream(purpose, "inputs", step).uniform(batch, length + 1) - 1) * task.half_width
-        drawn = self._stream(purpose, "waves", step).uniform(batch, 2, 1)
-        amplitude = task.least_amplitude + (task.most_amplitude - task.least_amplitude) * drawn[:, :, 0]
-        values = (amplitude * torch.sin(x + math.pi * drawn[:, :, 1])).to(self._dtype)
-        return FunctionPrompts(x[..., None].to(self._dtype), values, values, predict_at_every_point=False)
-
-    def _stream(self, purpose: str, what: str, step: int) -> RandomStream:
-        return RandomStream.from_seeds(self._seeds, f"{purpose} sine {what}", self._device).at(step)
+    def draw(self, stream_of: StreamOf, batch: int, size: PromptSize | None, dtype: torch.dtype) -> FunctionPrompts:
+        """Inputs, and a wave per prompt."""
+        length = self.length if size is None else size.length
+        x = (2 * stream_of("sine inputs").uniform(batch, length + 1) - 1) * self.half_width
+        drawn = stream_of("sine waves").uniform(batch, 2, 1)
+        amplitude = self.least_amplitude + (self.most_amplitude - self.least_amplitude) * drawn[:, :, 0]
+        values = (amplitude * torch.sin(x + math.pi * drawn[:, :, 1])).to(dtype)
+        return FunctionPrompts(x[..., None].to(dtype), values, values, predict_at_every_point=False)

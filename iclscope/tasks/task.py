@@ -1,135 +1,323 @@
-"""Any task, as a config.
+"""What a task is: its settings, what its prompts are drawn from, and how answers are scored.
 
-A task is a config with a ``kind``, the dimensions ``d_X`` and ``d_Y``, ``length_range``, ``query_only``,
-``real_answers``, ``shape``, ``described()`` for a reader, and ``stacked``, which makes a sampler of many of them. A new
-one is entered in `Task`, `TaskSampler` and ``_KINDS`` below; nothing else needs to know its name.
+A task of one's own is a class derived from `Task` with a ``kind``, its settings as fields, and `Task.draw`. Declared as
+an entry point ``iclscope.tasks``, or given to `iclscope.register`, it is trained, swept, saved and reported like ours.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+import copy
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from iclscope.core.arguments import described, expect, seeds_from
+from iclscope.core.arguments import seeds_from, whole_number
 from iclscope.core.errors import require
-from iclscope.core.overrides import is_overridden_later
-from iclscope.tasks.function_classes import FunctionClass, FunctionSampler
-from iclscope.tasks.linear_regression import LinearRegression, LinearRegressionSampler
-from iclscope.tasks.orthonormal_features import FeatureSampler, OrthonormalFeatures
-from iclscope.tasks.patterns import PatternClassification, PatternSampler
-from iclscope.tasks.prompts import Sampler
-from iclscope.tasks.sine_regression import SineRegression, SineRegressionSampler
+from iclscope.core.random_streams import RandomStream
+from iclscope.core.settings import Settings
+from iclscope.tasks.prompts import PromptSize, Sampler, TrainingPrompts
 
-Task = PatternClassification | FunctionClass | LinearRegression | OrthonormalFeatures | SineRegression
-TaskSampler = PatternSampler | FunctionSampler | LinearRegressionSampler | FeatureSampler | SineRegressionSampler
-
-_KINDS: dict[str, type[Task]] = {
-    "patterns": PatternClassification,
-    "functions": FunctionClass,
-    "linear_regression": LinearRegression,
-    "orthonormal_features": OrthonormalFeatures,
-    "sine_regression": SineRegression,
-}
-
-_ASKED = ("kind", "d_X", "d_Y", "length_range", "query_only", "real_answers", "shape", "sampler", "stacked")
-"""What training and evaluation ask of a task."""
+StreamOf = Callable[[str], RandomStream]
+"""What numbers are for → their stream, one per run, of the batch's purpose and step."""
 
 
-def task_from_settings(settings: Any) -> Task:
-    """The task that ``settings`` (its ``model_dump``) describe.
+class Metric(NamedTuple):
+    """What is measured of answers.
+
+    Attributes:
+        name: of the column.
+        words: for a reader, as an axis has them.
+        low: the least it can be.
+        high: the most it can be.
+        is_rate: whether it is a share of prompts, whose intervals are those of rates.
+    """
+
+    name: str
+    words: str
+    low: float = 0.0
+    high: float = math.inf
+    is_rate: bool = False
+
+
+SQUARED_ERROR = Metric("squared_error", "squared error, 1 = predicting 0")
+
+
+class Task(Settings):
+    """A task. The defaults here are those of regression with one query per prompt and the same settings in every run.
+
+    A subclass has a field ``kind`` (its name in the registry), fields or properties ``d_X``, ``d_Y`` and ``length``,
+    and `draw`. (They are not defined here, since a field may not take the place of a property.)
+    """
+
+    if TYPE_CHECKING:  # fields of a subclass, or properties of it
+
+        @property
+        def kind(self) -> str:
+            """Its name in the registry."""
+
+        @property
+        def d_X(self) -> int:
+            """Input dimension."""
+
+        @property
+        def d_Y(self) -> int:
+            """Dimension of an answer."""
+
+        @property
+        def length(self) -> Any:
+            """Context length."""
+
+    metrics: ClassVar[tuple[Metric, ...]] = (SQUARED_ERROR,)
+    """What `score` measures, the one that training brings down first."""
+    default_training: ClassVar[Mapping[str, Any]] = {"optimizer": "adam", "loss": "squared", "learning_rate": 1e-3}
+    """How `iclscope.train` trains on it, where nothing else is asked for."""
+    default_prompts: ClassVar[int] = 1280
+    """Test prompts per run, where no number is given."""
+    record: ClassVar[str] = "squared_error"
+    """The name by which a trial asks for `score` to be recorded while it trains (``evaluation.probes``)."""
+    varies_per_run: ClassVar[bool] = False
+    """Whether runs that train together may have different settings."""
+    looks_inside: ClassVar[bool] = False
+    """Whether what models offer to record of themselves (`RunModel.probes`) has a meaning on its prompts."""
+    changeable: ClassVar[tuple[str, ...]] = ()
+    """Settings that may be changed for testing a trained model on: options of ``iclscope evaluate``."""
+    titled: ClassVar[tuple[str, ...]] = ()
+    """Settings that `told` says."""
+    main: ClassVar[tuple[str, ...]] = ()
+    """Settings that a line about the task names also where they are the defaults."""
+    version: ClassVar[str | None] = None
+    """Of a task of another package: raised when the same settings give other numbers. None: its source counts."""
+
+    @property
+    def length_range(self) -> tuple[int, int]:
+        """The shortest and the longest context: examples before the query."""
+        return (self.length, self.length)
+
+    @property
+    def query_only(self) -> bool:
+        """Whether the model predicts at the last x alone, not at every one."""
+        return True
+
+    @property
+    def real_answers(self) -> bool:
+        """Whether answers are real numbers, not signs."""
+        return True
+
+    @property
+    def scale(self) -> float:
+        """E f(x)², which a prediction of 0 has as squared error; errors are divided by it."""
+        return 1.0
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """What must agree for tasks to be sampled in one batch: everything, unless settings are drawn per run."""
+        return tuple(self.model_dump().values())
+
+    @property
+    def answered_lengths(self) -> Sequence[int]:
+        """The numbers of examples after which the model predicts."""
+        longest = self.length_range[1]
+        return (longest,) if self.query_only else range(longest + 1)
+
+    @property
+    def test_lengths(self) -> Sequence[int]:
+        """The numbers of examples after which it can be tested how a model errs (`at_length`)."""
+        return self.answered_lengths
+
+    def at_length(self, length: int) -> Self:
+        """The task that asks after so many examples, where each length is a test of its own."""
+        return self if length == self.length_range[1] else self.replace(length=length)
+
+    @property
+    def scale_at_query(self) -> float:
+        """E f(x)² at the query; errors are divided by it where a model is tested length by length."""
+        return self.scale
+
+    def check_effect(self, changes: Mapping[str, Any]) -> None:
+        """Refuse changes that other settings leave without effect.
+
+        Raises:
+            BadRequest: naming the first.
+        """
+
+    def check_sizes(self) -> None:
+        """Refuse numbers whose squares single precision cannot hold.
+
+        Raises:
+            BadRequest: naming the setting.
+        """
+
+    @property
+    def told(self) -> str:
+        """The task in a word or two."""
+        return self.kind.replace("_", " ")
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The settings that mean something, in the order to be shown."""
+        return tuple(name for name in type(self).model_fields if name != "kind")
+
+    def described(self) -> dict[str, float | str]:
+        """The settings for a reader, in the order to be shown."""
+        return {name: str(value) for name, value in self.model_dump(mode="json").items() if name != "kind"}
+
+    def replace(self, **changes: Any) -> Self:
+        """The same task with some settings changed, checked like a new one."""
+        return type(self)(**{**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
+
+    def tested_with(self, changes: Mapping[str, Any]) -> Self:
+        """The task to test a model on that was trained on this one, with some settings changed."""
+        return self.replace(**changes)
+
+    def draw(self, stream_of: StreamOf, batch: int, size: PromptSize | None, dtype: torch.dtype) -> TrainingPrompts:
+        """Draw a batch of prompts for every run.
+
+        Args:
+            stream_of: what numbers are for, as "inputs" → a stream per run; equal batches have equal streams.
+            batch: prompts per run.
+            size: another size than the task's own, where a schedule asks for it.
+            dtype: precision of the prompts; numbers are drawn in float64 whatever it is.
+        """
+        raise NotImplementedError(f"{type(self).__name__} says how its prompts are drawn")
+
+    def score(self, output: Tensor, prompts: TrainingPrompts) -> dict[str, Float[Tensor, "run batch points"]]:
+        """How wrong each prediction is, by the names of `metrics`.
+
+        Args:
+            output: of a model, like the labels.
+            prompts: what it was asked.
+        """
+        errors = (output - prompts.labels).square() / self.scale
+        return {SQUARED_ERROR.name: errors if errors.ndim == 3 else errors[..., None]}
+
+    def check_test_of(self, trained_on: Task | None) -> None:  # noqa: ARG002 (for subclasses)
+        """Refuse to be what a model is tested on.
+
+        Args:
+            trained_on: what the model was trained on; None: not known.
+
+        Raises:
+            BadRequest: naming what is wrong.
+        """
+        shortest, longest = self.length_range
+        allowed = "at least 1: without an example there is nothing to learn from in context"
+        require(shortest >= 1, "length", shortest if shortest == longest else (shortest, longest), allowed)
+
+    def check_dimensions(self, dimensions: int) -> None:
+        """Refuse a curriculum that begins with fewer dimensions than the task has.
+
+        Raises:
+            BadRequest: unless all are used.
+        """
+        allowed = f"at least d_X = {self.d_X}: this task has no fewer dimensions"
+        require(dimensions >= self.d_X, "dimensions of a curriculum", dimensions, allowed)
+
+    @classmethod
+    def for_testing(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings of a task that is trained on, as those of what is tested on where nothing else is said."""
+        return dict(settings)
+
+    @classmethod
+    def stacked(
+        cls,
+        tasks: Sequence[Any],
+        seeds: Sequence[int],
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> Sampler:
+        """A sampler of these tasks, one per run.
+
+        Raises:
+            BadRequest: if they differ, or their number is not that of the seeds.
+        """
+        return PromptSampler(the_one_task(tasks, seeds), seeds, dtype=dtype, device=device)
+
+    def sampler(
+        self, seeds: Sequence[int], *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+    ) -> Any:
+        """A sampler of this task's prompts with one run per seed."""
+        seeds = seeds_from(seeds)
+        return self.stacked([self] * len(seeds), seeds, dtype=dtype, device=device)
+
+
+class RegressionTask(Task):
+    """A task whose answers are single numbers."""
+
+    @property
+    def d_Y(self) -> int:
+        """Dimension of an answer: one number."""
+        return 1
+
+
+def the_one_task(tasks: Sequence[Task], seeds: Sequence[int]) -> Any:
+    """The task that all runs share.
 
     Raises:
-        BadRequest: if they are no mapping, there is no task of that kind, or a setting is not allowed.
+        BadRequest: if tasks differ, or their number is not that of the seeds.
     """
-    require(isinstance(settings, Mapping), "settings of a task", settings, "a mapping")
-    kind = settings.get("kind")
-    require(kind in _KINDS, "kind of a task", kind, ", ".join(_KINDS))
-    return _KINDS[str(kind)](**settings)
-
-
-def is_told_by_settings(task: object) -> bool:
-    """Whether a task's settings say all of it; they do not say what a class derived from ours does otherwise."""
-    return type(task) is _KINDS.get(str(getattr(task, "kind", None)))
-
-
-def settings_of_tasks(tasks: Sequence[Task] | None) -> list[dict[str, Any]] | None:
-    """The settings from which `task_from_settings` makes these tasks again; None, with a warning, if it cannot."""
-    if tasks is None:
-        return None
-    for task in tasks:
-        if not is_told_by_settings(task):
-            warnings.warn(
-                f"the checkpoint does not tell what was trained on: settings do not tell {described(task)}, a class "
-                "of your own",
-                stacklevel=3,
-            )
-            return None
-    return [task.model_dump() for task in tasks]
-
-
-def is_task(value: object) -> bool:
-    """Whether a value has what training and evaluation ask of a task."""
-    return not isinstance(value, type) and all(hasattr(value, name) for name in _ASKED)
-
-
-def tasks_of_runs(given: Any, runs: int, order: str) -> list[Any]:
-    """Each run's task.
-
-    Args:
-        given: a task for all runs, or a sequence of one per run.
-        runs: how many runs there are.
-        order: how the function that was called is called, as "train(task, model)"; for whoever swapped its arguments.
-
-    Raises:
-        BadRequest: if it is no task, or there are too few or too many.
-    """
-    if is_task(given):
-        return [given] * runs
-    several = isinstance(given, Iterable) and not isinstance(given, (str, bytes, Mapping))
-    listed = list(given) if several and not hasattr(given, "state_dict") else None
-    one = given if listed is None else next((task for task in listed if not is_task(task)), None)
-    hint = ""
-    if hasattr(one, "predict"):
-        hint = f"the order is {order}"
-    elif isinstance(one, type):
-        hint = f"make one, as {one.__name__}()"
-    expected = "a task of iclscope.tasks, or a list of one per run"
-    expect(listed is not None and all(map(is_task, listed)), "task", one, expected, hint)
-    assert listed is not None
-    require(len(listed) == runs, "number of tasks", len(listed), f"one, or one per seed, {runs}")
-    return listed
-
-
-def stack_tasks(
-    tasks: Sequence[Task],
-    seeds: Sequence[int],
-    *,
-    dtype: torch.dtype = torch.float32,
-    device: torch.device | str = "cpu",
-) -> Sampler:
-    """A sampler of these tasks, of one kind and shape, one per run.
-
-    Where all runs have the same task, its own ``sampler`` makes it, so that what a derived class says there counts.
-
-    Raises:
-        BadRequest: if they are of different kinds or shapes, or differ and one of them has a sampler of its own.
-    """
-    kinds = sorted({task.kind for task in tasks})
     require(len(tasks) == len(seeds) > 0, "number of tasks", len(tasks), f"one per seed, {len(seeds)}")
-    require(len(kinds) == 1, "tasks", kinds, "tasks of one kind")
-    seeds = seeds_from(seeds)
-    first = tasks[0]
-    if all(task is first or task == first for task in tasks):
-        sampler: Sampler = first.sampler(seeds, dtype=dtype, device=device)
-        expected = "an object with prompts(…) and runs(…)"
-        expect(isinstance(sampler, Sampler), f"sampler of {type(first).__name__}", sampler, expected)
-        return sampler
-    for task in tasks:
-        allowed = "the same task for all runs, where its class has a sampler of its own"
-        own = is_overridden_later(type(task), "sampler", "stacked") or type(task) is not type(first)
-        require(not own, "tasks", [type(task).__name__ for task in tasks], allowed)
-    stacked: Callable[..., Sampler] = type(first).stacked
-    return stacked(tasks, seeds, dtype=dtype, device=device)
+    require(len({task.shape for task in tasks}) == 1, "tasks", len(tasks), "equal tasks")
+    return tasks[0]
+
+
+class PromptSampler:
+    """Draws prompts of one task, a stream per run; a batch is a pure function of (seed, purpose, step).
+
+    Attributes:
+        task: the settings.
+    """
+
+    def __init__(
+        self,
+        task: Any,
+        seeds: Sequence[int],
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Set up the streams.
+
+        Args:
+            task: the settings, the same for all runs.
+            seeds: one per run.
+            dtype: precision of the prompts; numbers are drawn in float64 whatever it is.
+            device: where prompts are made.
+        """
+        self.task = task
+        self._dtype = dtype
+        self._device = torch.device(device)
+        self._set_seeds(seeds_from(seeds))
+
+    def _set_seeds(self, seeds: Sequence[int]) -> None:
+        """Begin the streams of these runs."""
+        self._seeds = tuple(seeds)
+
+    def runs(self, indices: Sequence[int]) -> Self:
+        """The sampler of some of the runs, in the given order; what a subclass keeps beside is kept."""
+        chosen = copy.copy(self)
+        chosen._set_seeds([self._seeds[i] for i in indices])
+        return chosen
+
+    def prompts(self, batch: int, *, purpose: str, step: int = 0, size: PromptSize | None = None) -> Any:
+        """Draw a batch of prompts for every run.
+
+        Args:
+            batch: prompts per run.
+            purpose: "training", "evaluation", … Prompts of different purposes are independent.
+            step: which batch; equal steps give equal prompts.
+            size: another size of prompts than the task's own.
+
+        Raises:
+            BadRequest: if the task has no prompts of that size.
+        """
+        batch = whole_number("batch", batch, least=1)
+
+        def stream_of(what: str) -> RandomStream:
+            return RandomStream.from_seeds(self._seeds, f"{purpose} {what}", self._device).at(step)
+
+        return self.task.draw(stream_of, batch, size, self._dtype)

@@ -9,15 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from iclscope.models.pattern_engine.coordinates import NAMES, PatternCoordinates
-from iclscope.models.pattern_engine.engine import draws_compiled, hinge_gradients, is_compiled
-from iclscope.models.softmax_relu import SoftmaxReLUTransformer
-from iclscope.tasks import PatternSampler
+from iclscope.tasks.prompts import TRAINING_PURPOSE as TRAINING_PURPOSE  # of all that training draws
 from iclscope.tasks.prompts import Sampler as Sampler  # part of what training is asked with
 from iclscope.training.losses import hinge_loss, mean_loss
 from iclscope.training.optimizers import OptimizerName
-
-TRAINING_PURPOSE = "training"
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -102,84 +97,6 @@ class AutogradGradients:
         return AutogradGradients(*chosen, self._loss, self._batch_size)
 
 
-class PatternGradients:
-    """Gradients of the hinge loss of one-layer transformers on pattern prompts, compiled, in `PatternCoordinates`.
-
-    Nothing of a prompt's columns is kept, and the ambient dimensions cost nothing: see `models.pattern_engine`. The
-    model is this object's own: the weights are written into it when it is asked for.
-    """
-
-    def __init__(
-        self,
-        model: SoftmaxReLUTransformer,
-        sampler: PatternSampler,
-        batch_size: int,
-        coordinates: PatternCoordinates,
-        moved: Mapping[str, Tensor],
-    ) -> None:
-        self._model, self._sampler, self._batch_size = model, sampler, batch_size
-        self._coordinates = coordinates
-        self._dictionary = coordinates.dictionary.to(model.dtype)
-        self._weights = {name: moved[name] for name in NAMES} | {"a": model.a}
-        # Written anew at every step: fresh memory for them would cost as much as the products.
-        self._slopes = tuple(torch.empty_like(moved[name]) for name in NAMES)
-
-    @classmethod
-    def start(
-        cls, model: SoftmaxReLUTransformer, sampler: PatternSampler, batch_size: int, state: Mapping[str, Tensor]
-    ) -> PatternGradients:
-        """Begin, or go on.
-
-        Args:
-            model: the weights that training began with.
-            sampler: training prompts of the same runs.
-            batch_size: prompts per run and step.
-            state: what `own_state` returned when the training was left; empty at its start.
-        """
-        coordinates = PatternCoordinates.of(model.state_dict(), sampler.basis.dictionary())
-        moved = state or coordinates.start
-        # The coordinates go on reading the weights that training began with.
-        own = model.runs(range(model.run_count))
-        return cls(own, sampler, batch_size, coordinates, {name: moved[name].clone() for name in NAMES})
-
-    @property
-    def parameters(self) -> Sequence[Tensor]:
-        """The weights in these coordinates."""
-        return [self._weights[name] for name in NAMES]
-
-    def at(self, step: int) -> tuple[Float[Tensor, " run"], Sequence[Tensor]]:
-        """Each run's mean loss on the batch of a step, and the gradients of `parameters`."""
-        return hinge_gradients(
-            self._weights,
-            self._dictionary,
-            self._sampler,
-            self._batch_size,
-            purpose=TRAINING_PURPOSE,
-            step=step,
-            out=self._slopes,
-        )
-
-    def model(self) -> SoftmaxReLUTransformer:
-        """The model, the weights turned back into it as they are now."""
-        self._model.load_state_dict({**self._coordinates.full(self._weights), "a": self._weights["a"]})
-        return self._model
-
-    def own_state(self) -> dict[str, Tensor]:
-        """The weights in these coordinates: turned back and rounded they would not be quite the same."""
-        return {name: self._weights[name] for name in NAMES}
-
-    def runs(self, positions: Sequence[int]) -> PatternGradients:
-        """The same for some of the runs."""
-        chosen = list(positions)
-        return PatternGradients(
-            self._model.runs(chosen),
-            self._sampler.runs(chosen),
-            self._batch_size,
-            self._coordinates.runs(chosen),
-            {name: tensor[chosen] for name, tensor in self.own_state().items()},
-        )
-
-
 def gradients_of(
     model: TrainableModel,
     sampler: Sampler,
@@ -203,13 +120,14 @@ def gradients_of(
         own_state: what `Gradients.own_state` returned when the training was left; empty at its start.
         autograd: whether to take autograd in any case.
     """
-    # A schedule draws other prompts, and in other coordinates no single weight could be held.
-    known = is_compiled(model) and draws_compiled(sampler) and not has_frozen_weights(model)
-    if known and loss is hinge_loss and optimizer == "sgd" and not autograd:
-        assert isinstance(model, SoftmaxReLUTransformer)
-        assert isinstance(sampler, PatternSampler)
+    # In other coordinates no single weight could be held.
+    offered = getattr(model, "compiled_gradients", None)
+    if offered is not None and not autograd and not has_frozen_weights(model):
         begun = model if own_state else _copy(model, weights)
-        return PatternGradients.start(begun, sampler, batch_size, own_state)
+        found = begun.compiled_gradients(sampler, "hinge" if loss is hinge_loss else "", optimizer)  # type: ignore[attr-defined]
+        if found is not None:
+            made: Gradients = found(batch_size, own_state)
+            return made
     return AutogradGradients(_copy(model, weights), sampler, loss, batch_size)
 
 

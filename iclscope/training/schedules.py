@@ -14,7 +14,7 @@ from pydantic import Field
 from iclscope.core.errors import require
 from iclscope.core.random_streams import RandomStream
 from iclscope.core.settings import Settings
-from iclscope.tasks import FunctionClass, Task
+from iclscope.tasks import Task
 from iclscope.tasks.prompts import PromptSize, Sampler, TrainingPrompts
 from iclscope.training.gradients import TRAINING_PURPOSE
 
@@ -65,12 +65,8 @@ def check_schedule(schedule: Schedule, task: Task) -> None:
     longest = task.length_range[1]
     if isinstance(schedule, LengthPerStep):
         require(schedule.shortest <= longest, "shortest", schedule.shortest, f"at most the task's length, {longest}")
-    elif not isinstance(task, FunctionClass):
-        allowed = f"at least d_X = {task.d_X}: patterns have no fewer dimensions"
-        require(schedule.dimensions >= task.d_X, "dimensions of a curriculum", schedule.dimensions, allowed)
-    elif schedule.dimensions < task.d_X:
-        allowed = f"gaussian, or a curriculum from {task.d_X} dimensions: zeros would make them other inputs"
-        require(task.inputs == "gaussian", "inputs", task.inputs, allowed)
+    else:
+        task.check_dimensions(schedule.dimensions)
 
 
 class ScheduledSampler:

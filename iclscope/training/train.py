@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast, get_args
+from typing import Any, Generic, TypeVar, get_args
 
 import torch
 from jaxtyping import Float
@@ -15,7 +15,7 @@ from iclscope.core.errors import require, require_finite
 from iclscope.core.gradient_mode import gradients_enabled
 from iclscope.core.threads import one_thread_per_operation
 from iclscope.models import Model, expect_model
-from iclscope.tasks import PatternClassification, Sampler, Task, stack_tasks, tasks_of_runs
+from iclscope.tasks import Sampler, Task, stack_tasks, tasks_of_runs
 from iclscope.training.loop import Probe, train_runs
 from iclscope.training.losses import LOSSES, LossName, check_loss
 from iclscope.training.optimizers import OptimizerName
@@ -65,8 +65,8 @@ def train(
     Args:
         task: what to train on, the same for all runs, or one per run where tasks of one shape may differ (patterns).
         model: the runs at their initial values; not changed. Its seeds are those of patterns and prompts too.
-        optimizer: "sgd" or "adam"; None: SGD on patterns (Li 2024), Adam on functions (Garg 2022).
-        loss: "hinge" or "squared"; None: hinge on patterns, squared on functions.
+        optimizer: "sgd" or "adam"; None: the task's, SGD on patterns (Li 2024), Adam on functions (Garg 2022).
+        loss: "hinge" or "squared"; None: the task's, hinge on patterns, squared on functions.
         learning_rate: η, the same for all runs, or with SGD one per run; None: 1 with SGD, 0.001 with Adam.
         rate_decay: whether the learning rate falls linearly to zero over the steps.
         steps: number of steps T.
@@ -82,12 +82,12 @@ def train(
     runs = model.run_count
     tasks = tasks_of_runs(task, runs, order)
     first = tasks[0]
-    on_patterns = isinstance(first, PatternClassification)
-    rule: OptimizerName = "sgd" if on_patterns else "adam"
+    usual = first.default_training
+    rule: OptimizerName = usual["optimizer"]
     if optimizer is not None:
         one_of("optimizer", optimizer, get_args(OptimizerName))
         rule = optimizer
-    judged_by: LossName = "hinge" if on_patterns else "squared"
+    judged_by: LossName = usual["loss"]
     if loss is not None:
         one_of("loss", loss, get_args(LossName))
         judged_by = loss
@@ -121,7 +121,7 @@ def train(
             loss=LOSSES[judged_by],
             probe=probe,
         )
-    trained = cast("AnyModel", model.runs(range(runs)))
+    trained = model.runs(range(runs))
     trained.load_state_dict(state.weights)
     trained.trained_on = tuple(tasks)
     return TrainingResult(trained, state.recorded_at, state.trajectory(), state.stopped_at, state.diverged_at)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
 from iclscope.core.arguments import expect
 from iclscope.core.errors import require, require_finite
+from iclscope.core.registry import MODELS
 from iclscope.core.settings import Settings
-from iclscope.models import ModelConfig, SoftmaxReLUConfig
+from iclscope.models import ModelConfig, SoftmaxReLUConfig, config_from_settings
 from iclscope.models.model import is_told_by_settings as is_model_told
 from iclscope.tasks import FunctionClass, PatternClassification, Task
-from iclscope.tasks.task import is_told_by_settings
+from iclscope.tasks.known import is_told_by_settings, task_from_settings
 from iclscope.training.losses import LossName, check_loss
 from iclscope.training.optimizers import OptimizerName
 from iclscope.training.schedules import Schedule, check_schedule
@@ -23,18 +25,20 @@ from iclscope.training.schedules import Schedule, check_schedule
 # Raised when the same settings give other numbers than before (a changed sampler, say), so that no store mixes them.
 SCIENCE_VERSION = 3
 
-ProbeName = Literal["risk", "attention", "projections", "neurons", "squared_error", "layers", "weights"]
-PATTERN_PROBES = frozenset({"risk", "attention", "projections", "neurons", "layers", "weights"})
-OTHER_PROBES = frozenset({"squared_error", "weights"})
-PROBES_OF_MODEL: dict[str, frozenset[str]] = {
-    "softmax_relu": frozenset({"attention", "projections", "neurons"}),
-    "gpt2": frozenset({"layers"}),
-}
-"""What can be measured inside one model only."""
+WEIGHTS = "weights"
+"""The probe that records all trained weights; the others are the task's own and what the model offers."""
 
-MODEL_PROBES = frozenset().union(*PROBES_OF_MODEL.values())
 
-AnyTask = Annotated[Task, Field(discriminator="kind")]
+def _task_of(value: Any) -> Any:
+    return task_from_settings(value) if isinstance(value, Mapping) else value
+
+
+def _config_of(value: Any) -> Any:
+    return config_from_settings(value) if isinstance(value, Mapping) else value
+
+
+AnyTask = Annotated[SerializeAsAny[Task], BeforeValidator(_task_of)]
+AnyConfig = Annotated[SerializeAsAny[ModelConfig], BeforeValidator(_config_of)]
 
 
 class Training(Settings):
@@ -64,7 +68,7 @@ class Evaluation(Settings):
     on: dict[str, AnyTask] = Field(
         default_factory=dict, description="tasks to measure on, by name; empty: nothing is recorded"
     )
-    probes: tuple[ProbeName, ...] = Field(("risk",), description="what is measured on each of them")
+    probes: tuple[str, ...] = Field(("risk",), description="what is measured on each of them")
     every: int = Field(20, ge=1, description="steps between records; the first and the last step are recorded too")
     prompts: int = Field(1024, ge=1, description="prompts per record, the same at every record")
 
@@ -73,7 +77,7 @@ class Trial(Settings):
     """One training: task, model, training, evaluation, seed."""
 
     task: AnyTask = Field(default_factory=lambda: PatternClassification())
-    model: Annotated[ModelConfig, Field(discriminator="kind")] = Field(default_factory=lambda: SoftmaxReLUConfig())
+    model: AnyConfig = Field(default_factory=lambda: SoftmaxReLUConfig())
     training: Training = Field(default_factory=lambda: Training())
     evaluation: Evaluation = Field(default_factory=lambda: Evaluation())
     seed: int = Field(0, description="seed of patterns, initial weights, training and evaluation prompts, each its own")
@@ -93,16 +97,16 @@ class Trial(Settings):
             check_schedule(training.schedule, self.task)
         check_loss(training.loss, self.task)
         require(all(isinstance(task, type(self.task)) for task in on.values()), "on", list(on), "tasks of one kind")
+        inside = MODELS.get(self.model.kind).probes if self.task.looks_inside else ()
+        allowed = sorted({self.task.record, WEIGHTS, *inside})
         for probe in self.evaluation.probes if on else ():
-            of_task = PATTERN_PROBES if isinstance(self.task, PatternClassification) else OTHER_PROBES
-            allowed = of_task - MODEL_PROBES | of_task & PROBES_OF_MODEL.get(self.model.kind, frozenset())
-            require(probe in allowed, "probes", probe, ", ".join(sorted(allowed)))
-        wants_risk = on and {"risk", "squared_error"} & set(self.evaluation.probes)
+            require(probe in allowed, "probes", probe, ", ".join(allowed))
+        wants_risk = bool(on) and self.task.record in self.evaluation.probes
         require(
-            training.target_risk is None or bool(wants_risk),
+            training.target_risk is None or wants_risk,
             "target_risk",
             training.target_risk,
-            "None, or with an evaluation task and the probe 'risk' or 'squared_error'",
+            f"None, or with an evaluation task and the probe {self.task.record!r}",
         )
         return self
 

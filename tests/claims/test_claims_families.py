@@ -99,6 +99,22 @@ def test_the_setting_that_decides_is_the_one_farthest_out_or_nearest_to_leaving(
     assert decisive(shown, expected) == shown
 
 
+def test_of_settings_outside_the_one_whose_near_end_is_farthest_decides() -> None:
+    far, long, across = Interval(1.55, 1.5, 1.6, 20), Interval(1.8, 1.2, 2.4, 20), Interval(2.0, 0.9, 3.1, 20)
+    assert decisive(every(across, far, long), WITHIN) == far
+    below = [Interval(-one.value, -one.high, -one.low, 20) for one in (across, far, long)]
+    assert decisive(every(*below), Region(low=-1.0)) == below[1]
+
+
+def test_a_setting_that_touches_the_region_from_outside_does_not_lie_outside() -> None:
+    """Its end belongs to the region, so the one that reaches farther out is shown."""
+    touching, across = Interval(1.1, 1.0, 1.2, 20), Interval(0.9, 0.2, 1.6, 20)
+    assert judge(every(touching, across), WITHIN) == "inconclusive"
+    assert decisive(every(touching, across), WITHIN) == across
+    below = [Interval(-one.value, -one.high, -one.low, 20) for one in (touching, across)]
+    assert decisive(every(*below), Region(low=-1.0)) == below[1]
+
+
 def rows_of(risks: dict[float, list[float]]) -> pl.DataFrame:
     return pl.DataFrame(
         [{"S1": S1, "seed": seed, "risk": risk} for S1, values in risks.items() for seed, risk in enumerate(values)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -162,6 +163,9 @@ def judged_as(estimate: Estimate, **changes: Any) -> JudgedClaim:
         (Interval(0.08, -math.inf, math.inf, 10, 1), Region(high=0.1), None),  # nobody knows how far
         (Interval(math.nan, -math.inf, math.inf, 0), Region(high=0.1), None),
         (Interval(0.08, -math.inf, math.inf, 1), Region(high=0.1), None),
+        (Interval(0.08, -math.inf, 0.11, 10), Region(high=0.1), None),  # nor of an interval without one of its ends
+        (Interval(0.12, 0.09, math.inf, 10), Region(high=0.1), None),
+        (Interval(0.08, 0.05, 0.11, 10), Region(0.0, 0.1), 23),  # an end that is not crossed asks for nothing
     ],
 )
 def test_seeds_that_would_decide(estimate: Interval, expected: Region, seeds: int | None) -> None:
@@ -173,6 +177,31 @@ def test_of_several_settings_the_hardest_says_how_many_seeds_it_takes() -> None:
     found = judged_as(ForAll(tuple(Setting("a", one, one) for one in settings)))
     assert found.verdict == "inconclusive"
     assert found.seeds_to_decide in (90, 91)  # (0.03/0.01)² · 10, up to rounding
+
+
+def test_a_setting_that_is_settled_asks_for_no_seeds() -> None:
+    """Neither one that holds nor one that lies outside, however many seeds it had and however near the end is."""
+    open_, holds, fails = (
+        Interval(value, value - half, value + half, seeds)
+        for value, half, seeds in ((0.08, 0.03, 10), (0.05, 0.045, 1000), (0.15, 0.045, 1000))
+    )
+    settings = Setting("a", open_, open_), Setting("b", holds, holds), Setting("c", fails, fails._replace(low=0.09))
+    found = judged_as(ForAll(settings))
+    assert [verdict for _, verdict in found.judged_settings] == ["inconclusive", "holds", "fails"]
+    assert (found.verdict, found.seeds_to_decide) == ("inconclusive", 23)
+
+
+def test_whether_all_settings_lie_outside_is_judged_at_the_level_of_one_of_many() -> None:
+    usual, strict = Interval(0.15, 0.11, 0.19, 20), Interval(0.15, 0.09, 0.21, 20)
+    assert not judged_as(ForAll((Setting("a", usual, strict),))).lies_outside
+    assert judged_as(ForAll((Setting("a", usual, usual),))).lies_outside
+
+
+def test_where_only_the_estimate_was_kept_it_lies_outside_or_not() -> None:
+    outside, across = (
+        replace(judged_as(Interval(0.15, low, 0.19, 20)), measured=None).lies_outside for low in (0.11, 0.09)
+    )
+    assert (outside, across) == (True, False)
 
 
 def needing(*needs: float, **changes: Any) -> ForAll:
@@ -259,3 +288,12 @@ def test_a_question_of_ours_has_an_answer_beside_its_verdict() -> None:
 def test_how_tight_a_law_is(exponent: float, limit: Any, measured: float, verdict: Any, answer: str) -> None:
     estimate = Interval(measured, measured - 0.1, measured + 0.1, 20)
     assert tightness(exponent, "K", limit=limit)(estimate, verdict) == answer
+
+
+@pytest.mark.parametrize(
+    ("symbol", "power"),
+    [("K", "K^1.3"), ("M1", "M1^1.3"), ("α'", "α'^1.3"), ("1/ε", "(1/ε)^1.3"), ("M1·√log M1", "(M1·√log M1)^1.3")],
+)
+def test_only_a_symbol_of_more_than_two_letters_stands_in_brackets(symbol: str, power: str) -> None:
+    estimate = Interval(0.7, 0.6, 0.8, 20)
+    assert tightness(2.0, symbol, limit="large")(estimate, "fails") == f"looser by {power}"

@@ -499,7 +499,7 @@ def test_a_model_without_positions_is_tested_beside_baselines(capsys: pytest.Cap
 
 
 def test_a_task_that_only_python_knows(capsys: pytest.CaptureFixture[str]) -> None:
-    refused(capsys, ["regression"], "task of CHECKPOINT", "linear_regression", "patterns or functions", "Python")
+    refused(capsys, ["regression", "--alpha", "1"], "--alpha", "linear regression", "none")
 
 
 def test_a_device_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
@@ -522,7 +522,7 @@ def test_broken_checkpoints(capsys: pytest.CaptureFixture[str], kind: str) -> No
     refused(capsys, ["broken"], "checkpoint", "broken", "cannot be read")
     for content in ("[]", "null", json.dumps({**json.loads(text), "model": "BertModel"})):
         config.write_text(content)
-        refused(capsys, ["broken"], "checkpoint", "broken", "SoftmaxReLUTransformer or GPT2Transformer")
+        refused(capsys, ["broken"], "checkpoint", "broken", "GPT2Transformer", "SoftmaxReLUTransformer")
     config.write_text(json.dumps({**json.loads(text), "seeds": [9]}))
     refused(capsys, ["broken"], "checkpoint", "broken", "as it was saved")
     for path in (config, weights):

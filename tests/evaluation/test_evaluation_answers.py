@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from iclscope.core.errors import BadRequest
-from iclscope.evaluation.answers import part_size, pattern_answers
+from iclscope.evaluation.answers import answers_of, part_size
 from iclscope.evaluation.risks import EVALUATION_PURPOSE
 from iclscope.models import LinearAttention, SoftmaxReLUTransformer
 from iclscope.tasks import PatternClassification, PatternSampler, PatternShift, stack_tasks
@@ -69,9 +69,9 @@ def test_compiled_answers_are_the_models(
 
     def answers(compiled: bool) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
-            found = list(pattern_answers(model, sampler, 150, 64, neurons=neurons, compiled=compiled))
+            found = list(answers_of(model, sampler, 150, 64, neurons=neurons, compiled=compiled))
         assert [output.shape[1] for output, _ in found] == [64, 64, 22]
-        outputs, labels = zip(*found, strict=True)
+        outputs, labels = zip(*((output, asked.labels) for output, asked in found), strict=True)
         return torch.cat(outputs, dim=1), torch.cat(labels, dim=1)
 
     (fast, fast_labels), (plain, plain_labels) = answers(compiled=True), answers(compiled=False)
@@ -86,7 +86,7 @@ def test_neurons_of_another_model_are_refused() -> None:
     task = PatternClassification()
     model = LinearAttention(seeds=1, d_X=30)
     with pytest.raises(BadRequest, match=r"neurons = 'a mask'"):
-        next(pattern_answers(model, task.sampler([0]), 1, 1, neurons=torch.ones(1, 4, dtype=torch.bool)))
+        next(answers_of(model, task.sampler([0]), 1, 1, neurons=torch.ones(1, 4, dtype=torch.bool)))
 
 
 def test_parts_are_smaller_for_long_contexts() -> None:

@@ -11,7 +11,6 @@ import torch
 import iclscope as icl
 from iclscope.core.errors import BadRequest
 from iclscope.evaluation import changed_task, error_table, errors_by_length
-from iclscope.evaluation.errors_by_length import query_scale
 from iclscope.models import GPT2Transformer, SoftmaxReLUTransformer
 from iclscope.tasks import FunctionClass, PatternClassification
 
@@ -35,13 +34,13 @@ def test_predicting_zero_scores_one_on_an_orthogonal_query(function: Any) -> Non
         prompts = task.sampler([0]).prompts(20_000, purpose="test")
         squares = prompts.labels.double().square()
         error = 5 * float(squares.std()) / 20_000**0.5 + 1e-6
-        assert float(squares.mean()) == pytest.approx(query_scale(task), abs=error)
+        assert float(squares.mean()) == pytest.approx(task.scale_at_query, abs=error)
 
 
 def test_elsewhere_the_scale_is_the_task_s_own() -> None:
     for function in FUNCTIONS:
         task = FunctionClass(function=function, d_X=5, inputs="orthants", predictions="query", x_scale=2.0)
-        assert query_scale(task) == task.scale
+        assert task.scale_at_query == task.scale
 
 
 def test_runs_that_answer_the_same_prompts_do_not_count_twice() -> None:

@@ -175,7 +175,7 @@ def test_gpt2_on_prompts_without_context() -> None:
 def test_neurons_are_the_one_layer_models() -> None:
     mask = torch.ones(2, 4, dtype=torch.bool)
     for model, task in ((gpt2(d_X=5, d_Y=2), PATTERNS), (gpt2(), TASK)):
-        with pytest.raises(BadRequest, match=r"neurons.*None, but for the one-layer model"):
+        with pytest.raises(BadRequest, match=r"neurons.*None: GPT-2 with .* has no neurons"):
             icl.evaluate(model, task, prompts=4, neurons=mask)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from iclscope.core.errors import BadRequest
-from iclscope.language_models.models.loading import LanguageModel
+from iclscope.language_models.models.loading import LanguageModel, load_language_model
 from iclscope.language_models.models.mlp_layout import mlp_layout
 from iclscope.language_models.models.padded import padded_batches
 from iclscope.language_models.pruning.neuron_scores import NORMS, activity, magnitudes
@@ -50,6 +51,31 @@ def test_magnitudes_are_norms_of_single_neurons(tiny: LanguageModel) -> None:
 def test_an_unknown_norm_is_refused(tiny_llama: LanguageModel) -> None:
     with pytest.raises(BadRequest, match=r"--norm = 'down'.*outgoing"):
         magnitudes(tiny_llama, "down")
+
+
+def test_the_first_layer_without_numbers_is_named_and_how_many_neurons_it_are(tiny_llama_folder: Path) -> None:
+    broken = load_language_model(str(tiny_llama_folder))
+    model: Any = broken.model
+    with torch.no_grad():
+        model.model.layers[1].mlp.up_proj.weight[[3, 7, 8], 2] = torch.nan
+    with pytest.raises(BadRequest, match=r"in layer model\.layers\.1\.mlp the weights or the activity of 3 of 48 are"):
+        magnitudes(broken, "incoming")
+    with torch.no_grad():
+        model.model.layers[0].mlp.up_proj.weight[[5, 40], 2] = torch.inf
+    with pytest.raises(BadRequest, match=r"in layer model\.layers\.0\.mlp the weights or the activity of 2 of 48 are"):
+        magnitudes(broken, "incoming")
+    assert magnitudes(broken, "outgoing").isfinite().all()
+
+
+def test_activations_that_are_no_numbers_are_traced_to_where_they_begin(tiny_llama_folder: Path) -> None:
+    """Those of a single neuron of the last layer."""
+    broken = load_language_model(str(tiny_llama_folder))
+    model: Any = broken.model
+    with torch.no_grad():
+        model.model.layers[1].mlp.up_proj.weight[7, 2] = torch.nan
+    told = r"whose activations are finite numbers; in layer model\.layers\.1\.mlp\.up_proj they stop being finite: 1 of"
+    with pytest.raises(BadRequest, match=told):
+        activity(broken, TOKENS)
 
 
 def test_activity_is_what_single_prompts_give(tiny: LanguageModel) -> None:

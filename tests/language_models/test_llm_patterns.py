@@ -144,10 +144,68 @@ def test_errors_are_binned_by_alpha() -> None:
     assert table.height == 8
 
 
+def answered(wrong: np.ndarray, alpha: float = 0.5) -> pl.DataFrame:
+    """Rows of one number of shots and one α': whether each query [draw, query] was answered wrongly."""
+    draw, query = (places.ravel() for places in np.indices(wrong.shape))
+    rows = {"query": query, "draw": draw, "alpha": np.full(wrong.size, alpha), "calibrated_correct": ~wrong.ravel()}
+    return pl.DataFrame(rows).with_columns(shots=4)
+
+
+def test_bins_are_quarters_around_their_middles() -> None:
+    """None and all have half a quarter; what lies on a border belongs to the bin above."""
+    bins = [[0.0, 0.1], [0.125, 0.25, 0.3], [0.375, 0.5], [0.625, 0.75, 0.8], [0.875, 0.9, 1.0]]
+    right = np.zeros((1, 2), dtype=bool)
+    table = error_by_alpha(pl.concat([answered(right, alpha) for alphas in bins for alpha in alphas]))
+    assert table["prompts"].to_list() == [2 * len(alphas) for alphas in bins]
+    assert table["alpha"].to_list() == pytest.approx([sum(alphas) / len(alphas) for alphas in bins])
+
+
+def test_what_no_query_showed_may_still_happen() -> None:
+    """Of four queries without an error up to 1 − 0.025^(1/4) may err, however often they were asked."""
+    unseen = 1 - 0.025**0.25
+    for draws in (1, 3):
+        right, wrong = (error_by_alpha(answered(np.full((draws, 4), answer))) for answer in (False, True))
+        assert right["error"].item() == 0
+        assert (right["low"].item(), right["high"].item()) == pytest.approx((0, unseen))
+        assert (wrong["low"].item(), wrong["high"].item()) == pytest.approx((1 - unseen, 1))
+        assert (right["prompts"].item(), right["queries"].item()) == (4 * draws, 4)
+
+
+def test_the_interval_of_a_bin_by_hand() -> None:
+    """One draw, of 100 queries 40 wrong: a squared distance from the mean of 40 · 0.6² + 60 · 0.4² = 24.
+
+    Times 100/99 that is the variance of their sum; Student's t has 99 degrees of freedom.
+    """
+    found = error_by_alpha(answered(np.arange(100)[None] < 40, alpha=0.75))
+    half = 1.98421695 * (24 * 100 / 99) ** 0.5 / 100
+    assert found["error"].item() == pytest.approx(0.4)
+    assert found["alpha"].item() == 0.75
+    assert (found["low"].item(), found["high"].item()) == pytest.approx((0.4 - half, 0.4 + half))
+
+
+def test_of_a_single_query_nothing_is_known() -> None:
+    found = error_by_alpha(answered(np.asarray([[True], [True], [False]])))
+    assert found["error"].item() == pytest.approx(2 / 3)
+    assert (found["low"].item(), found["high"].item()) == (0, 1)
+
+
 def test_needed_shots_are_read_off_the_curve() -> None:
     curves = np.asarray([[0.5, 0.6, 0.8], [0.7, 0.8, 0.9], [0.5, 0.5, 0.55], [0.5, 0.7, 0.6]])
     found = shots_needed([2, 4, 8], curves, np.asarray([0.7, 0.7, 0.7, 0.65]))
     np.testing.assert_allclose(found, [4 * 2**0.5, 2, np.inf, 2 * 2**0.75])
+
+
+def test_needed_shots_lie_on_a_straight_line_over_their_logarithm() -> None:
+    curve = np.asarray([0.25, 0.5, 0.75, 0.9375])
+    targets = np.asarray([0.3, 0.5, 0.6, 0.75, 0.8, 0.9375])
+    found = shots_needed([1, 2, 8, 9], np.tile(curve, (6, 1)), targets)
+    np.testing.assert_allclose(found, np.exp(np.interp(targets, curve, np.log([1, 2, 8, 9]))))
+    np.testing.assert_allclose(found[[1, 3, 5]], [2, 8, 9])  # an accuracy that is just reached is reached
+
+
+def test_the_first_number_of_shots_is_enough_where_it_reaches_the_target() -> None:
+    found = shots_needed([3, 6], np.asarray([[0.5, 0.5], [0.75, 0.25]]), np.asarray([0.5, 0.6]))
+    np.testing.assert_allclose(found, [3, 3])
 
 
 def test_saved_shots_are_the_planted_ones_or_not_reached() -> None:
@@ -164,3 +222,41 @@ def test_saved_shots_are_the_planted_ones_or_not_reached() -> None:
     assert never.value == -np.inf
     assert never.high == -np.inf
     assert saved_shots([2, 4], slow[:2], slow[:2]).value == 0
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_saved_shots_are_those_of_the_sample_itself(seed: int) -> None:
+    """Both numbers of shots are read off the mean accuracy over all draws and queries, whatever the bootstrap draws."""
+    shots, rates = [1, 2, 4, 8], np.asarray([0.1, 0.3, 0.5, 0.7])[:, None, None]
+    numbers = np.random.default_rng(5).uniform(size=(2, 1, 4, 25))
+    first, second = numbers[0] < rates, numbers[1] < rates + 0.2  # who is right stays so with more shots
+    curves = [values.mean(axis=(1, 2)) for values in (first, second)]
+    assert all((np.diff(curve) > 0).all() for curve in curves)
+    needs = [np.exp(np.interp(curves[0][-1], curve, np.log(shots))) for curve in curves]
+    found = saved_shots(shots, first.astype(float), second.astype(float), seed)
+    assert found.value == pytest.approx(np.log2(needs[0] / needs[1]))
+    assert found.low < found.value < found.high
+    assert found.seeds == 4
+
+
+NEVER_EARLY, FROM_FOUR, ALWAYS = [0, 0, 0, 1], [0, 0, 1, 1], [1, 1, 1, 1]
+"""Whether a query is answered rightly with 1, 2, 4 and 8 shots."""
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        # The second needs 1 shot by the third query alone, 4 as soon as there is another one.
+        ([NEVER_EARLY] * 3, [FROM_FOUR, FROM_FOUR, ALWAYS], (1, 1, 3)),
+        # The first needs 1 shot by the third query alone, 8 as soon as there is another one.
+        ([NEVER_EARLY, NEVER_EARLY, ALWAYS], [ALWAYS] * 3, (3, 0, 3)),
+    ],
+)
+def test_the_interval_reaches_to_what_one_of_three_queries_says_alone(
+    first: list[list[int]], second: list[list[int]], expected: tuple[float, float, float]
+) -> None:
+    """One of 27 samples of three is the third query three times: more than 2.5 % of all."""
+    correct = [np.asarray(values, dtype=float).T[:, None] for values in (first, second)]
+    found = saved_shots([1, 2, 4, 8], *correct)
+    assert found[:3] == pytest.approx(expected, abs=1e-9)
+    assert found.seeds == 1

@@ -22,7 +22,15 @@ from iclscope.language_models.prompts.prepared import Prepared, TextMeasurement,
 from iclscope.language_models.pruning import measurement as prune_measurement
 from iclscope.language_models.pruning.claims import prune_claims
 from iclscope.language_models.pruning.figure import points_text
-from iclscope.language_models.pruning.losses import MOST_LOSS, chosen_score, largest_free_rate, prune_points, recommend
+from iclscope.language_models.pruning.losses import (
+    MOST_LOSS,
+    Point,
+    chosen_score,
+    largest_free_rate,
+    prune_points,
+    queries_needed,
+    recommend,
+)
 from iclscope.language_models.pruning.measurement import Save, check_save, pruning
 from iclscope.language_models.pruning.pruned import pruned_model
 from iclscope.language_models.pruning.rows import WHOLE, Neurons, PruneRows, PruneSettings, Unit, prune_rows, units
@@ -227,7 +235,7 @@ def test_controls_are_never_recommended() -> None:
     assert (none.score, none.rate, none.warnings) == (None, 0, ())
     assert "is not seen to stay below 5 points" in none.reason
     controls = recommend(prune_points(_rows({("random", 0.1): 0.0})), chance=0.5)
-    assert (controls.score, controls.rates) == (None, {"random": 0.1})
+    assert (controls.score, controls.rate, controls.loss, controls.rates) == (None, 0, None, {"random": 0.1})
     assert "only controls" in controls.reason
 
 
@@ -241,12 +249,36 @@ def test_of_few_queries_nothing_is_recommended_and_how_many_are_needed_is_said()
     for queries, rate in ((72, 0.1), (71, 0.0)):
         points = prune_points(_rows({("activation", 0.1): 0.0}, queries=queries))
         assert recommend(points, chance=0.5, queries=queries).rate == rate
+    # Who does not say how many were asked is not told how many it takes.
+    assert recommend(prune_points(_rows({("activation", 0.1): 0.0}, queries=20)), chance=0.5).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("loss", "high", "queries", "needed"),
+    [
+        (0.01, 0.10, 100, 507),  # half of the width is 9/4 of the room of 4 points: (9/4)² · 100 = 506.25
+        (0.01, 0.075, 100, 265),  # (13/8)² · 100 = 264.06
+        (-0.02, 0.08, 40, 82),  # the room is 7 points: (10/7)² · 40 = 81.6
+        (0.0, 1 - 0.025 ** (1 / 20), 20, 72),  # nothing was lost: as many as leave no 5 points unseen
+        (0.05, 0.06, 100, None),
+        (0.08, 0.2, 100, None),
+    ],
+)
+def test_needed_queries_shrink_the_interval_into_the_margin(
+    loss: float, high: float, queries: int, needed: int | None
+) -> None:
+    nothing = Interval(math.nan, -math.inf, math.inf, 0)
+    lost = Interval(loss, 2 * loss - high, high, 3)
+    assert queries_needed(Point("magnitude", 0.1, nothing, nothing, lost, nothing, nothing), queries) == needed
 
 
 def test_nothing_is_recommended_where_there_is_nothing_to_lose() -> None:
     found = recommend(prune_points(_rows({("activation", 0.1): 0.0}, accuracy=0.52)), chance=0.5)
     assert (found.score, found.rate, dict(found.rates)) == (None, 0, {})
     assert "better than chance (50 %)" in found.reason
+    points = prune_points(_rows({("activation", 0.1): 0.0}))
+    at_chance = recommend(points, chance=points[0].calibrated.low)  # an interval that begins there is not above it
+    assert (at_chance.rate, dict(at_chance.rates)) == (0, {})
 
 
 def test_claims_hold_fail_and_need_their_control() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +13,12 @@ from language_models.plain_scoring import plain_scores
 from language_models.tiny_models import make_tiny
 
 from iclscope.core.errors import BadRequest
+from iclscope.language_models.models.cached import ReadSoFar
 from iclscope.language_models.models.loading import LanguageModel, ModelSource, load_language_model
 from iclscope.language_models.prompts import scoring
 from iclscope.language_models.prompts.calibration import calibrated
 from iclscope.language_models.prompts.format import PromptFormat, PromptGroup
-from iclscope.language_models.prompts.scoring import label_scores
+from iclscope.language_models.prompts.scoring import batch_limits, label_scores
 from iclscope.language_models.texts.labelled_text import LabelledTexts
 
 FORM = PromptFormat()
@@ -63,6 +66,46 @@ def test_batches_of_any_size_give_the_same(tiny: LanguageModel, monkeypatch: pyt
         np.testing.assert_allclose(one, other, atol=TOLERANCE, rtol=0)
     assert sum(told) == sum(len(group.queries) for group in groups)
     assert len(told) > 3
+
+
+def test_as_many_tokens_are_kept_as_there_is_room_for_their_keys_and_values(
+    tiny: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model: Any = tiny.model
+    with torch.inference_mode():
+        read = model(input_ids=torch.tensor([[5, 9, 31]]), use_cache=True).past_key_values
+    held = [tensor for layer in read.layers for tensor in (layer.keys, layer.values)]
+    of_one_token = sum(tensor.numel() * tensor.element_size() for tensor in held) // 3
+    for room, kept in ((1000 * of_one_token, 1000), (1000 * of_one_token - 1, 999)):
+        monkeypatch.setattr(scoring, "_CACHE_ON_CPU", room)
+        assert batch_limits(tiny, []).kept == kept
+
+
+@pytest.mark.parametrize(
+    ("positions", "expected"), [(1000, [5, 5]), (10, [3, 3, 3, 1]), (7, [2, 2, 2, 2, 2]), (1, [1] * 10)]
+)
+def test_continuations_are_read_as_many_at_a_time_as_logits_fit_and_no_more_than_prompts(
+    tiny: LanguageModel, monkeypatch: pytest.MonkeyPatch, positions: int, expected: list[int]
+) -> None:
+    """Five prompts, two answers of four tokens: behind its first token each wants logits at three positions."""
+    answers = (" xyz", " qqz")
+    assert [len(tiny.tokenizer(answer)["input_ids"]) for answer in answers] == [4, 4]
+    group = PromptGroup(FORM.prefix(SHOWN), tuple(FORM.asked(text) for text in QUERIES))
+    (plain,) = label_scores(tiny, [group], answers)
+    sizes: list[int] = []
+    read = ReadSoFar.read
+
+    def counted(self: ReadSoFar, tokens: Sequence[Sequence[int]], *, keep: int = 1) -> torch.Tensor:
+        if keep > 1:
+            assert keep == 3
+            sizes.append(len(tokens))
+        return read(self, tokens, keep=keep)
+
+    monkeypatch.setattr(scoring, "most_positions", lambda _: positions)
+    monkeypatch.setattr(ReadSoFar, "read", counted)
+    (found,) = label_scores(tiny, [group], answers)
+    assert sizes == expected
+    np.testing.assert_allclose(found, plain, atol=TOLERANCE, rtol=0)
 
 
 @pytest.mark.parametrize("window", [8, 40])

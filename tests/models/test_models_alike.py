@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from iclscope.core.registry import MODELS
 from iclscope.models import Model, ModelConfig, load_model, stack_models
-from iclscope.models.model import _MODEL_OF
 from iclscope.tasks import FunctionClass
 
 TASK = FunctionClass(d_X=3, length=4, predictions="query")
 SIZES = {"gpt2": {"positions": 9, "layers": 1, "heads": 1, "embedding": 4}, "softmax_relu": {"width": 5, "d_Y": 1}}
-CONFIGS = list(_MODEL_OF)
+CONFIGS = [model.config_type for _, model in MODELS.all()]
 
 
 def config_of(kind: type[ModelConfig]) -> ModelConfig:

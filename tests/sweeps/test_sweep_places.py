@@ -6,8 +6,9 @@ import pytest
 
 from iclscope.core.errors import BadRequest, require
 from iclscope.core.refusals import nested_text
+from iclscope.core.registry import TASKS
 from iclscope.core.yaml_text import as_written, mapping_from_yaml
-from iclscope.sweeps.file.known_settings import PARTS, takes_whole
+from iclscope.sweeps.file.known_settings import classes_of, takes_whole
 from iclscope.sweeps.file.misplaced import home_of
 from iclscope.sweeps.file.places import in_the_file, subject_of
 
@@ -67,19 +68,22 @@ def test_dots_are_written_as_braces() -> None:
     assert nested_text("task.shift.S1") == "task: {shift: {S1: …}}"
 
 
+PATTERNS, FEATURES = (TASKS.names().index(name) for name in ("patterns", "orthonormal_features"))
+
+
 @pytest.mark.parametrize(
     ("part", "kind", "name", "whole"),
     [
-        ("task", 0, "length", True),
-        ("task", 0, "K", False),
-        ("task", 3, "K", True),
-        ("task", 0, "alpha", False),
-        ("task", 0, "training_tasks", False),
-        ("task", 0, "shift.M1", True),
-        ("task", 0, "shift.S1", False),
-        ("task", 0, "shift", False),
-        ("task", 0, "check_condition", False),
-        ("task", 0, "nothing", False),
+        ("task", PATTERNS, "length", True),
+        ("task", PATTERNS, "K", False),
+        ("task", FEATURES, "K", True),
+        ("task", PATTERNS, "alpha", False),
+        ("task", PATTERNS, "training_tasks", False),
+        ("task", PATTERNS, "shift.M1", True),
+        ("task", PATTERNS, "shift.S1", False),
+        ("task", PATTERNS, "shift", False),
+        ("task", PATTERNS, "check_condition", False),
+        ("task", PATTERNS, "nothing", False),
         ("training", 0, "steps", True),
         ("training", 0, "learning_rate", False),
         ("training", 0, "target_risk", False),
@@ -88,7 +92,7 @@ def test_dots_are_written_as_braces() -> None:
     ],
 )
 def test_whole_numbers_are_known(part: str, kind: int, name: str, whole: bool) -> None:
-    assert takes_whole(PARTS[part][kind : kind + 1], name) == whole
+    assert takes_whole(classes_of(part)[kind : kind + 1], name) == whole
 
 
 @pytest.mark.parametrize(

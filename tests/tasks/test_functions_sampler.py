@@ -14,8 +14,8 @@ from iclscope.core.errors import BadRequest
 from iclscope.tasks import (
     FunctionClass,
     FunctionPrompts,
-    FunctionSampler,
     PatternClassification,
+    PromptSampler,
     stack_tasks,
     task_from_settings,
 )
@@ -56,7 +56,7 @@ cases = st.tuples(
 Case = tuple[FunctionName, InputName, list[int]]
 
 
-def sampler_of(case: Case) -> FunctionSampler:
+def sampler_of(case: Case) -> PromptSampler:
     """Made inside the test: whatever checks settings may not run while Hypothesis draws."""
     function, inputs, seeds = case
     return task_of(function, inputs, noise=0.1).sampler(seeds, dtype=torch.float64)
@@ -259,7 +259,7 @@ def test_the_edges_are_allowed() -> None:
 
 def test_tasks_that_cannot_be_sampled_together_are_refused() -> None:
     task = FunctionClass(d_X=5)
-    assert isinstance(stack_tasks([task, task], [0, 1]), FunctionSampler)
+    assert isinstance(stack_tasks([task, task], [0, 1]), PromptSampler)
     for tasks, seeds, named in (
         ([task], [0, 1], "one per seed, 2"),
         ([], [], "number of tasks"),

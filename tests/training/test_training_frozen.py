@@ -20,9 +20,10 @@ from iclscope.models import (
     SoftmaxReLUTransformer,
 )
 from iclscope.models.pattern_engine.engine import is_compiled
+from iclscope.models.pattern_engine.gradients import PatternGradients
 from iclscope.tasks import LinearRegression, OrthonormalFeatures, PatternClassification, SineRegression, stack_tasks
 from iclscope.training import Curriculum, Probe
-from iclscope.training.gradients import AutogradGradients, PatternGradients, gradients_of
+from iclscope.training.gradients import AutogradGradients, gradients_of
 from iclscope.training.losses import hinge_loss
 
 PATTERNS = PatternClassification(M1=3, M2=2, d_X=5, d_Y=2, length=4)

@@ -23,12 +23,12 @@ from iclscope.models.pattern_engine.engine import draws_compiled, is_compiled
 from iclscope.tasks import (
     CountPrompts,
     FunctionClass,
-    FunctionSampler,
     LinearRegression,
     OrthonormalFeatures,
     PatternClassification,
     PatternPrompts,
     PatternSampler,
+    PromptSampler,
     SineRegression,
     Task,
     stack_tasks,
@@ -192,7 +192,7 @@ def test_plain_tasks_are_drawn_by_compiled_code() -> None:
     assert draws_compiled(plain)
     assert draws_compiled(plain.runs([1]))
     assert not draws_compiled(Flipped(**SIZES).sampler([0]))
-    assert not draws_compiled(FunctionSampler(FunctionClass(d_X=3), [0]))
+    assert not draws_compiled(PromptSampler(FunctionClass(d_X=3), [0]))
     plain.prompts = lambda *_, **__: None  # type: ignore[method-assign]
     assert not draws_compiled(plain)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 from iclscope.core.overrides import is_plain
 from iclscope.models.pattern_engine.coordinates import NAMES
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
-from iclscope.tasks import PatternSampler
+from iclscope.tasks import PatternSampler, Sampler
 
 
 def is_compiled(model: object) -> bool:
@@ -100,6 +100,32 @@ def prompt_outputs(
     W_Q, W_K, W_V, W_O, a, D = _arrays(weights, dictionary)
     outputs(source_of(sampler, purpose, step), W_Q, W_K, W_V, W_O, a, D, output.numpy(), labels.numpy())
     return output, labels
+
+
+def compiled_answers(
+    model: SoftmaxReLUTransformer,
+    sampler: Sampler,
+    sizes: Iterable[tuple[int, int]],
+    *,
+    purpose: str,
+    neurons: Tensor | None = None,
+) -> Iterator[tuple[Tensor, Answered]] | None:
+    """Outputs on prompts part by part, as `RunModel.answers`; None where the model or the sampler is not compiled."""
+    if not (is_compiled(model) and draws_compiled(sampler)):
+        return None
+    assert isinstance(sampler, PatternSampler)
+    weights = dict(model.state_dict())
+    if neurons is not None:
+        weights["a"] = weights["a"] * neurons
+    dictionary = sampler.basis.dictionary().to(model.dtype)
+    drawn = (prompt_outputs(weights, dictionary, sampler, size, purpose=purpose, step=step) for step, size in sizes)
+    return ((output, Answered(labels)) for output, labels in drawn)
+
+
+class Answered(NamedTuple):
+    """All that is kept of prompts once they are answered: what should have been said."""
+
+    labels: Float[Tensor, "run batch"]
 
 
 def _arrays(weights: Mapping[str, Tensor], dictionary: Tensor) -> Iterator[Any]:

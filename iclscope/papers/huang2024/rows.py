@@ -53,7 +53,8 @@ def sampler_of(group: FeatureGroup) -> FeatureSampler:
     """The contexts that a group is measured on, and its features."""
     task = task_of(group.trials[0])
     on = task if task.expectation == "exact" else task.replace(expectation="counts")
-    return on.sampler([trial.seed for trial in group.trials], dtype=torch.float64)
+    sampler: FeatureSampler = on.sampler([trial.seed for trial in group.trials], dtype=torch.float64)
+    return sampler
 
 
 def trajectory_of(group: FeatureGroup) -> Trajectory:

@@ -26,7 +26,8 @@ def evaluation_prompts(group: LinearGroup, prompts: int, task: LinearRegression 
     """
     chosen, model = task or task_of(group), group.model
     sampler = chosen.sampler(model.seeds, dtype=model.dtype, device=model.device)
-    return sampler.prompts(prompts, purpose=EVALUATION_PURPOSE)
+    drawn: FunctionPrompts = sampler.prompts(prompts, purpose=EVALUATION_PURPOSE)
+    return drawn
 
 
 def descended(

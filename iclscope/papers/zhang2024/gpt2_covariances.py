@@ -121,7 +121,7 @@ def _errors(model: GPT2Transformer, test: LinearRegression, together: int) -> Fl
     batch = sampler.prompts(together**2, purpose=EVALUATION_PURPOSE)
     prompts = replace(batch, predict_at_every_point=True)
     scale = prompts.labels.square().mean(dim=1, keepdim=True)
-    errors = (model.predict(prompts).output - prompts.labels).square() / scale
+    errors: Tensor = (model.predict(prompts).output - prompts.labels).square() / scale
     return errors.reshape(len(errors), together, together, -1).mean(dim=2)
 
 

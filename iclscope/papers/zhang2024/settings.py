@@ -20,7 +20,7 @@ from iclscope.models import LinearAttention, LinearAttentionConfig
 from iclscope.papers.zhang2024.theory import Limit
 from iclscope.study.experiment import Preset
 from iclscope.tasks import LinearRegression
-from iclscope.tasks.linear_regression.regression import Matrix
+from iclscope.tasks.linear_regression import Matrix
 from iclscope.training.trained import TrainedGroup
 from iclscope.training.trial import Evaluation, Training, Trial
 

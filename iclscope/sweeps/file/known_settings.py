@@ -12,22 +12,26 @@ from functools import lru_cache
 from typing import Any, TypeVar, get_args
 
 from iclscope.core.refusals import advice, check_names, inside, joined, refusal
+from iclscope.core.registry import MODELS, TASKS
 from iclscope.core.settings import Settings
-from iclscope.models import ModelConfig
 from iclscope.sweeps.file.settings_tree import Tree
 from iclscope.tasks import Task
 from iclscope.training.trial import Evaluation, Training
 
 Config = TypeVar("Config", bound=Settings)
 
-TASKS: tuple[type[Settings], ...] = get_args(Task)
-PARTS: dict[str, tuple[type[Settings], ...]] = {
-    "task": TASKS,
-    "model": get_args(ModelConfig),
-    "training": (Training,),
-    "evaluation": (Evaluation,),
-}
-"""What a trial is made of, but for its seed, and the configs that each part may be."""
+PARTS = ("task", "model", "training", "evaluation")
+"""What a trial is made of, but for its seed."""
+
+
+def classes_of(part: str) -> tuple[type[Settings], ...]:
+    """The configs that a part of a trial may be: all tasks and models that are known, ours and others."""
+    if part == "task":
+        return tuple(task for _, task in TASKS.all())
+    if part == "model":
+        return tuple(model.config_type for _, model in MODELS.all())
+    return (Training,) if part == "training" else (Evaluation,)
+
 
 LARGEST_SIZE = 100_000
 """The largest whole number in a task or a model: no such model fits into memory, but merely checking it may not end."""
@@ -113,6 +117,8 @@ def takes_whole(classes: Sequence[type[Settings]], name: str) -> bool:
 
 def _configs_in(annotation: Any) -> tuple[type[Settings], ...]:
     """All configs that a field may hold."""
+    if annotation is Task:
+        return classes_of("task")
     if isinstance(annotation, type) and issubclass(annotation, Settings):
         return (annotation,)
     return tuple(config for part in get_args(annotation) for config in _configs_in(part))
@@ -140,7 +146,7 @@ def config_from(settings: Mapping[str, Any], part: str) -> Any:
 @lru_cache(maxsize=4096)
 def _config(part: str, text: str) -> Settings:
     settings: Tree = json.loads(text)
-    classes = PARTS[part]
+    classes = classes_of(part)
     check_known(settings, classes)
     _check_sizes(settings, classes, sizes=part in ("task", "model"))
     config = config_of(settings, classes, "")(**_made(settings))

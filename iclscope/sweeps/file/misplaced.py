@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from iclscope.core.refusals import advice, closest_of, joined, nested_text, refusal
-from iclscope.sweeps.file.known_settings import PARTS
+from iclscope.sweeps.file.known_settings import PARTS, classes_of
 
 _LOOKS_ALIKE = 0.8
 """How like a key of the top an unknown name must be to be taken for it, and not for a setting of a trial."""
@@ -20,7 +20,8 @@ def home_of(name: str) -> str | None:
     first = name.partition(".")[0]
     if first in PARTS:
         return name
-    for part, classes in PARTS.items():
+    for part in PARTS:
+        classes = classes_of(part)
         if any(first in config.model_fields for config in classes):
             return f"{part}.{name}"
     return None

@@ -14,20 +14,15 @@ from pydantic import ConfigDict, Field, model_validator
 from iclscope.core.errors import BadRequest
 from iclscope.core.refusals import inside, shown
 from iclscope.core.settings import Settings
-from iclscope.evaluation.errors_by_length import check_sizes
 from iclscope.evaluation.evaluate import check_test_task
 from iclscope.execution.units import PlannedTest, PlannedTrial
 from iclscope.sweeps.file.axes import Axis, axes_from
 from iclscope.sweeps.file.designs import Grid, Point
-from iclscope.sweeps.file.known_settings import MOST_PROMPTS, PARTS, config_from
+from iclscope.sweeps.file.known_settings import MOST_PROMPTS, PARTS, classes_of, config_from, config_of
 from iclscope.sweeps.file.misplaced import check_test_varies
 from iclscope.sweeps.file.places import is_of, subject_of
 from iclscope.sweeps.file.settings_tree import Tree, merged, with_setting
-from iclscope.tasks import FunctionClass, PatternClassification
 from iclscope.training.trial import Trial
-
-PROMPTS_OF_PATTERNS, PROMPTS_OF_OTHERS = 4096, 1280
-"""Test prompts per run where none are given: those of our quick preset, and those of Garg 2022."""
 
 _MOST_NAMED = 4
 """Varied settings that a refusal names."""
@@ -125,27 +120,23 @@ def _trial(parts: Mapping[str, Any], seed: int) -> Trial:
 
 def _planned_tests(name: str, about: SweepTest, settings: Tree) -> Iterator[PlannedTest]:
     """The tests that one entry of a sweep asks for."""
-    under = dict(settings["task"])
-    if under.get("kind") == "orthonormal_features":
-        under["expectation"] = "sampled"  # tests are on single prompts, whatever training averages over
-    task_settings = merged(under, about.task)
+    kind = config_of(settings["task"], classes_of("task"), "task")
+    task_settings = merged(kind.for_testing(settings["task"]), about.task)  # type: ignore[attr-defined]
     for point in Grid().points(about.axes):
         changed = task_settings
         for setting, value in point.items():
             changed = with_setting(changed, setting, value)
         with _of_test(name, about, changed):
             task = config_from(changed, "task")
-        prompts = PROMPTS_OF_PATTERNS if isinstance(task, PatternClassification) else PROMPTS_OF_OTHERS
         varied = {f"test.{setting}": value for setting, value in point.items()}
-        yield PlannedTest(name, task, about.prompts or prompts, varied)
+        yield PlannedTest(name, task, about.prompts or task.default_prompts, varied)
 
 
 def _check_test(test: PlannedTest, trial: Trial) -> None:
     """Refuse a test that the trained model could not be asked."""
     trial.model.check_task(test.task)
     check_test_task(test.task, trial.task)
-    if isinstance(test.task, FunctionClass):
-        check_sizes(test.task)
+    test.task.check_sizes()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from itertools import islice
 from iclscope.core.errors import BadRequest
 from iclscope.core.refusals import closest_of, refusal
 from iclscope.sweeps.file.axes import Axis, Range, Values, values_text
-from iclscope.sweeps.file.known_settings import PARTS, check_known, config_of, takes_whole
+from iclscope.sweeps.file.known_settings import PARTS, check_known, classes_of, config_of, takes_whole
 from iclscope.sweeps.file.planned import SweepTest, part_settings
 from iclscope.sweeps.file.settings_tree import Tree, merged, with_setting
 
@@ -22,8 +22,8 @@ def check_base(settings: Tree) -> None:
     Raises:
         BadRequest: naming the first unknown setting.
     """
-    for part, classes in PARTS.items():
-        check_known(part_settings(settings, part), classes, part)
+    for part in PARTS:
+        check_known(part_settings(settings, part), classes_of(part), part)
 
 
 def check_varied(settings: Tree, axes: Sequence[Axis]) -> None:
@@ -41,7 +41,7 @@ def check_varied(settings: Tree, axes: Sequence[Axis]) -> None:
             part, dot, setting = name.partition(".")
             if part not in PARTS or (not dot and not isinstance(value, Mapping)):
                 raise refusal(name, value, _parts_and_the_closest(name, settings))
-            check_known(part_settings(with_setting(settings, name, value), part), PARTS[part], part)
+            check_known(part_settings(with_setting(settings, name, value), part), classes_of(part), part)
             _check_whole(name, axis.values_of[name], settings[part], part, setting)
 
 
@@ -66,7 +66,7 @@ def _check_whole(name: str, values: Values | Range, settings: Tree, part: str, s
     """Refuse a range with numbers that are not whole, of a setting that is."""
     if not isinstance(values, Range) or values.integer:
         return
-    if not takes_whole([config_of(settings, PARTS[part], part)], setting):
+    if not takes_whole([config_of(settings, classes_of(part), part)], setting):
         return
     numbers = () if values.count is None else (values[index] for index in range(values.count))
     if values.count is None or any(number != int(number) for number in islice(numbers, _MOST_LOOKED_AT)):
@@ -85,4 +85,4 @@ def _parts_and_the_closest(name: str, settings: Tree) -> str:
 
 def _settings_of(settings: Tree, part: str) -> Sequence[str]:
     """The settings that one part of a trial has."""
-    return list(config_of(settings[part], PARTS[part], part).model_fields)
+    return list(config_of(settings[part], classes_of(part), part).model_fields)

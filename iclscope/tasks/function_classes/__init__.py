@@ -3,6 +3,6 @@
 from iclscope.tasks.function_classes.function_class import FunctionClass
 from iclscope.tasks.function_classes.functions import FunctionName
 from iclscope.tasks.function_classes.inputs import InputName
-from iclscope.tasks.function_classes.sampler import FunctionPrompts, FunctionSampler
+from iclscope.tasks.function_prompts import FunctionPrompts
 
-__all__ = ["FunctionClass", "FunctionName", "FunctionPrompts", "FunctionSampler", "InputName"]
+__all__ = ["FunctionClass", "FunctionName", "FunctionPrompts", "InputName"]

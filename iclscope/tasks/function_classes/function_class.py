@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
+from torch import Tensor
 
-from iclscope.core.arguments import seeds_from
 from iclscope.core.errors import require, require_finite
-from iclscope.tasks.equal_runs import EqualRunsTask, the_one_task
+from iclscope.core.random_streams import RandomStream
+from iclscope.tasks.function_classes import functions
 from iclscope.tasks.function_classes.functions import FunctionName
-from iclscope.tasks.function_classes.inputs import QUERY_APART, InputName
+from iclscope.tasks.function_classes.inputs import QUERY_APART, InputName, draw_inputs
+from iclscope.tasks.function_prompts import FunctionPrompts
+from iclscope.tasks.prompts import PromptSize
+from iclscope.tasks.task import RegressionTask, StreamOf
 
-if TYPE_CHECKING:
-    from iclscope.tasks.function_classes.sampler import FunctionSampler
+ONLY_OF = {"sparsity": "sparse_linear", "depth": "decision_tree", "width": "relu_network"}
+"""The class of functions that alone has a setting."""
+
+SMALLEST, LARGEST = 1e-15, 1e15
+"""The scales whose squares single precision holds."""
 
 
-class FunctionClass(EqualRunsTask):
+class FunctionClass(RegressionTask):
     """Real functions learnt in context (Garg 2022, Section 2): x_1, f(x_1), …, x_l, f(x_l), x_query.
 
     The defaults are those of the published linear run.
     """
+
+    changeable: ClassVar[tuple[str, ...]] = (
+        "function", "d_X", "length", "inputs", "x_scale", "y_scale", "noise", "sparsity", "depth", "width",
+    )  # fmt: skip
+
+    titled: ClassVar[tuple[str, ...]] = ("function",)
+    main: ClassVar[tuple[str, ...]] = ("d_X", "length", *ONLY_OF)
 
     kind: Literal["functions"] = Field("functions", description="which task this is")
     function: FunctionName = Field("linear", description="the class that f is drawn from, anew for every prompt")
@@ -94,22 +108,108 @@ class FunctionClass(EqualRunsTask):
         plain = {"sparse_linear": self.sparsity, "decision_tree": 1, "linear_classification": 1}
         return float(plain.get(self.function, self.d_X) * self.x_scale**power * self.y_scale**2)
 
-    @staticmethod
-    def stacked(
-        tasks: Sequence[FunctionClass],
-        seeds: Sequence[int],
-        *,
-        dtype: torch.dtype = torch.float32,
-        device: torch.device | str = "cpu",
-    ) -> FunctionSampler:
-        """A sampler of these tasks, one per run."""
-        from iclscope.tasks.function_classes.sampler import FunctionSampler
+    def draw(self, stream_of: StreamOf, batch: int, size: PromptSize | None, dtype: torch.dtype) -> FunctionPrompts:
+        """Inputs, a function per prompt, and its answers.
 
-        return FunctionSampler(the_one_task(tasks, seeds), seeds, dtype=dtype, device=device)
+        With fewer dimensions than the task's own the inputs' last coordinates are 0 (the curriculum of Garg 2022,
+        Appendix A.2).
+        """
+        length = self.length if size is None else size.length
+        active = self.d_X if size is None or size.dimensions is None else size.dimensions
+        least = 1 if self.inputs in QUERY_APART else 0
+        require(least <= length <= self.length, "length of a schedule", length, f"{least} to the task's, {self.length}")
+        require(1 <= active <= self.d_X, "dimensions of a schedule", active, f"1 to d_X = {self.d_X}")
+        x = draw_inputs(self.inputs, stream_of("inputs"), batch, length + 1, self.d_X)
+        x[..., active:] = 0
+        x = x * self.x_scale
+        values = self._values(stream_of("functions"), x, active) * self.y_scale
+        answers = values if self.noise == 0 else values + self.noise * stream_of("noise").normal(batch, length + 1)
+        return FunctionPrompts(x.to(dtype), answers.to(dtype), values.to(dtype), self.predictions == "every")
 
-    def sampler(
-        self, seeds: Sequence[int], *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
-    ) -> FunctionSampler:
-        """A sampler of this task's prompts with one run per seed."""
-        seeds = seeds_from(seeds)
-        return self.stacked([self] * len(seeds), seeds, dtype=dtype, device=device)
+    def _values(self, stream: RandomStream, x: Tensor, active: int) -> Tensor:
+        """f(x), a function per prompt."""
+        if self.function == "sparse_linear":
+            return functions.sparse_linear(stream, x, self.sparsity, active)
+        if self.function == "decision_tree":
+            return functions.decision_tree(stream, x, self.depth, active)
+        if self.function == "relu_network":
+            return functions.relu_network(stream, x, self.width)
+        plain = {
+            "linear": functions.linear,
+            "quadratic": functions.quadratic,
+            "linear_classification": functions.linear_classification,
+        }
+        return plain[self.function](stream, x)
+
+    @property
+    def told(self) -> str:
+        """The class of functions."""
+        return f"{self.function} functions"
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """All but settings of other functions, and where predictions are made, which follows from these."""
+        left_out = {"kind", "predictions", *(name for name, of in ONLY_OF.items() if of != self.function)}
+        return tuple(name for name in type(self).model_fields if name not in left_out)
+
+    def check_effect(self, changes: Mapping[str, Any]) -> None:
+        """Refuse settings of other functions."""
+        for name, function in ONLY_OF.items():
+            applies = name not in changes or self.function == function
+            require(applies, name, changes.get(name), f"with function {function}; this is {self.function}")
+
+    @property
+    def test_lengths(self) -> range:
+        """All up to the task's own; a query that is drawn from its context needs at least one example."""
+        return range(1 if self.inputs in QUERY_APART else 0, self.length + 1)
+
+    @property
+    def scale_at_query(self) -> float:
+        """E f(x)² at the query without noise, which a prediction of 0 has as squared error.
+
+        That is `scale`, but where the query is orthogonal to the context. Of its squared norm only the share (d − k)/d
+        is left then, and of the fourth powers of its coordinates (d − k)(d − k + 2)/(d(d + 2)).
+        """
+        d, left = self.d_X, self.d_X - self.length
+        # Trees and classification see signs only, which the length of the query does not change.
+        if self.inputs != "orthogonal_query" or self.function in ("decision_tree", "linear_classification"):
+            return self.scale
+        if self.function == "quadratic":
+            return self.scale * left * (left + 2) / (d * (d + 2))
+        return self.scale * left / d
+
+    def check_sizes(self) -> None:
+        """Refuse numbers whose squares single precision cannot hold; the errors would not be finite.
+
+        Raises:
+            BadRequest: naming the setting.
+        """
+        for name, value in (("x_scale", self.x_scale), ("y_scale", self.y_scale), ("noise", self.noise)):
+            require(value == 0 or SMALLEST <= value <= LARGEST, name, value, f"{SMALLEST:g} to {LARGEST:g}")
+        allowed = f"{SMALLEST**2:g} to {LARGEST**2:g}; x_scale or y_scale is too far from 1"
+        require(SMALLEST**2 <= self.scale <= LARGEST**2, "mean square of f(x)", self.scale, allowed)
+
+    def tested_with(self, changes: Mapping[str, Any]) -> Self:
+        """The same with some settings changed, and what these ask for.
+
+        Where the query is drawn apart from the context, it alone is predicted; contexts that a query can be orthogonal
+        to have at most d_X − 1 examples, which is their number unless another is given.
+        """
+        needed: dict[str, Any] = {}
+        inputs, d_X = changes.get("inputs", self.inputs), changes.get("d_X", self.d_X)
+        if inputs in QUERY_APART:
+            needed["predictions"] = "query"
+        if inputs == "orthogonal_query":
+            why = "another distribution: with d_X = 1 nothing is orthogonal to the context"
+            require(d_X >= 2, "inputs", inputs, why)
+            needed["length"] = min(self.length, d_X - 1)
+        return self.replace(**{**needed, **changes})
+
+    def check_dimensions(self, dimensions: int) -> None:
+        """Refuse a curriculum with zeros among inputs that are not gaussian: they would be other ones.
+
+        Raises:
+            BadRequest: naming the inputs.
+        """
+        allowed = f"gaussian, or a curriculum from {self.d_X} dimensions: zeros would make them other inputs"
+        require(dimensions >= self.d_X or self.inputs == "gaussian", "inputs", self.inputs, allowed)

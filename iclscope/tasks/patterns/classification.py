@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from typing import Any, Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, Self
 
 import torch
+from jaxtyping import Float
 from pydantic import Field, model_validator
+from torch import Tensor
 
 from iclscope.core.arguments import seeds_from
 from iclscope.core.errors import BadRequest, require, require_finite
 from iclscope.core.random_streams import RandomStream
-from iclscope.core.settings import Settings
 from iclscope.tasks.patterns import task_sets
 from iclscope.tasks.patterns.basis import PatternBasis, pattern_basis
 from iclscope.tasks.patterns.prompts import PatternPrompts
@@ -26,15 +27,28 @@ from iclscope.tasks.patterns.sampling import (
     queries,
 )
 from iclscope.tasks.patterns.shift import PatternShift, shifted_basis
-from iclscope.tasks.prompts import PromptSize
+from iclscope.tasks.prompts import PromptSize, TrainingPrompts
+from iclscope.tasks.task import Metric, Task
+
+HINGE_RISK = Metric("hinge_risk", "hinge risk")
+CLASSIFICATION_ERROR = Metric("classification_error", "classification error", high=1.0, is_rate=True)
 
 
-class PatternClassification(Settings):
+class PatternClassification(Task):
     """Binary classification in context with orthogonal patterns (Li 2024, Section 2).
 
     An input is x = μ_j + κ ν_k, κ ~ Uniform(−K, K); a task (a, b) labels μ_a as +1 and μ_b as −1. The defaults
     are the paper's where it states them; β, ‖q‖ and K are ours (docs/experiment_log.md says why).
     """
+
+    metrics: ClassVar[tuple[Metric, ...]] = (HINGE_RISK, CLASSIFICATION_ERROR)
+    default_training: ClassVar[Mapping[str, Any]] = {"optimizer": "sgd", "loss": "hinge", "learning_rate": 1.0}
+    default_prompts: ClassVar[int] = 4096
+    record: ClassVar[str] = "risk"
+    varies_per_run: ClassVar[bool] = True
+    looks_inside: ClassVar[bool] = True
+    changeable: ClassVar[tuple[str, ...]] = ("length", "alpha", "S1", "tasks", "beta", "K")
+    main: ClassVar[tuple[str, ...]] = ("M1", "M2", "beta", "K", "alpha", "length", "training_tasks")
 
     kind: Literal["patterns"] = Field("patterns", description="which task this is")
     M1: int = Field(6, ge=3, description="number of relevant (IDR) patterns μ")
@@ -93,11 +107,6 @@ class PatternClassification(Settings):
         return (self.length, self.length) if isinstance(self.length, int) else self.length
 
     @property
-    def query_only(self) -> bool:
-        """Always: the query has one label."""
-        return True
-
-    @property
     def real_answers(self) -> bool:
         """Never: labels are signs."""
         return False
@@ -127,10 +136,6 @@ class PatternClassification(Settings):
             return "cycle"
         return chosen if isinstance(chosen, str) else f"share {chosen:.2f}"
 
-    def replace(self, **changes: Any) -> Self:
-        """The same task with some settings changed, checked like a new one."""
-        return type(self)(**{**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
-
     def training_task_set(self) -> tuple[task_sets.Task, ...]:
         """The training tasks as pairs (a, b).
 
@@ -158,22 +163,42 @@ class PatternClassification(Settings):
             return task_sets.unseen_tasks(self.training_task_set(), self.M1)
         return task_sets.all_tasks(self.M1)
 
-    @staticmethod
+    @classmethod
     def stacked(
-        tasks: Sequence[PatternClassification],
+        cls,
+        tasks: Sequence[Any],
         seeds: Sequence[int],
         *,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> PatternSampler:
-        """A sampler of these tasks, one per run."""
+        """A sampler of these tasks, one per run; all but their `shape` may differ."""
         return PatternSampler(tasks, seeds, dtype=dtype, device=device)
 
-    def sampler(
-        self, seeds: Sequence[int], *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
-    ) -> PatternSampler:
-        """A sampler of this task's prompts with one run per seed."""
-        return self.stacked([self] * len(seeds_from(seeds)), seeds_from(seeds), dtype=dtype, device=device)
+    def score(self, output: Tensor, prompts: TrainingPrompts) -> dict[str, Float[Tensor, "run batch points"]]:
+        """The hinge loss, and whether the sign is wrong: 0 counts half, as a coin would."""
+        margin = prompts.labels * output
+        # The sign of NaN is 0 to PyTorch, which would look like chance.
+        wrong = (0.5 * (1 - margin.sign())).masked_fill(output.isnan(), torch.nan)
+        return {HINGE_RISK.name: (1 - margin).relu()[..., None], CLASSIFICATION_ERROR.name: wrong[..., None]}
+
+    def check_test_of(self, trained_on: Task | None) -> None:
+        """Refuse to be what a model is tested on: another number of patterns would mean other patterns."""
+        super().check_test_of(trained_on)
+        if isinstance(trained_on, PatternClassification):
+            asked, known = (self.M1, self.M2), (trained_on.M1, trained_on.M2)
+            allowed = f"{known}, those trained on: another number of patterns means other patterns"
+            require(asked == known, "(M1, M2)", asked, allowed)
+
+    def tested_with(self, changes: Mapping[str, Any]) -> Self:
+        """The same with some settings changed; S1 stands for a shift to patterns of that coefficient sum."""
+        moved = {"shift": PatternShift(S1=changes["S1"])} if "S1" in changes else {}
+        return self.replace(**{**{name: value for name, value in changes.items() if name != "S1"}, **moved})
+
+    def check_effect(self, changes: Mapping[str, Any]) -> None:
+        """Refuse a choice of tasks among out-of-domain patterns, of which all are tested."""
+        allowed = "without out-of-domain patterns, of which all tasks are tested"
+        require("tasks" not in changes or self.shift is None, "tasks", changes.get("tasks"), allowed)
 
     @property
     def shape(self) -> tuple[object, ...]:

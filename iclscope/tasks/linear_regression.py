@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import torch
+from jaxtyping import Float64
 from pydantic import Field, model_validator
+from torch import Tensor
 
-from iclscope.core.arguments import seeds_from
 from iclscope.core.errors import require, require_finite
-from iclscope.tasks.equal_runs import EqualRunsTask, the_one_task
-
-if TYPE_CHECKING:
-    from iclscope.tasks.linear_regression.sampler import LinearRegressionSampler
+from iclscope.core.random_streams import RandomStream
+from iclscope.tasks.function_prompts import FunctionPrompts
+from iclscope.tasks.prompts import PromptSize
+from iclscope.tasks.task import RegressionTask, StreamOf
 
 Matrix = tuple[tuple[float, ...], ...]
 
 
-class LinearRegression(EqualRunsTask):
+class LinearRegression(RegressionTask):
     """y = ⟨w, x⟩ + noise, w drawn anew for every prompt; the answer to the last x alone is asked for.
 
     Von Oswald 2023 draws x uniformly, Zhang 2024 from N(0, Λ). The defaults are those of von Oswald's public code.
@@ -112,29 +112,22 @@ class LinearRegression(EqualRunsTask):
         extra = {"distractors": self.distractors, "noise": self.noise}
         return shown | {name: value for name, value in extra.items() if value}
 
-    @staticmethod
-    def stacked(
-        tasks: Sequence[LinearRegression],
-        seeds: Sequence[int],
-        *,
-        dtype: torch.dtype = torch.float32,
-        device: torch.device | str = "cpu",
-    ) -> LinearRegressionSampler:
-        """A sampler of these tasks, one per run.
+    def draw(self, stream_of: StreamOf, batch: int, size: PromptSize | None, dtype: torch.dtype) -> FunctionPrompts:
+        """Inputs, weights and noise.
 
         Raises:
-            BadRequest: if they differ, or their number is not that of the seeds.
+            BadRequest: if the size asks for fewer dimensions: all are used here.
         """
-        from iclscope.tasks.linear_regression.sampler import LinearRegressionSampler
-
-        return LinearRegressionSampler(the_one_task(tasks, seeds), seeds, dtype=dtype, device=device)
-
-    def sampler(
-        self, seeds: Sequence[int], *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
-    ) -> LinearRegressionSampler:
-        """A sampler of this task's prompts with one run per seed."""
-        seeds = seeds_from(seeds)
-        return self.stacked([self] * len(seeds), seeds, dtype=dtype, device=device)
+        length = self.length if size is None else size.length
+        fewer = size is not None and size.dimensions is not None and size.dimensions != self.d_X
+        require(not fewer, "dimensions of a schedule", getattr(size, "dimensions", None), f"d_X = {self.d_X}")
+        x = draw_inputs(self, stream_of("inputs"), batch, length + 1) * self.x_scale
+        x[:, :, -1] *= self.query_scale
+        values = torch.einsum("rbpd,rbd->rbp", x, draw_weights(self, stream_of("weights"), batch))
+        answers = values
+        if self.noise:
+            answers = values + self.noise * stream_of("noise").normal(batch, length + 1)
+        return FunctionPrompts(x.to(dtype), answers.to(dtype), values.to(dtype), predict_at_every_point=False)
 
 
 def check_covariance(covariance: Matrix, d: int, option: str = "covariance") -> None:
@@ -150,3 +143,48 @@ def check_covariance(covariance: Matrix, d: int, option: str = "covariance") -> 
     require(bool(np.allclose(matrix, matrix.T)), option, "given", "a symmetric matrix; this one is not")
     least = float(np.linalg.eigvalsh(matrix)[0])
     require(least > 0, f"smallest eigenvalue of {option}", least, "positive: a covariance is positive definite")
+
+
+def draw_inputs(
+    task: LinearRegression, stream: RandomStream, batch: int, points: int
+) -> Float64[Tensor, "run batch points d"]:
+    """X of every point, before ``x_scale``."""
+    if task.inputs == "uniform":
+        return (2 * stream.uniform(batch, points, task.d_X) - 1) * task.half_width
+    normal = stream.normal(batch, points, task.d_X)
+    inputs = _coloured(task, normal, stream)
+    if task.query_covariance is not None:
+        inputs[:, :, -1] = normal[:, :, -1] @ _root(np.asarray(task.query_covariance, dtype=float), stream.keys.device)
+    return inputs
+
+
+def _coloured(
+    task: LinearRegression, normal: Float64[Tensor, "run batch points d"], stream: RandomStream
+) -> Float64[Tensor, "run batch points d"]:
+    """Standard normal numbers with the covariance of the inputs."""
+    if task.covariance == "exponential":
+        together = task.prompts_per_covariance
+        drawn = stream.at(1).uniform(-(-normal.shape[1] // together), 1, task.d_X)
+        variances = -torch.log1p(-drawn).repeat_interleave(together, dim=1)[:, : normal.shape[1]]
+        return normal * variances.sqrt()
+    if task.covariance == "identity":
+        return normal.clone()
+    return normal @ _root(task.input_covariance(), stream.keys.device)
+
+
+def _root(
+    covariance: np.ndarray[tuple[int, int], np.dtype[np.float64]], device: torch.device
+) -> Float64[Tensor, "d d"]:
+    """Lᵀ with L Lᵀ the covariance; x = L z for the row zᵀ Lᵀ."""
+    return torch.from_numpy(np.linalg.cholesky(covariance)).to(device).T
+
+
+def draw_weights(task: LinearRegression, stream: RandomStream, batch: int) -> Float64[Tensor, "run batch d"]:
+    """W of every prompt."""
+    if task.weight is None:
+        weights = task.weight_scale * stream.normal(batch, task.d_X)
+    else:
+        fixed = torch.tensor(task.weight, dtype=torch.float64, device=stream.keys.device) * task.weight_scale
+        weights = fixed.expand(len(stream.keys), batch, task.d_X).clone()
+    weights[:, :, task.d_X - task.distractors :] = 0.0
+    return weights

@@ -1,0 +1,157 @@
+"""What there is: tasks, models and papers, ours and those of other packages, by the one door of entry points.
+
+A package declares ``[project.entry-points."iclscope.tasks"]`` (or ``iclscope.models``, ``iclscope.papers``) with lines
+``name = "module:object"``; ours do the same in pyproject.toml and are listed nowhere else. A notebook calls
+`iclscope.register`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint, entry_points
+from threading import RLock
+from typing import Any, NamedTuple
+
+from iclscope.core.errors import BadRequest, Notice
+from iclscope.core.refusals import advice
+
+OURS = "iclscope"
+HERE = "this process"
+"""Where what was registered by a call comes from."""
+
+
+class Entry(NamedTuple):
+    """What is known of a thing before it is imported.
+
+    Attributes:
+        distribution: the installed package that declares it; `HERE` for what a call registered.
+        version: of that distribution.
+        value: where it is, as ``module:object``.
+    """
+
+    distribution: str
+    version: str
+    value: str
+
+
+class Registry:
+    """Things of one kind by name, imported when they are first asked for.
+
+    Attributes:
+        group: the group of entry points.
+        kind: what one of them is called, for refusals.
+    """
+
+    def __init__(self, group: str, kind: str) -> None:
+        """Know nothing yet; the installed packages are looked at when a name is first asked for."""
+        self.group, self.kind = group, kind
+        self._points: dict[str, EntryPoint] | None = None
+        self._entries: dict[str, Entry] = {}
+        self._loaded: dict[str, Any] = {}
+        self._broken: set[str] = set()
+        self._lock = RLock()
+
+    def names(self) -> list[str]:
+        """All names, ours first."""
+        self._look()
+        return list(self._entries)
+
+    def entry(self, name: object) -> Entry:
+        """Where a thing comes from, without importing it."""
+        return self._entries[self._known(name)]
+
+    def get(self, name: object) -> Any:
+        """The thing of a name.
+
+        Raises:
+            BadRequest: if there is none, naming the closest that there is, or if it cannot be imported.
+        """
+        name = self._known(name)
+        with self._lock:
+            if name not in self._loaded:
+                assert self._points is not None
+                try:
+                    self._loaded[name] = self._points[name].load()
+                except Exception as error:
+                    raise BadRequest(self._broken_text(name, error)) from error
+            return self._loaded[name]
+
+    def all(self) -> Iterator[tuple[str, Any]]:
+        """All that can be imported, with names; what cannot is told once, in one line."""
+        for name in self.names():
+            try:
+                found = self.get(name)
+            except BadRequest as error:
+                if name not in self._broken:
+                    self._broken.add(name)
+                    warnings.warn(str(error), Notice, stacklevel=2)
+                continue
+            yield name, found
+
+    def add(self, name: str, thing: Any) -> None:
+        """Register a thing of this process; the same one defined anew, as in a notebook, takes its place.
+
+        Raises:
+            BadRequest: if another one has that name.
+        """
+        self._look()
+        value = f"{getattr(thing, '__module__', '')}:{getattr(thing, '__qualname__', name)}"
+        there = self._entries.get(name)
+        if there is not None and there != Entry(HERE, "", value):
+            raise BadRequest(
+                f"{self.kind} = {name!r} is not allowed; allowed: a name of its own; that one is {there.value} of "
+                f"{there.distribution}"
+            )
+        with self._lock:
+            self._entries[name], self._loaded[name] = Entry(HERE, "", value), thing
+
+    def forget(self, name: str) -> None:
+        """Take back what `add` registered."""
+        with self._lock:
+            if self._entries.get(name, Entry("", "", "")).distribution == HERE:
+                del self._entries[name], self._loaded[name]
+
+    def _known(self, name: object) -> str:
+        self._look()
+        if not isinstance(name, str) or name not in self._entries:
+            known = ", ".join(self._entries)
+            raise BadRequest(f"{self.kind} = {name!r} is not allowed; allowed: {known}{advice(name, self._entries)}")
+        return name
+
+    def _look(self) -> None:
+        """Read what installed packages declare, once; of a clash the first one counts, and both are named."""
+        with self._lock:
+            if self._points is not None:
+                return
+            self._points = {}
+            for distribution, version, point in sorted(_declared(self.group), key=lambda one: one[0] != OURS):
+                there = self._entries.get(point.name)
+                if there is None:
+                    self._points[point.name] = point
+                    self._entries[point.name] = Entry(distribution, version, point.value)
+                elif there.distribution != distribution:
+                    warnings.warn(
+                        f"{self.kind} {point.name} is declared by {there.distribution} and by {distribution}; that of "
+                        f"{there.distribution} is used",
+                        Notice,
+                        stacklevel=3,
+                    )
+
+    def _broken_text(self, name: str, error: Exception) -> str:
+        entry = self._entries[name]
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        where = f"{entry.value} of {entry.distribution}"
+        return f"{self.kind} = {name!r} is not allowed: {where} cannot be imported ({reason})"
+
+
+def _declared(group: str) -> Iterator[tuple[str, str, EntryPoint]]:
+    """What installed distributions declare in a group, with the name and version of each."""
+    for point in entry_points(group=group):
+        if point.dist is not None:
+            yield point.dist.name, point.dist.version, point
+
+
+TASKS = Registry("iclscope.tasks", "kind of a task")
+MODELS = Registry("iclscope.models", "kind of a model")
+PAPERS = Registry("iclscope.papers", "PAPER")
