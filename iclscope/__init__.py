@@ -9,18 +9,44 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from iclscope import baselines, evaluation, language_models, mechanism, models, pruning, tasks, theory, training
+    from iclscope import (
+        baselines,
+        evaluation,
+        language_models,
+        mechanism,
+        models,
+        papers,
+        pruning,
+        tasks,
+        theory,
+        training,
+    )
+    from iclscope.claims.claim import Claim, Control
+    from iclscope.claims.families import Region
+    from iclscope.claims.paper import Paper
     from iclscope.core.errors import BadRequest
     from iclscope.evaluation import evaluate
+    from iclscope.register import register
+    from iclscope.study.experiment import Experiment, Preset
     from iclscope.study.reproduce import reproduce
     from iclscope.sweeps.engines import sweep
     from iclscope.sweeps.results import sweep_rows
     from iclscope.training import train
+    from iclscope.training.trial import Evaluation, Training, Trial
 
 __version__ = "0.3.0"
 
 __all__ = [
     "BadRequest",
+    "Claim",
+    "Control",
+    "Evaluation",
+    "Experiment",
+    "Paper",
+    "Preset",
+    "Region",
+    "Training",
+    "Trial",
     "__version__",
     "baselines",
     "evaluate",
@@ -28,7 +54,9 @@ __all__ = [
     "language_models",
     "mechanism",
     "models",
+    "papers",
     "pruning",
+    "register",
     "reproduce",
     "sweep",
     "sweep_rows",
@@ -39,6 +67,16 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Claim": "iclscope.claims.claim",
+    "Control": "iclscope.claims.claim",
+    "Evaluation": "iclscope.training.trial",
+    "Experiment": "iclscope.study.experiment",
+    "Paper": "iclscope.claims.paper",
+    "Preset": "iclscope.study.experiment",
+    "Region": "iclscope.claims.families",
+    "Training": "iclscope.training.trial",
+    "Trial": "iclscope.training.trial",
+    "register": "iclscope.register",
     "BadRequest": "iclscope.core.errors",
     "evaluate": "iclscope.evaluation",
     "reproduce": "iclscope.reproduction",

@@ -44,7 +44,7 @@ ROOMS = (
     "cli",
 )
 LEVEL = {room: level for level, room in enumerate(ROOMS)}
-NO_ROOM = ("__init__", "__main__")
+NO_ROOM = ("__init__", "__main__", "register")
 """What stands above all rooms, and imports them when they are asked for."""
 
 

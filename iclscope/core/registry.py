@@ -7,9 +7,12 @@ A package declares ``[project.entry-points."iclscope.tasks"]`` (or ``iclscope.mo
 
 from __future__ import annotations
 
+import ast
 import warnings
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
 from threading import RLock
 from typing import Any, NamedTuple
 
@@ -143,6 +146,29 @@ class Registry:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         where = f"{entry.value} of {entry.distribution}"
         return f"{self.kind} = {name!r} is not allowed: {where} cannot be imported ({reason})"
+
+
+def is_module(name: str) -> bool:
+    """Whether a module or package is there, without importing it."""
+    return _source_of(name) is not None
+
+
+def summary_of(name: str) -> str:
+    """What the first line of a module says behind its name, without importing it."""
+    source = _source_of(name)
+    text = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) if source is not None else None
+    line = (text or "").partition("\n")[0].rpartition("``: ")[2]
+    return line[:1].upper() + line[1:]
+
+
+def _source_of(name: str) -> Path | None:
+    """The file of a module, without importing it or what it is in, but for the topmost package."""
+    top, *below = name.split(".")
+    spec = find_spec(top)
+    places = list(spec.submodule_search_locations or ()) if spec is not None else []
+    files = [Path(place).joinpath(*below) for place in places]
+    there = [*(path.with_suffix(".py") for path in files), *(path / "__init__.py" for path in files)]
+    return next((path for path in there if path.is_file()), None)
 
 
 def _declared(group: str) -> Iterator[tuple[str, str, EntryPoint]]:

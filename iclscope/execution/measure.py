@@ -109,4 +109,7 @@ def _rows(
         "stopped_at": [None if step == RUNNING else step for step in group.stopped_at],
         "diverged_at": [None if step == RUNNING else step for step in group.diverged_at],
     }
-    return pl.DataFrame({name: data.get(name, [None] * runs) for name in _MEASURED}, schema=_MEASURED)
+    others = {name: pl.Float64 for name in data if name not in _MEASURED}  # metrics of tasks of other packages
+    return pl.DataFrame(
+        {name: data.get(name, [None] * runs) for name in (*_MEASURED, *others)}, schema={**_MEASURED, **others}
+    )

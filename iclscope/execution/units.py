@@ -7,7 +7,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from iclscope.core.registry import TASKS
 from iclscope.tasks import Task
+from iclscope.training.origin import origin_of
 from iclscope.training.trial import SCIENCE_VERSION, Trial
 
 
@@ -30,6 +32,8 @@ class PlannedTest(NamedTuple):
     def hash(self) -> str:
         """A name for what is asked: equal task and prompts, equal hash, whatever the test is called."""
         asked = {"task": self.task.model_dump(mode="json"), "prompts": self.prompts, "science_version": SCIENCE_VERSION}
+        if (origin := origin_of(TASKS, self.task.kind)) is not None:
+            asked["origin"] = origin
         text = json.dumps(asked, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 

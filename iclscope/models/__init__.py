@@ -14,6 +14,7 @@ from iclscope.models.model import Model, config_from_settings, load_model, stack
 from iclscope.models.run_model import ModelConfig, RunModel
 from iclscope.models.softmax_attention import AttentionPrediction, SoftmaxAttention, SoftmaxAttentionConfig
 from iclscope.models.softmax_relu import Prediction, SoftmaxReLUConfig, SoftmaxReLUTransformer
+from iclscope.models.wrapped import from_module
 
 __all__ = [
     "SIZES",
@@ -41,6 +42,7 @@ __all__ = [
     "config_from_settings",
     "expect_model",
     "expect_model_of",
+    "from_module",
     "load_model",
     "stack_models",
 ]

@@ -58,9 +58,9 @@ def load_model(folder: str | Path, device: torch.device | str = "cpu") -> Model:
     Raises:
         BadRequest: if the folder holds no checkpoint, a broken one, or one of a model that is not known.
     """
-    name = model_of_checkpoint(user_path(folder, "checkpoint"))
-    kinds = {MODELS.entry(kind).value.rpartition(":")[2]: kind for kind in MODELS.names()}
-    if name not in kinds:
-        raise BadRequest(f"checkpoint = {str(folder)!r} is not allowed: it is of {name}, not of {' or '.join(kinds)}")
-    model: type[Model] = MODELS.get(kinds[name])
+    name, kind = model_of_checkpoint(user_path(folder, "checkpoint"))
+    model: type[Model] | None = MODELS.get(kind) if kind in MODELS.names() else None
+    if model is None or model.__name__ != name:
+        known = " or ".join(MODELS.entry(kind).value.rpartition(":")[2] for kind in MODELS.names())
+        raise BadRequest(f"checkpoint = {str(folder)!r} is not allowed: it is of {name}, not of {known}")
     return model.from_pretrained(folder, device)

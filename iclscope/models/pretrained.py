@@ -35,8 +35,8 @@ def write_pretrained(folder: Path, config: Mapping[str, Any], weights: Mapping[s
     write_text(folder / CONFIG, text + "\n")
 
 
-def model_of_checkpoint(folder: Path) -> str:
-    """The name of the model whose checkpoint a folder holds.
+def model_of_checkpoint(folder: Path) -> tuple[str, str | None]:
+    """The name of the model whose checkpoint a folder holds, and its kind if that is told.
 
     Raises:
         BadRequest: if it holds none, or its config cannot be read.
@@ -47,7 +47,10 @@ def model_of_checkpoint(folder: Path) -> str:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"checkpoint = {str(folder)!r} is not allowed: it cannot be read ({error})") from error
-    return str(config.get("model")) if isinstance(config, dict) else str(None)
+    noted = config if isinstance(config, dict) else {}
+    runs = noted.get("runs") or [noted.get("config")]  # one for all up to version 0.3
+    first = runs[0] if isinstance(runs, list) else None
+    return str(noted.get("model")), first.get("kind") if isinstance(first, dict) else None
 
 
 def load_pretrained(

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 import polars as pl
 from matplotlib.figure import Figure
 
 from iclscope.claims.claim import Claim
 from iclscope.claims.conditions import Condition, all_met
+from iclscope.claims.paper import PAPERS as PAPERS  # where they are asked for with their figures
+from iclscope.claims.paper import paper_named as paper_named
 from iclscope.core.arguments import list_of, whole_number
-from iclscope.core.errors import BadRequest, require
+from iclscope.core.errors import require
 from iclscope.training.trained import TrainedGroup
 from iclscope.training.trial import Trial
 
@@ -126,138 +128,21 @@ class Experiment:
         return self.measure(replace(group, meets=meets), preset)
 
 
-class Abilities(NamedTuple):
-    """What the theory or the model of a paper covers, for the page that shows papers side by side."""
-
-    nonlinear_attention: bool = False
-    mlp: bool = False
-    distribution_shift: bool = False
-    pruning: bool = False
-
-
-@dataclass(frozen=True)
-class Paper:
-    """A paper whose figures are redrawn.
-
-    Attributes:
-        name: short name on the command line.
-        title: the paper's title.
-        citation: authors, venue, year.
-        summary: one line for lists.
-        seeds: how many seeds per point at each preset.
-        model: what is trained, in a few words.
-        task: what it learns in context, in a few words.
-        abilities: what theory or model cover; None for what is about several papers.
-        least_seeds: the fewest that give an interval; 1 where single seeds have one over prompts.
-        slow_seeds: how many seeds at a preset for models that train much longer, where that is another number.
-    """
-
-    name: str
-    title: str
-    citation: str
-    summary: str
-    seeds: Mapping[str, int]
-    model: str
-    task: str
-    abilities: Abilities | None
-    least_seeds: int = 2
-    slow_seeds: Mapping[str, int] = field(default_factory=dict)
-
-
-PAPERS = {
-    paper.name: paper
-    for paper in (
-        Paper(
-            "li2024",
-            "How Do Nonlinear Transformers Learn and Generalize in In-Context Learning?",
-            "Li, Wang, Lu, Cui and Chen, ICML 2024, arXiv:2402.15607",
-            "one layer of softmax attention and a ReLU MLP, and GPT-2, trained on prompts of orthogonal patterns",
-            seeds={"quick": 20, "lab": 20, "paper": 30},
-            slow_seeds={"quick": 5, "lab": 10, "paper": 20},
-            model="one layer: softmax attention, then a ReLU MLP; GPT-2 with 3 layers",
-            task="binary classification of inputs made of orthogonal patterns",
-            abilities=Abilities(nonlinear_attention=True, mlp=True, distribution_shift=True, pruning=True),
-        ),
-        Paper(
-            "garg2022",
-            "What Can Transformers Learn In-Context? A Case Study of Simple Function Classes",
-            "Garg, Tsipras, Liang and Valiant, NeurIPS 2022, arXiv:2208.01066",
-            "GPT-2 trained to learn linear functions, sparse ones, decision trees and ReLU networks in context",
-            # One seed is the published run; its intervals are over prompts.
-            seeds={"quick": 3, "lab": 3, "paper": 1},
-            model="GPT-2 with 3 to 12 layers",
-            task="linear and sparse linear functions, decision trees, ReLU networks",
-            abilities=Abilities(nonlinear_attention=True, mlp=True, distribution_shift=True),
-            least_seeds=1,
-        ),
-        Paper(
-            "vonoswald2023",
-            "Transformers Learn In-Context by Gradient Descent",
-            "von Oswald, Niklasson, Randazzo, Sacramento, Mordvintsev, Zhmoginov and Vladymyrov, ICML 2023, "
-            "arXiv:2212.07677",
-            "linear self-attention constructed and trained to take steps of gradient descent in context",
-            seeds={"quick": 5, "lab": 10, "paper": 10},
-            model="linear attention of one or several layers",
-            task="linear regression on uniform inputs; sine waves",
-            abilities=Abilities(mlp=True, distribution_shift=True),
-        ),
-        Paper(
-            "zhang2024",
-            "Trained Transformers Learn Linear Models In-Context",
-            "Zhang, Frei and Bartlett, JMLR 2024, arXiv:2306.09927",
-            "one layer of linear attention under gradient flow, beside exact limits, risks and shifts",
-            seeds={"quick": 5, "lab": 8, "paper": 10},
-            model="one layer of linear attention; GPT-2 beside it",
-            task="linear regression on Gaussian inputs of any covariance",
-            abilities=Abilities(distribution_shift=True),
-        ),
-        Paper(
-            "huang2024",
-            "In-Context Convergence of Transformers",
-            "Huang, Cheng and Liang, ICML 2024, arXiv:2310.05249",
-            "one layer of softmax attention trained on prompts of orthonormal features, phase by phase",
-            seeds={"quick": 5, "lab": 10, "paper": 20},
-            model="one layer of softmax attention with one trained matrix",
-            task="linear functions of inputs that are one of K orthonormal features",
-            abilities=Abilities(nonlinear_attention=True),
-        ),
-        Paper(
-            "comparison",
-            "The models of all papers on one task",
-            "iclscope, on Li 2024, Garg 2022, von Oswald 2023, Zhang 2024 and Huang 2024",
-            "every attention model of the papers trained on linear functions at equal budget",
-            seeds={"quick": 3, "lab": 5, "paper": 5},
-            model="the models of the papers above",
-            task="random linear functions",
-            abilities=None,
-        ),
-    )
-}
-
-
-def paper_named(name: str) -> Paper:
-    """A paper by its short name.
-
-    Raises:
-        BadRequest: listing the papers there are.
-    """
-    if not isinstance(name, str) or name not in PAPERS:
-        raise BadRequest(f"PAPER = {name!r} is not allowed: {', '.join(PAPERS)} or all")
-    return PAPERS[name]
-
-
 def experiments_of(paper: str) -> list[Experiment]:
     """All experiments of a paper, in the order of the report.
 
     Every module in the paper's folder that defines ``EXPERIMENT`` is one, so adding a figure touches one file.
     """
-    package = importlib.import_module(f"iclscope.papers.{paper_named(paper).name}")
-    modules = [
-        importlib.import_module(info.name)
-        for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
-        if not info.name.endswith(".predict")  # of the command line
-    ]
-    found: list[Experiment] = [module.EXPERIMENT for module in modules if hasattr(module, "EXPERIMENT")]
+    about = paper_named(paper)
+    found: list[Experiment] = list(about.figures)
+    if about.package:
+        package = importlib.import_module(about.package)
+        modules = [
+            importlib.import_module(info.name)
+            for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+            if not info.name.endswith(".predict")  # of the command line
+        ]
+        found += [module.EXPERIMENT for module in modules if hasattr(module, "EXPERIMENT")]
     return sorted(found, key=lambda experiment: experiment.position)
 
 

@@ -12,9 +12,10 @@ import polars as pl
 
 from iclscope.claims.claim import JudgedClaim, Verdict, finite
 from iclscope.claims.intervals import Interval, UpperBound
+from iclscope.claims.paper import Paper
 from iclscope.core.errors import BadRequest, require
 from iclscope.core.files import read_parquet, read_parquet_metadata, write_text
-from iclscope.study.experiment import PAPERS, Paper, experiments_of
+from iclscope.study.experiment import PAPERS, experiments_of
 from iclscope.study.folder import MARK, RUN
 from iclscope.study.pages.index_page import CommonFigure, PaperCard, render_index
 

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 from polars.datatypes import DataTypeClass
 
-from iclscope.execution.stores.row_store import METRICS, SCHEMA, RowStore
+from iclscope.execution.stores.row_store import METRICS, SCHEMA, RowStore, other_metrics
 from iclscope.execution.units import PlannedTrial
 from iclscope.sweeps.file.axes import Axis, Range
 from iclscope.sweeps.file.sweep_file import Sweep
@@ -36,8 +36,11 @@ def sweep_table(sweep: Sweep, store: RowStore) -> pl.DataFrame:
     columns = varied_columns(sweep)
     keys = pl.concat(_keys(window, columns) for window in windows_of(sweep)).with_row_index("place")
     rows = keys.join(store.rows(keys["trial"]), on=["trial", "asked"], how="inner").sort("place", "length")
-    unused = [f"{metric}{end}" for metric in METRICS if rows[metric].is_null().all() for end in ("", "_se")]
-    measured = [name for name in SCHEMA if name not in {"trial", "asked", "length", "prompts", "settings", *unused}]
+    others = [name for name in other_metrics(rows) if name not in columns]
+    metrics = [*METRICS, *(name for name in others if not name.endswith("_se"))]
+    unused = [f"{metric}{end}" for metric in metrics if rows[metric].is_null().all() for end in ("", "_se")]
+    left_out = {"trial", "asked", "length", "prompts", "settings", *unused}
+    measured = [name for name in (*others, *SCHEMA) if name not in left_out]
     return rows.select(*columns, "seed", "trial", "test", "prompts", "length", *measured)
 
 

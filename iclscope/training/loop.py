@@ -201,9 +201,9 @@ class _LiveRuns:
 
 def _note_divergence_at_the_end(state: TrainingState) -> None:
     """The loss before a step cannot tell what the last step did: look at the weights."""
-    infinite = torch.stack([~w.detach().isfinite().flatten(1).all(dim=1).cpu() for w in state.weights.values()]).any(
-        dim=0
-    )
+    infinite = torch.stack(
+        [~w.detach().isfinite().reshape(len(w), -1).all(dim=1).cpu() for w in state.weights.values()]
+    ).any(dim=0)
     state.diverged_at[infinite & (state.diverged_at == RUNNING)] = state.step
 
 

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
 from iclscope.core.arguments import expect
 from iclscope.core.errors import require, require_finite
-from iclscope.core.registry import MODELS
+from iclscope.core.registry import MODELS, TASKS
 from iclscope.core.settings import Settings
 from iclscope.models import ModelConfig, SoftmaxReLUConfig, config_from_settings
 from iclscope.models.model import is_told_by_settings as is_model_told
@@ -20,6 +20,7 @@ from iclscope.tasks import FunctionClass, PatternClassification, Task
 from iclscope.tasks.known import is_told_by_settings, task_from_settings
 from iclscope.training.losses import LossName, check_loss
 from iclscope.training.optimizers import OptimizerName
+from iclscope.training.origin import origin_of
 from iclscope.training.schedules import Schedule, check_schedule
 
 # Raised when the same settings give other numbers than before (a changed sampler, say), so that no store mixes them.
@@ -99,8 +100,9 @@ class Trial(Settings):
         require(all(isinstance(task, type(self.task)) for task in on.values()), "on", list(on), "tasks of one kind")
         inside = MODELS.get(self.model.kind).probes if self.task.looks_inside else ()
         allowed = sorted({self.task.record, WEIGHTS, *inside})
-        for probe in self.evaluation.probes if on else ():
-            require(probe in allowed, "probes", probe, ", ".join(allowed))
+        for probe in self.evaluation.probes:
+            unused = not on and (probe,) == Evaluation().probes  # the default, where nothing is recorded
+            require(unused or probe in allowed, "probes", probe, ", ".join(allowed))
         wants_risk = bool(on) and self.task.record in self.evaluation.probes
         require(
             training.target_risk is None or wants_risk,
@@ -137,6 +139,9 @@ class Trial(Settings):
         settings["science_version"] = SCIENCE_VERSION
         if self.training.target_risk is not None:
             settings["stopping_prompts"] = "their own"  # they were the first of the test's
+        origins = {"task": origin_of(TASKS, self.task.kind), "model": origin_of(MODELS, self.model.kind)}
+        if any(origins.values()):  # ours have none, so that names of before stay what they were
+            settings["origins"] = origins
         text = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 

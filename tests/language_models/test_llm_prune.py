@@ -258,6 +258,7 @@ def test_of_few_queries_nothing_is_recommended_and_how_many_are_needed_is_said()
     [
         (0.01, 0.10, 100, 507),  # half of the width is 9/4 of the room of 4 points: (9/4)² · 100 = 506.25
         (0.01, 0.075, 100, 265),  # (13/8)² · 100 = 264.06
+        (0.02, 0.0591, 100, 170),  # (391/300)² · 100 = 169.9; without a loss half would be 1 − 0.025^(1/100) = 0.036
         (-0.02, 0.08, 40, 82),  # the room is 7 points: (10/7)² · 40 = 81.6
         (0.0, 1 - 0.025 ** (1 / 20), 20, 72),  # nothing was lost: as many as leave no 5 points unseen
         (0.05, 0.06, 100, None),
@@ -279,6 +280,10 @@ def test_nothing_is_recommended_where_there_is_nothing_to_lose() -> None:
     points = prune_points(_rows({("activation", 0.1): 0.0}))
     at_chance = recommend(points, chance=points[0].calibrated.low)  # an interval that begins there is not above it
     assert (at_chance.rate, dict(at_chance.rates)) == (0, {})
+    # A model that answers by chance once it is pruned had much to lose.
+    lost = recommend(prune_points(_rows({("activation", 0.2): 0.4, ("activation", 0.1): 0.42})), chance=0.5)
+    assert (lost.score, lost.rates) == (None, {"activation": 0.0})
+    assert "without 10 % of the neurons, chosen by activation, the loss of 42.0 [" in lost.reason
 
 
 def test_claims_hold_fail_and_need_their_control() -> None:

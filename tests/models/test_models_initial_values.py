@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from iclscope.core.errors import BadRequest
+from iclscope.core.random_streams import RandomStream
 from iclscope.models import SoftmaxReLUConfig, SoftmaxReLUTransformer
 
 
@@ -68,6 +69,14 @@ def test_signs_do_not_follow_the_weights() -> None:
     model = SoftmaxReLUTransformer(seeds=1, width=2000, d_X=3, d_Y=2, dtype=torch.float64)
     together = (model.a.sign() * model.W_O.detach()[..., 0] / 0.02).mean()
     assert abs(float(together)) < 5 / math.sqrt(2000)
+
+
+def test_weights_and_signs_of_a_seed_stay_what_they_are() -> None:
+    """They are numbers of one stream, at its steps 0 and 1: with others no earlier run could be had again."""
+    model = SoftmaxReLUTransformer(seeds=[3, 8], d_X=3, d_Y=2, width=20, xi=0.5, dtype=torch.float64)
+    stream = RandomStream.from_seeds([3, 8], "initial weights")
+    assert torch.equal(model.W_O.detach(), 0.5 * stream.at(0).normal(20, 5))
+    assert torch.equal(model.a > 0, stream.at(1).uniform(20) < 0.5)
 
 
 def test_every_run_has_its_own_scales() -> None:

@@ -18,7 +18,7 @@ from iclscope.core.yaml_text import LARGEST_FILE
 from iclscope.sweeps.file.axes import Range
 from iclscope.sweeps.file.inheritance import EXTENDS, MOST_FILES, read_inherited
 from iclscope.sweeps.file.known_settings import MOST_PROMPTS
-from iclscope.sweeps.file.paper_settings import PAPER_NAMES
+from iclscope.sweeps.file.paper_settings import paper_names
 from iclscope.sweeps.file.planned import SweepTest
 from iclscope.sweeps.file.settings_tree import merged
 from iclscope.sweeps.file.sweep_file import MOST_TESTS, MOST_TRIALS, Sweep, load_sweep
@@ -59,8 +59,8 @@ def tiny(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def test_there_is_an_example_of_each_paper() -> None:
-    assert {load_sweep(path).paper for path in EXAMPLES} == set(PAPER_NAMES)
-    assert set(PAPER_NAMES) <= {path.stem for path in EXAMPLES}
+    assert {load_sweep(path).paper for path in EXAMPLES} == set(paper_names())
+    assert set(paper_names()) <= {path.stem for path in EXAMPLES}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

@@ -20,7 +20,7 @@ from iclscope.papers.li2024.settings import trial as pattern_trial
 from iclscope.study.experiment import Preset, experiments_named
 from iclscope.sweeps.file.inheritance import laid_over
 from iclscope.sweeps.file.known_settings import config_from
-from iclscope.sweeps.file.paper_settings import PAPER_NAMES, paper_settings, paper_trial
+from iclscope.sweeps.file.paper_settings import paper_names, paper_settings, paper_trial
 from iclscope.sweeps.file.settings_tree import merged, with_setting
 from iclscope.sweeps.file.sweep_file import OWN_TASK, Sweep, load_sweep
 from iclscope.tasks import FunctionClass, OrthonormalFeatures, PatternClassification
@@ -76,7 +76,7 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
 # --- what a sweep starts from
 
 
-@pytest.mark.parametrize("paper", PAPER_NAMES)
+@pytest.mark.parametrize("paper", paper_names())
 @pytest.mark.parametrize("preset", ["quick", "lab", "paper"])
 def test_a_paper_alone_is_its_own_training(paper: str, preset: str) -> None:
     (planned,) = Sweep(paper=paper, preset=preset, seeds=1).trials()

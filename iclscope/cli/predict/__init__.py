@@ -8,22 +8,23 @@ from typing import ClassVar
 import typer
 
 from iclscope.cli.lazy_group import LazyCommand, LazyGroup
+from iclscope.core.registry import PAPERS, is_module, summary_of
 
 
-def _of(paper: str, help: str) -> LazyCommand:
-    return LazyCommand(f"iclscope.papers.{paper}.predict", f"predict_{paper}", help)
+def _commands() -> dict[str, LazyCommand]:
+    """A command for each paper that has a module ``predict`` beside it, with a function ``predict_NAME``."""
+    found = {}
+    for name in PAPERS.names():
+        module = PAPERS.entry(name).value.partition(":")[0]
+        if is_module(f"{module}.predict"):
+            found[name] = LazyCommand(f"{module}.predict", f"predict_{name}", summary_of(f"{module}.predict"))
+    return found
 
 
 class _Papers(LazyGroup):
-    """A file for each."""
+    """Those papers that are known."""
 
-    lazy: ClassVar[Mapping[str, LazyCommand]] = {
-        "li2024": _of("li2024", "What Li and others ask for and promise, up to their unstated constants (taken as 1)."),
-        "garg2022": _of("garg2022", "Expected errors of least squares and averaging on Garg and others' functions."),
-        "vonoswald2023": _of("vonoswald2023", "Best step sizes and losses of gradient descent and GD++."),
-        "zhang2024": _of("zhang2024", "Γ, the limit, its risk and its behaviour under shifts."),
-        "huang2024": _of("huang2024", "Convergence times up to unstated constants (1), and gradient flow without any."),
-    }
+    lazy: ClassVar[Mapping[str, LazyCommand]] = _commands()
 
 
 predict_app = typer.Typer(

@@ -202,7 +202,7 @@ class RowStore:
         """
         name = _name(zip(rows["trial"], rows["asked"], strict=True))
         content = io.BytesIO()
-        rows.select(*SCHEMA).write_parquet(content, compression="zstd")
+        rows.select(*SCHEMA, *other_metrics(rows)).write_parquet(content, compression="zstd")
         self.files.write(name, content.getvalue())
         with self._lock:
             if name in self.damaged:
@@ -226,7 +226,7 @@ class RowStore:
             tables.append(rows if wanted is None else rows.filter([trial in wanted for trial in rows["trial"]]))
         if not tables:
             return pl.DataFrame(schema={name: SCHEMA[name] for name in _READ})
-        return pl.concat(tables).unique(["trial", "asked", "length"], keep="first", maintain_order=True)
+        return pl.concat(tables, how="diagonal").unique(["trial", "asked", "length"], keep="first", maintain_order=True)
 
     def _note(self, name: str, rows: pl.DataFrame) -> None:
         keys = {_key(trial, asked) for trial, asked in zip(rows["trial"], rows["asked"], strict=True)}
@@ -237,12 +237,19 @@ class RowStore:
     def _read(self, name: str) -> pl.DataFrame | None:
         """A file of rows; None if it is damaged or is not what its name says."""
         try:
-            rows = parquet_table(self.files.read(name), _READ)
+            rows = parquet_table(self.files.read(name)).drop("settings", strict=False)
         except (PolarsError, PanicException, FileNotFoundError):
             return None
-        if rows.schema != {column: SCHEMA[column] for column in _READ}:
+        found = {column: kind for column, kind in rows.schema.items() if column in SCHEMA}
+        if found != {column: SCHEMA[column] for column in _READ} or set(rows.columns) - {*_READ, *other_metrics(rows)}:
             return None
         return rows if _name(zip(rows["trial"], rows["asked"], strict=True)) == name else None
+
+
+def other_metrics(rows: pl.DataFrame) -> list[str]:
+    """The columns of what is measured on tasks of other packages: each metric with its standard error."""
+    others = [name for name in rows.columns if name not in SCHEMA and rows.schema[name] == pl.Float64]
+    return [name for name in others if f"{name}_se" in others or name.removesuffix("_se") in others]
 
 
 def _key(trial_hash: str, test_hash: str) -> bytes:

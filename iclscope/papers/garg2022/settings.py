@@ -160,3 +160,8 @@ def function_trials(function: FunctionName, preset: Preset) -> list[Trial]:
 def checkpoint_name(trial: Trial) -> str:
     """The name of a trained model's checkpoint, for instance linear-d5-seed0."""
     return f"{trial.functions.function.replace('_', '-')}-d{trial.functions.d_X}-seed{trial.seed}"
+
+
+def first_training(preset: Preset) -> Trial:
+    """GPT-2 on linear functions, which sweeps start from."""
+    return function_trial("linear", preset, 0)

@@ -113,3 +113,8 @@ def task_of(trial: Trial) -> OrthonormalFeatures:
     """The task of one of these trials."""
     assert isinstance(trial.task, OrthonormalFeatures)
     return trial.task
+
+
+def first_training(preset: Preset) -> Trial:
+    """Softmax attention on balanced features, which sweeps start from."""
+    return trajectory_trials(preset)[0]

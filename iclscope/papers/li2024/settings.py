@@ -69,3 +69,8 @@ def base_trials(preset: Preset) -> list[Trial]:
         every=5 if preset.is_paper else 10,
     )
     return [trial(seed, evaluation=evaluation) for seed in preset.seeds]
+
+
+def first_training(_preset: Preset) -> Trial:
+    """The training that most figures look at, of one layer; sweeps start from it."""
+    return trial(0)

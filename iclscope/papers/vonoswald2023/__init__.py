@@ -1,1 +1,22 @@
 """von Oswald et al. 2023: transformers that learn in context by gradient descent."""
+
+from iclscope.claims.paper import Abilities, Paper
+from iclscope.core.backend_variable import import_matplotlib
+
+import_matplotlib()  # before any figure does
+
+PAPER = Paper(
+    "vonoswald2023",
+    "Transformers Learn In-Context by Gradient Descent",
+    "von Oswald, Niklasson, Randazzo, Sacramento, Mordvintsev, Zhmoginov and Vladymyrov, ICML 2023, arXiv:2212.07677",
+    "linear self-attention constructed and trained to take steps of gradient descent in context",
+    seeds={"quick": 5, "lab": 10, "paper": 10},
+    model="linear attention of one or several layers",
+    task="linear regression on uniform inputs; sine waves",
+    abilities=Abilities(mlp=True, distribution_shift=True),
+    question="Do trained transformers take steps of gradient descent in context?",
+    statement="constructions and published curves",
+    package=__name__,
+    start="iclscope.papers.vonoswald2023.settings:first_training",
+    position=3,
+)

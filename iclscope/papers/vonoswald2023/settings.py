@@ -99,3 +99,8 @@ def optimum(task: LinearRegression) -> theory.Rates:
     """The best single step on a task: its rate and its exact loss."""
     moments = theory.uniform_moments(task.half_width).scaled(task.x_scale)
     return theory.optimal_step(d=task.d_X, length=task.length, moments=moments, weight_scale=task.weight_scale)
+
+
+def first_training(preset: Preset) -> Trial:
+    """One layer of linear attention on uniform inputs, which sweeps start from."""
+    return linear_trial(RANGES[CODE], preset, 0)

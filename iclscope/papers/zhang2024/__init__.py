@@ -1,1 +1,22 @@
 """Zhang, Frei and Bartlett 2024: one file per figure."""
+
+from iclscope.claims.paper import Abilities, Paper
+from iclscope.core.backend_variable import import_matplotlib
+
+import_matplotlib()  # before any figure does
+
+PAPER = Paper(
+    "zhang2024",
+    "Trained Transformers Learn Linear Models In-Context",
+    "Zhang, Frei and Bartlett, JMLR 2024, arXiv:2306.09927",
+    "one layer of linear attention under gradient flow, beside exact limits, risks and shifts",
+    seeds={"quick": 5, "lab": 8, "paper": 10},
+    model="one layer of linear attention; GPT-2 beside it",
+    task="linear regression on Gaussian inputs of any covariance",
+    abilities=Abilities(distribution_shift=True),
+    question="Where does gradient flow of linear attention end, and how does the limit behave under shifts?",
+    statement="exact limits and risks",
+    package=__name__,
+    start="iclscope.papers.zhang2024.settings:first_training",
+    position=4,
+)

@@ -141,3 +141,8 @@ def with_limit(model: LinearAttention, limit: Limit) -> LinearAttention:
         torch.from_numpy(weight).expand(model.run_count, 1, -1, -1).clone() for weight in (limit.W_KQ, limit.W_PV)
     )
     return model.with_weights(W_KQ, W_PV)
+
+
+def first_training(preset: Preset) -> Trial:
+    """One layer of linear attention on Gaussian inputs of unit covariance, which sweeps start from."""
+    return one_covariance_trial(preset, 0, plan_of(preset).length)

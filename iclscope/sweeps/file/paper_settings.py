@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
+from importlib import import_module
 
 from iclscope.core.refusals import advice, refusal
-from iclscope.papers.garg2022.settings import function_trial
-from iclscope.papers.huang2024.settings import trajectory_trials
-from iclscope.papers.li2024.settings import trial as pattern_trial
-from iclscope.papers.vonoswald2023.settings import CODE, RANGES, linear_trial
-from iclscope.papers.zhang2024.settings import one_covariance_trial, plan_of
-from iclscope.study.experiment import PRESETS, Preset, experiments_named
+from iclscope.study.experiment import PAPERS, PRESETS, Preset, experiments_named
 from iclscope.sweeps.file.settings_tree import Tree
 from iclscope.training.trial import Trial
 
-_TRIAL_OF: dict[str, Callable[[Preset], Trial]] = {
-    "li2024": lambda _: pattern_trial(0),
-    "garg2022": lambda preset: function_trial("linear", preset, 0),
-    "vonoswald2023": lambda preset: linear_trial(RANGES[CODE], preset, 0),
-    "zhang2024": lambda preset: one_covariance_trial(preset, 0, plan_of(preset).length),
-    "huang2024": lambda preset: trajectory_trials(preset)[0],
-}
 
-PAPER_NAMES = tuple(_TRIAL_OF)
-"""The papers that a sweep may start from."""
+def paper_names() -> list[str]:
+    """The papers that a sweep may start from: all that are of one theory."""
+    return [paper.name for paper in PAPERS.values() if paper.abilities is not None]
 
 
 @lru_cache(maxsize=64)
@@ -36,20 +25,25 @@ def paper_trial(paper: str, figure: str | None = None, preset: str = "quick") ->
     of unit covariance (Zhang 2024), softmax attention on balanced features (Huang 2024).
 
     Args:
-        paper: one of `PAPER_NAMES`.
+        paper: one of `paper_names`.
         figure: the name of one of its figures (``iclscope list``), whose first training is taken; None: see above.
         preset: "quick", "lab" or "paper": at which sizes.
 
     Raises:
         BadRequest: if there is no such paper, figure or preset.
     """
-    if paper not in PAPER_NAMES:
-        raise refusal("paper", paper, f"{', '.join(PAPER_NAMES)}{advice(paper, PAPER_NAMES)}")
+    names = paper_names()
+    if paper not in names:
+        raise refusal("paper", paper, f"{', '.join(names)}{advice(paper, names)}")
     if preset not in PRESETS:
         raise refusal("preset", preset, ", ".join(PRESETS))
     sizes = Preset.named(preset, paper=paper)
+    if figure is None and PAPERS[paper].start:
+        module, _, function = PAPERS[paper].start.partition(":")
+        found: Trial = getattr(import_module(module), function)(sizes)
+        return found
     if figure is None:
-        return _TRIAL_OF[paper](sizes)
+        return experiments_named(paper)[0].trials(sizes)[0]
     return experiments_named(paper, [figure])[0].trials(sizes)[0]
 
 

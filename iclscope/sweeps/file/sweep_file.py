@@ -22,7 +22,7 @@ from iclscope.sweeps.file.designs import Design, Grid, design_from
 from iclscope.sweeps.file.inheritance import read_inherited
 from iclscope.sweeps.file.known_settings import PARTS, classes_of, kinds_of
 from iclscope.sweeps.file.misplaced import check_base_parts, check_test_keys, check_top
-from iclscope.sweeps.file.paper_settings import PAPER_NAMES, paper_settings
+from iclscope.sweeps.file.paper_settings import paper_names, paper_settings
 from iclscope.sweeps.file.places import in_the_file
 from iclscope.sweeps.file.planned import SweepTest, planned_trials
 from iclscope.sweeps.file.settings_tree import Tree, check_plain, merged
@@ -280,10 +280,9 @@ def _check_seeds(seeds: int | list[int]) -> None:
 
 def _without_a_paper(part: str) -> str:
     """What a file must say of a part of its trials, where it names no paper."""
-    papers = ", ".join(PAPER_NAMES[1:])
-    return (
-        f"{', '.join(kinds_of(classes_of(part)))}; or a line 'paper: {PAPER_NAMES[0]}' ({papers}), which gives the rest"
-    )
+    first, *others = paper_names()
+    papers = ", ".join(others)
+    return f"{', '.join(kinds_of(classes_of(part)))}; or a line 'paper: {first}' ({papers}), which gives the rest"
 
 
 def _count_text(count: int) -> str:

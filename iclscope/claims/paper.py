@@ -1,0 +1,92 @@
+"""Papers by name: what is known of one before any of its figures is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from iclscope.core.registry import PAPERS as _REGISTRY
+
+
+class Abilities(NamedTuple):
+    """What the theory or the model of a paper covers, for the page that shows papers side by side."""
+
+    nonlinear_attention: bool = False
+    mlp: bool = False
+    distribution_shift: bool = False
+    pruning: bool = False
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A paper whose figures are redrawn.
+
+    Attributes:
+        name: short name on the command line.
+        title: the paper's title.
+        citation: authors, venue, year.
+        summary: one line for lists.
+        seeds: how many seeds per point at each preset.
+        model: what is trained, in a few words.
+        task: what it learns in context, in a few words.
+        abilities: what theory or model cover; None for what is about several papers.
+        question: what is asked.
+        statement: which form its statements have.
+        least_seeds: the fewest that give an interval; 1 where single seeds have one over prompts.
+        slow_seeds: how many seeds at a preset for models that train much longer, where that is another number.
+        package: where its figures are: every module below it that defines ``EXPERIMENT``.
+        figures: or they themselves, as `Experiment`.
+        start: preset → the training that sweeps start from, as ``module:function``; empty: the first of its figures.
+        position: where it stands among the papers.
+    """
+
+    name: str
+    title: str
+    citation: str
+    summary: str
+    seeds: Mapping[str, int]
+    model: str
+    task: str
+    abilities: Abilities | None
+    question: str = ""
+    statement: str = ""
+    least_seeds: int = 2
+    slow_seeds: Mapping[str, int] = field(default_factory=dict)
+    package: str = ""
+    figures: tuple[Any, ...] = ()
+    start: str = ""
+    position: int = 100
+
+
+class _Papers(Mapping[str, Paper]):
+    """All papers that are known, ours and those of other packages, in the order of their positions."""
+
+    def _known(self) -> dict[str, Paper]:
+        found = {name: paper for name, paper in _REGISTRY.all() if isinstance(paper, Paper)}
+        return dict(sorted(found.items(), key=lambda one: (one[1].position, one[0])))
+
+    def __getitem__(self, name: str) -> Paper:
+        found: Paper = _REGISTRY.get(name)
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in _REGISTRY.names()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known())
+
+    def __len__(self) -> int:
+        return len(self._known())
+
+
+PAPERS: Mapping[str, Paper] = _Papers()
+
+
+def paper_named(name: str) -> Paper:
+    """A paper by its short name.
+
+    Raises:
+        BadRequest: listing the papers there are.
+    """
+    return PAPERS[name]

@@ -1,0 +1,83 @@
+"""What papers, figures and claims there are, remembered per installed package: a list of them imports none.
+
+An entry is made anew when any file of the package that declares the paper has changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from iclscope.core.registry import PAPERS, Entry
+
+FORMAT = 1
+FOLDER = "ICLSCOPE_CACHE"
+"""The environment variable that names another folder to remember things in."""
+
+Card = dict[str, Any]
+"""A paper as plain values: name, summary, citation, position, figures with names, titles and claims."""
+
+
+def cards(make: Callable[[str], Card]) -> list[Card]:
+    """All papers in their order.
+
+    Args:
+        make: the short name of a paper → its card, where none is remembered; it may import what it likes.
+
+    Returns:
+        The cards; a paper that cannot be imported is left out, and `Registry.get` has said why.
+    """
+    remembered = _read()
+    found: dict[str, Card] = {}
+    for name in PAPERS.names():
+        entry = PAPERS.entry(name)
+        stamp = _stamp(entry)
+        kept = remembered.get(name)
+        if stamp is None or not isinstance(kept, dict) or kept.get("stamp") != stamp:
+            kept = {"stamp": stamp, "card": make(name)}
+        found[name] = kept
+    if any(remembered.get(name) != kept for name, kept in found.items()):
+        _write({name: kept for name, kept in found.items() if kept["stamp"] is not None})
+    return sorted((kept["card"] for kept in found.values()), key=lambda card: (card["position"], card["name"]))
+
+
+def _stamp(entry: Entry) -> str | None:
+    """What changes when any source file of the package changes; None for what is in no file."""
+    spec = find_spec(entry.value.partition(":")[0].partition(".")[0]) if entry.version else None
+    if spec is None or spec.origin is None:
+        return None
+    places = spec.submodule_search_locations
+    files = [file for place in places for file in Path(place).rglob("*.py")] if places else [Path(spec.origin)]
+    statuses = [(file, file.stat()) for file in sorted(files)]
+    told = [entry.version, *(f"{file} {status.st_mtime_ns} {status.st_size}" for file, status in statuses)]
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:24]
+
+
+def _file() -> Path:
+    folder = os.environ.get(FOLDER) or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "iclscope"
+    return Path(folder) / "catalogue.json"
+
+
+def _read() -> dict[str, Any]:
+    try:
+        noted = json.loads(_file().read_text(encoding="utf-8"))
+        return dict(noted["papers"]) if noted["format"] == FORMAT else {}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}
+
+
+def _write(papers: dict[str, Any]) -> None:
+    """Remember; where that is not possible, the next list takes as long as this one."""
+    with contextlib.suppress(OSError):
+        path = _file()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
+            json.dump({"format": FORMAT, "papers": papers}, file, ensure_ascii=False)
+        os.replace(file.name, path)  # noqa: PTH105 (whole, or as it was)

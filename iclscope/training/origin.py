@@ -1,0 +1,63 @@
+"""Where a task or a model of another package comes from: part of the name of what was trained with it.
+
+Ours are named by their settings and by `trial.SCIENCE_VERSION`. An outsider's class is named by its distribution and by
+the ``version`` that it declares, or else by its source, so that an edited task never returns old rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from iclscope.core.errors import BadRequest
+from iclscope.core.registry import OURS, Entry, Registry
+
+
+def origin_of(registry: Registry, kind: str) -> list[str] | None:
+    """Distribution and version of a thing of another package; None for ours.
+
+    Args:
+        registry: where it is known.
+        kind: its name there.
+
+    Raises:
+        BadRequest: if it declares no version, and has no source that can be read.
+    """
+    entry = registry.entry(kind)
+    return None if entry.distribution == OURS else _origin(registry.get(kind), entry)
+
+
+@cache
+def _origin(thing: type[Any], entry: Entry) -> list[str]:
+    config = getattr(thing, "config_type", thing)
+    declared = getattr(config, "version", None) or getattr(thing, "version", None)
+    return [entry.distribution, f"version {declared}" if declared else f"source {source_hash(thing)}"]
+
+
+def source_hash(thing: type[Any]) -> str:
+    """A hash of all source files of the package that a class stands in; of a notebook's class, of its own source.
+
+    Raises:
+        BadRequest: if there is no source.
+    """
+    module = sys.modules.get(thing.__module__)
+    file = getattr(module, "__file__", None)
+    found = hashlib.sha256()
+    if file is not None:
+        top = sys.modules.get(thing.__module__.partition(".")[0])
+        places = [Path(place) for place in getattr(top, "__path__", ())]
+        for path in sorted(path for place in places for path in place.rglob("*.py")) or [Path(file)]:
+            found.update(path.read_bytes() + b"\0")
+        return found.hexdigest()[:16]
+    try:
+        found.update(inspect.getsource(thing).encode())
+    except (OSError, TypeError) as error:
+        raise BadRequest(
+            f"version of {thing.__name__} = None is not allowed: it has no source that can be read; allowed: "
+            'version: ClassVar[str] = "1", raised when its numbers change'
+        ) from error
+    return found.hexdigest()[:16]
