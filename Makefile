@@ -27,7 +27,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # two installations must not write one environment
-.PHONY: help reproduce test bench lint types install smollm2 constraints clean force
+.PHONY: help reproduce test check package rooms bench lint types install smollm2 constraints clean force
 
 help: ## say what there is to do
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,19 @@ reproduce: $(CORE) ## redraw the figures of Li et al. 2024 and judge its claims 
 test: lint types $(SMOLLM2_FILE) ## check format, style and types, then run all tests
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 ICLSCOPE_SMOLLM2=$(abspath $(SMOLLM2_FILE)) \
 	  $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+check: lint types ## check format, style and types, then run the quick tests of the rooms that were changed
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
+	  $(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not smollm2' $$($(BIN)/python tests/changed.py) $(ARGS)
+
+package: $(TEST) ## build the wheel, and try it with a package of an outsider beside it
+	@rm -rf build/package && mkdir -p build/package
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/package .
+	$(BIN)/python -m pip install --quiet --no-deps --target build/package/site build/package/*.whl tests/outside/cubic_theory
+	cd build/package && PYTHONPATH=site ICLSCOPE_CACHE=cache ../../$(BIN)/python ../../tests/outside/from_wheel.py
+
+rooms: $(TEST) ## draw the rooms and what they import, for docs/design.md
+	$(BIN)/python docs/rooms.py
 
 bench: $(BENCH) ## measure the training engine against a plain script (minutes, on cores with nothing else to do)
 	$(BIN)/python -m pytest benchmarks --override-ini 'addopts=' --override-ini 'python_files=bench_*.py' \

@@ -318,3 +318,14 @@ def test_a_device_by_name_is_seen(source: str) -> None:
 )
 def test_a_given_device_passes(source: str) -> None:
     assert device_violations("iclscope/x.py", source) == []
+
+
+def test_the_drawing_of_the_rooms_is_what_the_imports_say() -> None:
+    code = (
+        "import runpy; made = runpy.run_path('docs/rooms.py'); print(made['drawing'](), end=''); print(made['ROOMS'])"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.rpartition("</svg>\n")
+    assert printed[0] + printed[1] == (ROOT / "docs" / "rooms.svg").read_text(encoding="utf-8"), "python docs/rooms.py"
+    assert printed[2].strip() == repr(ROOMS)

@@ -1,4 +1,4 @@
-"""Ctrl-C while Python still imports: nothing has begun, so the process ends at once and says nothing."""
+"""Ctrl-C while Python still imports: nothing has begun, so the process ends at once and says nothing; SIGTERM too."""
 
 from __future__ import annotations
 
@@ -7,7 +7,26 @@ import signal
 import threading
 from types import FrameType
 
-INTERRUPTED = 130
+INTERRUPTED, TERMINATED = 130, 143
+_terminated = threading.Event()
+
+
+def terminations_are_interrupts() -> None:
+    """From now on, let SIGTERM do what Ctrl-C does, so that what runs is saved; the exit status tells them apart."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminate)
+
+
+def status_of_interrupt() -> int:
+    """The exit status after an interrupt: whether it was SIGTERM."""
+    return TERMINATED if _terminated.is_set() else INTERRUPTED
+
+
+def _terminate(_number: int, frame: FrameType | None) -> None:
+    _terminated.set()
+    handler = signal.getsignal(signal.SIGINT)
+    # Ctrl-C is ignored by what was started in the background; SIGTERM is not.
+    (handler if callable(handler) else signal.default_int_handler)(signal.SIGINT, frame)
 
 
 def interrupts_end_quietly() -> None:
@@ -29,4 +48,4 @@ def commands_begin() -> None:
 
 def _end(number: int, frame: FrameType | None) -> None:
     del number, frame
-    os._exit(INTERRUPTED)
+    os._exit(status_of_interrupt())

@@ -8,7 +8,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from iclscope.cli.early_interrupts import INTERRUPTED, interrupts_end_quietly
+from iclscope.cli.early_interrupts import (
+    INTERRUPTED,
+    interrupts_end_quietly,
+    status_of_interrupt,
+    terminations_are_interrupts,
+)
 from iclscope.cli.output import watch_output
 
 FAILED, BAD_REQUEST = 1, 2
@@ -18,20 +23,21 @@ def run(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit.
 
     Exit status 0 when the work was done, whatever the verdicts; 1 where results or standard output could not be
-    written or a cluster failed, and 2 for a bad request, each with one line; 130 on Ctrl-C. Where whoever reads a pipe
-    closes it, the status is 1 and nothing is said.
+    written or a cluster failed, and 2 for a bad request, each with one line; 130 on Ctrl-C, 143 on SIGTERM. Where
+    whoever reads a pipe closes it, the status is 1 and nothing is said.
 
     Args:
         arguments: the words after ``iclscope``; None: those of this process.
     """
     interrupts_end_quietly()
+    terminations_are_interrupts()
     watch_output()
     status = main(sys.argv[1:] if arguments is None else list(arguments))
     if status == INTERRUPTED:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, AttributeError):
                 stream.flush()
-        os._exit(status)  # without waiting for groups that were dropped
+        os._exit(status_of_interrupt())  # without waiting for groups that were dropped
     sys.exit(status)
 
 

@@ -299,6 +299,8 @@ def _section(
 
 def _notes(rows: pl.DataFrame) -> list[str]:
     """What a reader must know: runs that diverged."""
+    if "diverged_at" not in rows.columns:  # rows that no group of trained models made
+        return []
     diverged = rows.filter(pl.col("diverged_at").is_not_null()).select("seed", "diverged_at").unique().sort("seed")
     if diverged.is_empty():
         return []

@@ -28,12 +28,12 @@ except BaseException as error:
 
 
 def with_a_module_that(tmp_path: Path, name: str, text: str, code: str = RUN) -> subprocess.CompletedProcess[str]:
-    """``iclscope list`` where a library is replaced by a module that interrupts the process."""
+    """``iclscope reproduce`` where a library is replaced by a module that interrupts the process."""
     (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
     paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", str(Path.cwd()))])
     return subprocess.run(
-        [sys.executable, "-c", code, "list"], env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True,
-        timeout=120, check=False,
+        [sys.executable, "-c", code, "reproduce"], env={**os.environ, "PYTHONPATH": paths}, capture_output=True,
+        text=True, timeout=120, check=False,
     )  # fmt: skip
 
 
@@ -42,6 +42,11 @@ def with_a_module_that(tmp_path: Path, name: str, text: str, code: str = RUN) ->
 def test_an_interrupt_within_an_import_is_quiet(name: str, text: str, tmp_path: Path) -> None:
     ended = with_a_module_that(tmp_path, name, text)
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+
+
+def test_so_is_a_termination(tmp_path: Path) -> None:
+    ended = with_a_module_that(tmp_path, "typer", INTERRUPTED.replace("SIGINT", "SIGTERM"))
+    assert (ended.returncode, ended.stdout, ended.stderr) == (143, "", "")
 
 
 def test_what_starts_first_imports_little() -> None:

@@ -1,4 +1,4 @@
-"""A package of an outsider, installed beside ours, has a task, two models and a paper; all works for them as for ours."""
+"""A package of an outsider, installed beside ours, has a task, two models and a paper; all work there as ours do."""
 
 from __future__ import annotations
 

@@ -83,12 +83,21 @@ def test_what_a_killed_process_had_reserved_is_taken_over(tmp_path: Path) -> Non
     assert table_in(tmp_path / "b")["trial"].n_unique() == 6 * 5 * 5
 
 
+TRAINING, TESTING = yaml_of(shares=2, steps=2_000_000), yaml_of(steps=1, length=400, prompts=1_000_000)
+
+
 @pytest.mark.parametrize(
-    ("text", "is_saved"),
-    [(yaml_of(shares=2, steps=2_000_000), True), (yaml_of(steps=1, length=400, prompts=1_000_000), False)],
-    ids=["training", "testing"],
+    ("text", "is_saved", "by", "status"),
+    [
+        (TRAINING, True, signal.SIGINT, 130),
+        (TRAINING, True, signal.SIGTERM, 143),
+        (TESTING, False, signal.SIGINT, 130),
+    ],
+    ids=["training", "training, terminated", "testing"],
 )
-def test_ctrl_c_ends_within_five_seconds(tmp_path: Path, text: str, is_saved: bool) -> None:
+def test_ctrl_c_ends_within_five_seconds(
+    tmp_path: Path, text: str, is_saved: bool, by: signal.Signals, status: int
+) -> None:
     """In the middle of a training, which is saved; and of tests that take long, where the group is dropped."""
     file, out = tmp_path / "long.yaml", tmp_path / "out"
     file.write_text(text, encoding="utf-8")
@@ -96,10 +105,10 @@ def test_ctrl_c_ends_within_five_seconds(tmp_path: Path, text: str, is_saved: bo
         process.wait_until_training(groups=2)
         time.sleep(2)
         began = time.monotonic()
-        process.send(signal.SIGINT)
+        process.send(by)
         ended = process.ended()
         assert time.monotonic() - began < 5
-    assert ended.status == 130
+    assert ended.status == status
     assert ended.err == ""
     told = r"Interrupted\. 0 of \d+ trials are finished; the same command goes on from there\.\n"
     assert re.fullmatch(told, ended.out)

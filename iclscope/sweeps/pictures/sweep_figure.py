@@ -111,7 +111,7 @@ def sweep_figure(sections: Sequence[Section], shown: Shown) -> Figure:
         if panel.section.test is not None:
             axes[place].set_title(_literal(panel.section.test), fontsize=STYLE["font.size"])
         if place % columns == 0:
-            axes[place].set_ylabel(METRICS.get(shown.y, shown.y))
+            axes[place].set_ylabel(_literal(METRICS.get(shown.y, shown.y)))
     for unused in axes[len(panels) :]:
         unused.remove()
     _say_colours(figure, list(axes[: len(panels)]), shown, colours)
