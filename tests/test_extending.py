@@ -1,0 +1,34 @@
+"""The page for outsiders: its task runs as it stands there, and its entry points are those of the package in tests."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_task_of_the_page_runs(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+    script = tmp_path / "notebook.py"
+    script.write_text(block, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "torch.Size([2, 1])\n"
+
+
+def test_the_entry_points_of_the_page_are_those_of_the_package() -> None:
+    shown = PAGE[PAGE.index("    [project]") : PAGE.index("The name of a task or a model is its")]
+    told = tomllib.loads("\n".join(line.removeprefix("    ") for line in shown.splitlines()))
+    file = ROOT / "tests" / "outside" / "cubic_theory" / "pyproject.toml"
+    real = tomllib.loads(file.read_text(encoding="utf-8"))
+    assert told["project"] == real["project"]
