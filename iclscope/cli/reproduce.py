@@ -37,6 +37,9 @@ def reproduce_command(
     device: Annotated[str, typer.Option(metavar="|".join(DEVICES), help="Where to train.")] = "auto",
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default: results/PAPER.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Make everything anew, also over other settings.")] = False,
+    redraw: Annotated[
+        bool, typer.Option("--redraw", help="Measure and draw again, from the models that are trained.")
+    ] = False,
 ) -> None:
     """Train a paper's models, redraw its figures and judge every claim.
 
@@ -63,6 +66,7 @@ def reproduce_command(
                     device=device,
                     out=folders[name],
                     force=force,
+                    redraw=redraw,
                     progress=progress,
                 )
         except InterruptedReproduction as interrupted:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -108,6 +113,19 @@ class Experiment:
     controls: Callable[[pl.DataFrame], pl.DataFrame] | None = None
     conditions: Callable[[Trial], Sequence[Condition]] | None = None
     checkpoint: Callable[[Trial], str] | None = None
+
+    @cached_property
+    def code(self) -> str:
+        """A hash of the files in which its functions stand: a figure is measured and drawn again when one changes."""
+        given = [self.trials, self.measure, self.draw, self.finding, self.controls, self.conditions]
+        functions = [*given, *(claim.estimate for claim in self.claims)]
+        code = [getattr(inspect.unwrap(one), "__code__", None) for one in functions if one is not None]
+        files = sorted({one.co_filename for one in code if one is not None})
+        found = hashlib.sha256()
+        for file in files:
+            with suppress(OSError):  # of a notebook
+                found.update(Path(file).read_bytes() + b"\0")
+        return found.hexdigest()[:16]
 
     def rows(self, groups: Iterable[TrainedGroup[Any]], preset: Preset, workers: int = 1) -> pl.DataFrame:
         """Measure trained models into the figure's table, controls included.

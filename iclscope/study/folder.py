@@ -6,11 +6,12 @@ import contextlib
 import hashlib
 import json
 import traceback
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from filelock import FileLock, Timeout
 from matplotlib.figure import Figure
 
 from iclscope import __version__
@@ -37,6 +38,7 @@ from iclscope.training.trial import Trial
 
 RUN = "run.json"
 MARK = "iclscope reproduction"
+LOCK = ".lock"
 KINDS = ("png", "pdf", "svg", "parquet")
 
 
@@ -88,7 +90,8 @@ class ResultFolder:
         """What ``run.json`` says; None if the folder is new or empty."""
         try:
             require(not self.path.exists() or self.path.is_dir(), "out", str(self.path), "a folder; this is a file")
-            names = sorted(entry.name for entry in self.path.iterdir()) if self.path.exists() else []
+            found = sorted(self.path.iterdir()) if self.path.exists() else []
+            names = [entry.name for entry in found if not _holds_a_lock_alone(entry)]
         except PermissionError:
             names = []
         if not names:
@@ -109,6 +112,28 @@ class ResultFolder:
         made_with = made_with if isinstance(made_with, dict) else {}
         run["environment"] = {name: str(value) for name, value in made_with.items()}
         return run
+
+    @contextlib.contextmanager
+    def reserved(self) -> Iterator[None]:
+        """Let no other command write here meanwhile: it would forget what this one finishes.
+
+        Raises:
+            BadRequest: if another one is at work here, or the folder cannot be written to.
+        """
+        try:
+            self.store.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.store.folder / LOCK, timeout=0)
+            lock.acquire()
+        except Timeout as error:
+            allowed = "another folder, or this one once the iclscope command that is at work in it has ended"
+            raise BadRequest(f"out = {str(self.path)!r} is not allowed; allowed: {allowed}") from error
+        except OSError as error:
+            raise BadRequest(f"out = {str(self.path)!r} is not allowed: it cannot be written to ({error})") from error
+        try:
+            self._run = self._read_run() if (self.path / RUN).exists() else None  # as others have left it
+            yield
+        finally:
+            lock.release()
 
     def start(self, environment: Mapping[str, str], anew: Collection[str] = ()) -> None:
         """Make the folder and note which settings it is for.
@@ -173,6 +198,8 @@ class ResultFolder:
         files = (self.path / f"{experiment.name}.{kind}" for kind in KINDS)
         if noted is None or noted["fingerprint"] != _fingerprint(trials) or not all(f.is_file() for f in files):
             return False
+        if noted.get("code", experiment.code) != experiment.code:  # not noted up to version 0.3
+            return False
         try:
             # What is damaged, or has been put there by somebody else, is made again.
             mark = read_parquet_metadata(self.path / f"{experiment.name}.parquet")
@@ -192,6 +219,7 @@ class ResultFolder:
         named = experiment.checkpoint
         self.figures[experiment.name] = {
             "fingerprint": _fingerprint(trials),
+            "code": experiment.code,
             "seconds": round(seconds, 2),
             "trials": [trial.hash for trial in trials],
             "checkpoints": sorted({named(trial) for trial in trials}) if named is not None else [],
@@ -239,6 +267,11 @@ class ResultFolder:
         with self._writing():
             write_text(path, html)
         return path
+
+
+def _holds_a_lock_alone(entry: Path) -> bool:
+    """Whether this is what a command leaves that has only just begun."""
+    return entry.name == "trained" and entry.is_dir() and [one.name for one in entry.iterdir()] in ([], [LOCK])
 
 
 def _mark(experiment: Experiment, trials: Sequence[Trial]) -> dict[str, str]:

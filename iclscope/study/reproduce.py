@@ -109,6 +109,7 @@ def reproduce(
     device: str = "auto",
     out: str | Path | None = None,
     force: bool = False,
+    redraw: bool = False,
     progress: ProgressReport | None = None,
 ) -> Reproduction:
     """Train a paper's models, redraw its figures and judge every claim.
@@ -123,6 +124,7 @@ def reproduce(
         device: "auto", "cpu" or "cuda".
         out: the folder to write; None: ``results/PAPER``.
         force: make everything anew, also over results of other settings.
+        redraw: measure and draw the figures again, from the trained models that are there.
         progress: who is told how far it is.
 
     Raises:
@@ -132,15 +134,21 @@ def reproduce(
     """
     figures = (figures,) if isinstance(figures, str) else figures
     plan = planned(paper, figures=figures, preset=preset, seeds=seeds, device=device, out=out, force=force)
-    chosen, settings, where, folder = plan
-    told = progress or Silence()
+    folder = plan.folder
+    with folder.reserved():
+        return _reproduced(paper, plan, progress or Silence(), force=force, redraw=redraw)
 
+
+def _reproduced(paper: str, plan: Plan, told: ProgressReport, *, force: bool, redraw: bool) -> Reproduction:
+    """Do it, in a folder that nobody else writes to."""
+    chosen, settings, where, folder = plan
     trials_of = {experiment.name: _unique(experiment.trials(settings)) for experiment in chosen}
     folder.start(environment(where), anew=list(trials_of) if force else ())
     if force:
         folder.store.discard([trial for trials in trials_of.values() for trial in trials])
         folder.store.discard_unfinished()
-    to_do = [experiment for experiment in chosen if not folder.is_finished(experiment, trials_of[experiment.name])]
+    finished = [one.name for one in chosen if not redraw and folder.is_finished(one, trials_of[one.name])]
+    to_do = [experiment for experiment in chosen if experiment.name not in finished]
     needed = folder.store.missing([trial for experiment in to_do for trial in trials_of[experiment.name]])
     told.expect(len(to_do), sum(trial.training.steps * step_cost(trial) for trial in needed))
     groups = [group for own in groups_by_owner(trials_of, where).values() for group in own]
