@@ -79,7 +79,7 @@ _HOMES = {
     "register": "iclscope.register",
     "BadRequest": "iclscope.core.errors",
     "evaluate": "iclscope.evaluation",
-    "reproduce": "iclscope.reproduction",
+    "reproduce": "iclscope.study.reproduce",
     "sweep": "iclscope.sweeps.engines",
     "sweep_rows": "iclscope.sweeps.results",
     "train": "iclscope.training",

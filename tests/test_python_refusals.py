@@ -112,7 +112,7 @@ CALLS = {
     "baseline_errors_by_length('3-NN', functions, [0])": "names: expected a list of names of baselines, got '3-NN'",
     "baseline_errors_by_length(['4-NN'], functions, [0])": "names: expected 'least squares' or ",
     "errors_by_length(gpt2, functions, lengths=3)": "lengths: expected a list of context lengths, got 3",
-    "errors_by_length(gpt2, task)": "task: expected a FunctionClass, got a PatternClassification",
+    "errors_by_length(gpt2, task)": "task: expected a task that is judged by squared errors, as FunctionClass, got a ",
     "icl.evaluate(model, task, neurons=[True] * 4)": "neurons: expected a Tensor, got a list",
     "icl.evaluate(model, task, neurons=torch.ones(4).bool())": "shape and type of neurons = ((4,), 'torch.bool')",
     "icl.evaluate(model, task, neurons=torch.ones(2, 4))": "shape and type of neurons = ((2, 4), 'torch.float32')",

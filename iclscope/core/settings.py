@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from numbers import Number
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 
-from iclscope.core.errors import BadRequest
+from iclscope.core.errors import BadRequest, require
 
 
 def without_negative_zero(value: Any) -> Any:
@@ -18,6 +21,47 @@ def without_negative_zero(value: Any) -> Any:
     if type(value) is dict:
         return {name: without_negative_zero(entry) for name, entry in value.items()}
     return value
+
+
+def check_unconverted(given: Any, understood: Any, place: str) -> None:
+    """Refuse a text or true where a number is meant, and the other way round: pydantic would take them for it.
+
+    A whole number may stand for a real one and the other way round, as 1 and 1.0 are the same number, and a list for a
+    tuple.
+
+    Args:
+        given: what was written.
+        understood: what it was taken for.
+        place: the name of the setting.
+
+    Raises:
+        BadRequest: naming the place and what should have been written.
+    """
+    if isinstance(given, Mapping) and isinstance(understood, (Mapping, BaseModel)):
+        for name, value in given.items():
+            held = understood.get(name) if isinstance(understood, Mapping) else getattr(understood, str(name), None)
+            check_unconverted(value, held, f"{place}.{name}")
+    elif isinstance(given, (list, tuple)) and isinstance(understood, (list, tuple)):
+        for index, (value, held) in enumerate(zip(given, understood, strict=False)):
+            check_unconverted(value, held, f"{place}[{index}]")
+    elif _kind(understood) is not None and _kind(given) not in (None, _kind(understood)):
+        require(False, place, given, as_it_should_be(given, understood))
+
+
+def as_it_should_be(given: object, understood: object) -> str:
+    """What should have been written in place of a value that pydantic has understood otherwise."""
+    if _kind(understood) is bool:
+        return "true or false"
+    if _kind(understood) is Number:
+        return f"a number without quotes, {understood!r}" if isinstance(given, str) else "a number"
+    return f"{understood!r}, which is what it would be taken for"
+
+
+def _kind(value: object) -> type | None:
+    """Text, truth or number; None of anything else."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool
+    return next((kind for kind in (str, Number) if isinstance(value, kind)), None)
 
 
 class Settings(BaseModel):
@@ -34,6 +78,16 @@ class Settings(BaseModel):
             super().__init__(**values)
         except ValidationError as error:
             raise BadRequest(self._one_line(error)) from error
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _as_given(cls, given: Any, make: ModelWrapValidatorHandler[Self]) -> Self:
+        """Take numbers for numbers only."""
+        made = make(given)
+        fields = {field.alias or name: name for name, field in cls.model_fields.items()}
+        for name, value in given.items() if isinstance(given, Mapping) else ():
+            check_unconverted(value, getattr(made, fields.get(name, name)), name)
+        return made
 
     @model_validator(mode="after")
     def _one_zero(self) -> Self:

@@ -42,6 +42,12 @@ AnyTask = Annotated[SerializeAsAny[Task], BeforeValidator(_task_of)]
 AnyConfig = Annotated[SerializeAsAny[ModelConfig], BeforeValidator(_config_of)]
 
 
+def _all_probes() -> set[str]:
+    """What any task or model offers to record."""
+    inside = {name for _, model in MODELS.all() for name in model.probes}
+    return {WEIGHTS, *inside, *(task.record for _, task in TASKS.all())}
+
+
 class Training(Settings):
     """How weights are found."""
 
@@ -99,10 +105,10 @@ class Trial(Settings):
         check_loss(training.loss, self.task)
         require(all(isinstance(task, type(self.task)) for task in on.values()), "on", list(on), "tasks of one kind")
         inside = MODELS.get(self.model.kind).probes if self.task.looks_inside else ()
-        allowed = sorted({self.task.record, WEIGHTS, *inside})
+        # Where nothing is recorded, what another task or model offers does no harm.
+        allowed = sorted({self.task.record, WEIGHTS, *inside} if on else _all_probes())
         for probe in self.evaluation.probes:
-            unused = not on and (probe,) == Evaluation().probes  # the default, where nothing is recorded
-            require(unused or probe in allowed, "probes", probe, ", ".join(allowed))
+            require(probe in allowed, "probes", probe, ", ".join(allowed))
         wants_risk = bool(on) and self.task.record in self.evaluation.probes
         require(
             training.target_risk is None or wants_risk,

@@ -160,15 +160,16 @@ def test_bins_are_quarters_around_their_middles() -> None:
     assert table["alpha"].to_list() == pytest.approx([sum(alphas) / len(alphas) for alphas in bins])
 
 
-def test_what_no_query_showed_may_still_happen() -> None:
+@pytest.mark.parametrize("queries", [2, 4])
+def test_what_no_query_showed_may_still_happen(queries: int) -> None:
     """Of four queries without an error up to 1 − 0.025^(1/4) may err, however often they were asked."""
-    unseen = 1 - 0.025**0.25
+    unseen = 1 - 0.025 ** (1 / queries)
     for draws in (1, 3):
-        right, wrong = (error_by_alpha(answered(np.full((draws, 4), answer))) for answer in (False, True))
+        right, wrong = (error_by_alpha(answered(np.full((draws, queries), answer))) for answer in (False, True))
         assert right["error"].item() == 0
         assert (right["low"].item(), right["high"].item()) == pytest.approx((0, unseen))
         assert (wrong["low"].item(), wrong["high"].item()) == pytest.approx((1 - unseen, 1))
-        assert (right["prompts"].item(), right["queries"].item()) == (4 * draws, 4)
+        assert (right["prompts"].item(), right["queries"].item()) == (queries * draws, queries)
 
 
 def test_the_interval_of_a_bin_by_hand() -> None:
@@ -184,9 +185,10 @@ def test_the_interval_of_a_bin_by_hand() -> None:
 
 
 def test_of_a_single_query_nothing_is_known() -> None:
-    found = error_by_alpha(answered(np.asarray([[True], [True], [False]])))
-    assert found["error"].item() == pytest.approx(2 / 3)
-    assert (found["low"].item(), found["high"].item()) == (0, 1)
+    for wrong in ([[True], [True], [False]], [[True]] * 3, [[False]] * 3):
+        found = error_by_alpha(answered(np.asarray(wrong)))
+        assert found["error"].item() == pytest.approx(np.mean(wrong))
+        assert (found["low"].item(), found["high"].item()) == (0, 1)
 
 
 def test_needed_shots_are_read_off_the_curve() -> None:

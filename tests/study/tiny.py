@@ -22,7 +22,7 @@ from iclscope.tasks.patterns import PatternClassification
 from iclscope.training.trained import TrainedGroup
 from iclscope.training.trial import Evaluation, Training, Trial
 
-# Not "from iclscope.reproduction import reproduce": that is the function of the same name.
+# The module, whose functions are replaced, not the function of its name.
 reproduce_module = importlib.import_module("iclscope.study.reproduce")
 TASK = PatternClassification(M1=4, M2=6, d_X=10, d_Y=6, length=6)
 

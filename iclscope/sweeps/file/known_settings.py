@@ -13,7 +13,7 @@ from typing import Any, TypeVar, get_args
 
 from iclscope.core.refusals import advice, check_names, inside, joined, refusal
 from iclscope.core.registry import MODELS, TASKS
-from iclscope.core.settings import Settings
+from iclscope.core.settings import Settings, as_it_should_be
 from iclscope.sweeps.file.settings_tree import Tree
 from iclscope.tasks import Task
 from iclscope.training.trial import Evaluation, Training
@@ -217,18 +217,10 @@ def check_unconverted(given: Any, understood: Any, place: str = "") -> None:
         for index, (value, other) in enumerate(zip(given, understood, strict=True)):
             check_unconverted(value, other, f"{place}[{index}]")
     elif type(given) is not type(understood) and not (_is_number(given) and _is_number(understood)):
-        raise refusal(place, given, _as_it_should_be(given, understood))
+        raise refusal(place, given, as_it_should_be(given, understood))
     elif given != understood:
         raise refusal(place, given, f"{understood!r}, which is what it would be taken for")
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _as_it_should_be(given: object, understood: object) -> str:
-    if isinstance(understood, bool):
-        return "true or false"
-    if _is_number(understood):
-        return f"a number without quotes, {understood!r}" if isinstance(given, str) else "a number"
-    return f"{understood!r}, which is what it would be taken for"
