@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from iclscope.core.errors import BadRequest
 from iclscope.core.registry import PAPERS as _REGISTRY
 
 
@@ -90,3 +91,15 @@ def paper_named(name: str) -> Paper:
         BadRequest: listing the papers there are.
     """
     return PAPERS[name]
+
+
+def papers_asked_for(names: Sequence[str]) -> list[str]:
+    """Short names of the papers, "all" spelled out, each once.
+
+    Raises:
+        BadRequest: if none is named, or one does not exist.
+    """
+    if not names:
+        raise BadRequest(f"PAPER is missing: {', '.join(PAPERS)} or all")
+    spelled = [paper for name in names for paper in (PAPERS if name == "all" else (paper_named(name).name,))]
+    return list(dict.fromkeys(spelled))

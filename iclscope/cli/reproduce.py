@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from iclscope.claims.paper import papers_asked_for
 from iclscope.core.environment import DEVICES
 from iclscope.core.files import user_path
 from iclscope.study.experiment import PRESETS
@@ -18,7 +19,6 @@ from iclscope.study.reproduce import (
     IncompleteReproduction,
     InterruptedReproduction,
     Reproduction,
-    papers_asked_for,
     planned,
     reproduce,
 )

@@ -84,9 +84,9 @@ class Settings(BaseModel):
     def _as_given(cls, given: Any, make: ModelWrapValidatorHandler[Self]) -> Self:
         """Take numbers for numbers only."""
         made = make(given)
-        fields = {field.alias or name: name for name, field in cls.model_fields.items()}
+        fields: dict[str, str] = {field.alias or name: name for name, field in cls.model_fields.items()}
         for name, value in given.items() if isinstance(given, Mapping) else ():
-            check_unconverted(value, getattr(made, fields.get(name, name)), name)
+            check_unconverted(value, getattr(made, fields.get(str(name), str(name))), name)
         return made
 
     @model_validator(mode="after")

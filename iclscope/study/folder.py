@@ -133,6 +133,7 @@ class ResultFolder:
             self._run = self._read_run() if (self.path / RUN).exists() else None  # as others have left it
             yield
         finally:
+            (self.store.folder / LOCK).unlink(missing_ok=True)  # nobody waits for it
             lock.release()
 
     def start(self, environment: Mapping[str, str], anew: Collection[str] = ()) -> None:

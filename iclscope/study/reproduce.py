@@ -14,7 +14,7 @@ import torch
 
 from iclscope.claims.claim import JudgedClaim
 from iclscope.core.environment import chosen_device, environment
-from iclscope.core.errors import BadRequest, JobsFailed
+from iclscope.core.errors import JobsFailed
 from iclscope.core.files import user_path
 from iclscope.core.threads import one_thread_per_operation
 from iclscope.execution.failures import FATAL, reason_of
@@ -22,7 +22,7 @@ from iclscope.execution.groups import step_cost
 from iclscope.execution.local import workers_on
 from iclscope.execution.run_trials import groups_by_owner, load_groups, run_groups
 from iclscope.plotting.style import new_figure
-from iclscope.study.experiment import PAPERS, Experiment, Preset, experiments_named, experiments_of, paper_named
+from iclscope.study.experiment import Experiment, Preset, experiments_named, experiments_of, paper_named
 from iclscope.study.folder import ResultFolder
 from iclscope.study.pages.page import FigureSection, Report, render_page
 from iclscope.study.progress import ProgressReport, Silence
@@ -314,15 +314,3 @@ def _notes(rows: pl.DataFrame) -> list[str]:
         return []
     runs = ", ".join(f"seed {seed} at step {step}" for seed, step in diverged.iter_rows())
     return [f"Diverged (loss no longer finite), and left out of all intervals: {runs}."]
-
-
-def papers_asked_for(names: Sequence[str]) -> list[str]:
-    """Short names of the papers, "all" spelled out, each once.
-
-    Raises:
-        BadRequest: if none is named, or one does not exist.
-    """
-    if not names:
-        raise BadRequest(f"PAPER is missing: {', '.join(PAPERS)} or all")
-    spelled = [paper for name in names for paper in (PAPERS if name == "all" else (paper_named(name).name,))]
-    return list(dict.fromkeys(spelled))

@@ -7,9 +7,10 @@ from iclscope.tasks.known import settings_of_tasks, stack_tasks, task_from_setti
 from iclscope.tasks.linear_regression import LinearRegression
 from iclscope.tasks.orthonormal_features import CountPrompts, FeatureSampler, OrthonormalFeatures
 from iclscope.tasks.patterns import PatternClassification, PatternPrompts, PatternSampler, PatternShift
+from iclscope.tasks.prompt_sampler import PromptSampler, StreamOf
 from iclscope.tasks.prompts import DensePrompts, Prompts, Sampler
 from iclscope.tasks.sine_regression import SineRegression
-from iclscope.tasks.task import Metric, PromptSampler, RegressionTask, StreamOf, Task
+from iclscope.tasks.task import Metric, RegressionTask, Task
 
 __all__ = [
     "CountPrompts",

@@ -13,8 +13,9 @@ from torch import Tensor
 from iclscope.core.errors import require, require_finite
 from iclscope.core.random_streams import RandomStream
 from iclscope.tasks.function_prompts import FunctionPrompts
+from iclscope.tasks.prompt_sampler import StreamOf
 from iclscope.tasks.prompts import PromptSize
-from iclscope.tasks.task import RegressionTask, StreamOf
+from iclscope.tasks.task import RegressionTask
 
 Matrix = tuple[tuple[float, ...], ...]
 

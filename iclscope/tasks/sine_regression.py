@@ -14,8 +14,9 @@ from pydantic import Field, model_validator
 
 from iclscope.core.errors import require, require_finite
 from iclscope.tasks.function_prompts import FunctionPrompts
+from iclscope.tasks.prompt_sampler import StreamOf
 from iclscope.tasks.prompts import PromptSize
-from iclscope.tasks.task import RegressionTask, StreamOf
+from iclscope.tasks.task import RegressionTask
 
 
 class SineRegression(RegressionTask):

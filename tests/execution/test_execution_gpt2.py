@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from test_sweeps_local import assert_same
+from test_execution_local import assert_same
 
 from iclscope.execution.groups import groups_of
 from iclscope.execution.jobs import train_trials

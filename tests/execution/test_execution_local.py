@@ -182,7 +182,7 @@ INTERRUPTED = textwrap.dedent(
     import torch
     torch.set_num_threads(1)
     sys.path.insert(0, sys.argv[1])
-    from test_sweeps_local import make_trial
+    from test_execution_local import make_trial
     from iclscope.execution.run_trials import run_trials
     from iclscope.execution.stores.store import TrialStore
 

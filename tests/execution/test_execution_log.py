@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_sweeps_gpt2 import ctrl_c_after
+from test_execution_gpt2 import ctrl_c_after
 
 from iclscope.execution import jobs
 from iclscope.execution.jobs import train_trials

@@ -53,7 +53,7 @@ def test_an_unknown_norm_is_refused(tiny_llama: LanguageModel) -> None:
         magnitudes(tiny_llama, "down")
 
 
-def test_the_first_layer_without_numbers_is_named_and_how_many_neurons_it_are(tiny_llama_folder: Path) -> None:
+def test_the_first_layer_with_neurons_that_have_no_norm_is_named_and_they_are_counted(tiny_llama_folder: Path) -> None:
     broken = load_language_model(str(tiny_llama_folder))
     model: Any = broken.model
     with torch.no_grad():

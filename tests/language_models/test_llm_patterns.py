@@ -203,6 +203,8 @@ def test_needed_shots_lie_on_a_straight_line_over_their_logarithm() -> None:
     found = shots_needed([1, 2, 8, 9], np.tile(curve, (6, 1)), targets)
     np.testing.assert_allclose(found, np.exp(np.interp(targets, curve, np.log([1, 2, 8, 9]))))
     np.testing.assert_allclose(found[[1, 3, 5]], [2, 8, 9])  # an accuracy that is just reached is reached
+    together = shots_needed([1, 2, 8, 9], np.tile(curve, (3, 2, 1)), targets.reshape(3, 2))
+    np.testing.assert_array_equal(together, found.reshape(3, 2))
 
 
 def test_the_first_number_of_shots_is_enough_where_it_reaches_the_target() -> None:
@@ -239,6 +241,8 @@ def test_saved_shots_are_those_of_the_sample_itself(seed: int) -> None:
     assert found.value == pytest.approx(np.log2(needs[0] / needs[1]))
     assert found.low < found.value < found.high
     assert found.seeds == 4
+    usual = saved_shots(shots, first.astype(float), second.astype(float))
+    assert (usual == found) == (seed == 0)
 
 
 NEVER_EARLY, FROM_FOUR, ALWAYS = [0, 0, 0, 1], [0, 0, 1, 1], [1, 1, 1, 1]

@@ -89,7 +89,7 @@ def nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object, **__: object) -> None:
         raise AssertionError("a prompt was read")
 
-    reads = {"answers": "scored_labels", "attention_rows": "demonstration_attention", "prune": "activity"}
+    reads = {"prompts.answers": "scored_labels", "heads.rows": "demonstration_attention", "pruning.rows": "activity"}
     for module, name in reads.items():  # the package has functions of some modules' names
         monkeypatch.setattr(sys.modules[f"iclscope.language_models.{module}"], name, never)
 

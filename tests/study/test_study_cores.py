@@ -11,8 +11,8 @@ import pytest
 from study.tiny import put_in_place, reproduce_module, tiny_experiment, tiny_trials
 
 from iclscope.execution.run_trials import run_groups
-from iclscope.study import reproduce
 from iclscope.study.experiment import Preset
+from iclscope.study.reproduce import reproduce
 from iclscope.training.trial import Trial
 
 SEEDS = 20

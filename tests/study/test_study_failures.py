@@ -14,9 +14,8 @@ from study.tiny import put_in_place, reproduce_module, tiny_experiment
 
 from iclscope.cli.main import main
 from iclscope.core.errors import StorageFailed
-from iclscope.study import reproduce
 from iclscope.study.experiment import Experiment
-from iclscope.study.reproduce import IncompleteReproduction
+from iclscope.study.reproduce import IncompleteReproduction, reproduce
 
 GOOD, BAD, LAST = "first", "second", "third"
 

@@ -13,8 +13,7 @@ from study.tiny import put_in_place, reproduce_module, tiny_experiment
 from iclscope.core.errors import BadRequest
 from iclscope.execution import jobs
 from iclscope.execution import run_trials as run_trials_module
-from iclscope.study import reproduce
-from iclscope.study.reproduce import planned
+from iclscope.study.reproduce import planned, reproduce
 
 
 @pytest.fixture(autouse=True)

@@ -22,9 +22,8 @@ from iclscope.execution.stores.store import TrialStore
 from iclscope.models import GPT2Transformer, load_model
 from iclscope.papers.garg2022 import rows as garg2022_rows
 from iclscope.papers.garg2022.settings import PLANS, Plan, function_trial
-from iclscope.study import reproduce
 from iclscope.study.experiment import Preset, experiments_of
-from iclscope.study.reproduce import InterruptedReproduction
+from iclscope.study.reproduce import InterruptedReproduction, reproduce
 from iclscope.tasks.function_classes import FunctionName
 from iclscope.training.trial import Training
 

@@ -11,7 +11,8 @@ from study.tiny import experiment_module, put_in_place, reproduce_module, tiny_e
 
 from iclscope.claims.intervals import UpperBound
 from iclscope.core.errors import BadRequest
-from iclscope.study import index, reproduce
+from iclscope.study import index
+from iclscope.study.reproduce import reproduce
 
 
 @pytest.fixture

@@ -13,10 +13,18 @@ import pytest
 from study.tiny import put_in_place, tiny_experiment
 
 import iclscope
+from iclscope.claims.paper import papers_asked_for
 from iclscope.core.errors import BadRequest
-from iclscope.study import reproduce
-from iclscope.study.experiment import PAPERS
-from iclscope.study.reproduce import IncompleteReproduction, InterruptedReproduction, papers_asked_for
+from iclscope.study.experiment import PAPERS, Experiment
+from iclscope.study.reproduce import IncompleteReproduction, InterruptedReproduction, reproduce
+
+
+def unchanged(experiment: Experiment, **functions: Any) -> Experiment:
+    """A figure with other functions that passes for the one whose code has not changed."""
+    made = replace(experiment, **functions)
+    made.__dict__["code"] = experiment.code
+    return made
+
 
 FIRST, SECOND = tiny_experiment("first", position=1), tiny_experiment("second", position=2, steps=6)
 KEYS = {
@@ -116,7 +124,7 @@ def test_a_second_run_makes_nothing_again(tmp_path: Path, monkeypatch: pytest.Mo
     first = reproduce("li2024", out=tmp_path, seeds=2)
     before = times(tmp_path)
     # Neither trained nor measured nor drawn.
-    forbidden = [replace(one, measure=fail, draw=fail) for one in (FIRST, SECOND)]
+    forbidden = [unchanged(one, measure=fail, draw=fail) for one in (FIRST, SECOND)]
     put_in_place(monkeypatch, forbidden)
     second = reproduce("li2024", out=tmp_path, seeds=2)
     after = times(tmp_path)
@@ -139,7 +147,7 @@ def test_a_missing_file_is_made_again_and_nothing_else(
     content = (tmp_path / f"second.{kind}").read_bytes()
     (tmp_path / f"second.{kind}").unlink()
     before = times(tmp_path)
-    put_in_place(monkeypatch, [replace(FIRST, measure=fail, draw=fail), SECOND])
+    put_in_place(monkeypatch, [unchanged(FIRST, measure=fail, draw=fail), SECOND])
     reproduce("li2024", out=tmp_path, seeds=2)
     after = times(tmp_path)
     assert (tmp_path / f"second.{kind}").stat().st_size == pytest.approx(len(content), rel=0.05)
@@ -181,7 +189,7 @@ def test_interrupted_between_figures(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def interrupted(*_arguments: Any) -> NoReturn:
         raise KeyboardInterrupt
 
-    put_in_place(monkeypatch, [FIRST, replace(SECOND, measure=interrupted)])
+    put_in_place(monkeypatch, [FIRST, unchanged(SECOND, measure=interrupted)])
     with pytest.raises(InterruptedReproduction) as stopped:
         reproduce("li2024", out=tmp_path, seeds=2)
     made = stopped.value.reproduction
@@ -189,15 +197,15 @@ def test_interrupted_between_figures(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert {claim.figure for claim in made.claims} == {"first"}
     assert len(strict(tmp_path / "claims.json")) == 3
     assert "second" in made.report.read_text(encoding="utf-8")
-    put_in_place(monkeypatch, [replace(FIRST, measure=fail, draw=fail), SECOND])
+    put_in_place(monkeypatch, [unchanged(FIRST, measure=fail, draw=fail), SECOND])
     assert len(reproduce("li2024", out=tmp_path, seeds=2).claims) == 6
 
 
 def test_a_failing_figure_leaves_the_finished_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    put_in_place(monkeypatch, [FIRST, replace(SECOND, draw=fail)])
+    put_in_place(monkeypatch, [FIRST, unchanged(SECOND, draw=fail)])
     with pytest.raises(IncompleteReproduction, match="second: AssertionError: this was finished"):
         reproduce("li2024", out=tmp_path, seeds=2)
-    put_in_place(monkeypatch, [replace(FIRST, measure=fail), SECOND])
+    put_in_place(monkeypatch, [unchanged(FIRST, measure=fail), SECOND])
     assert reproduce("li2024", out=tmp_path, seeds=2).missing == []
 
 

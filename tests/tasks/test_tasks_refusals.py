@@ -89,6 +89,19 @@ def test_shifts_that_do_not_fit_their_task(shift: dict[str, Any], task: dict[str
         PatternClassification(**task, shift=PatternShift(**shift))
 
 
+@pytest.mark.parametrize(
+    ("irrelevant", "room"),
+    [("inside", "1 … 3, the dimensions of span{ν}"), ("outside", "1 … 5, the dimensions outside all patterns")],
+)
+def test_where_a_shift_has_no_room_is_told(irrelevant: Any, room: str) -> None:
+    """Of 12 dimensions three are those of ν, four those of μ, and five are free."""
+    last = int(room[4])
+    PatternShift(S1=1.0, M2=last, irrelevant=irrelevant).check_room(4, 3, 12)
+    with pytest.raises(BadRequest) as refused:
+        PatternShift(S1=1.0, M2=last + 1, irrelevant=irrelevant).check_room(4, 3, 12)
+    assert f"shift.M2 ({irrelevant}) = {last + 1} is not allowed; allowed: {room} with d_X = 12" in str(refused.value)
+
+
 def test_the_edges_are_allowed() -> None:
     PatternClassification(alpha=0.0)
     PatternClassification(alpha=1.0, K=0.0, length=1)

@@ -15,8 +15,9 @@ from iclscope.tasks.function_classes import functions
 from iclscope.tasks.function_classes.functions import FunctionName
 from iclscope.tasks.function_classes.inputs import QUERY_APART, InputName, draw_inputs
 from iclscope.tasks.function_prompts import FunctionPrompts
+from iclscope.tasks.prompt_sampler import StreamOf
 from iclscope.tasks.prompts import PromptSize
-from iclscope.tasks.task import RegressionTask, StreamOf
+from iclscope.tasks.task import RegressionTask
 
 ONLY_OF = {"sparsity": "sparse_linear", "depth": "decision_tree", "width": "relu_network"}
 """The class of functions that alone has a setting."""

@@ -17,8 +17,9 @@ from iclscope.core.errors import require, require_finite
 from iclscope.core.random_streams import RandomStream
 from iclscope.tasks.function_prompts import FunctionPrompts
 from iclscope.tasks.orthonormal_features.count_prompts import CountPrompts
+from iclscope.tasks.prompt_sampler import PromptSampler
 from iclscope.tasks.prompts import PromptSize
-from iclscope.tasks.task import PromptSampler, RegressionTask, Task, the_one_task
+from iclscope.tasks.task import RegressionTask, Task, the_one_task
 
 Expectation = Literal["sampled", "counts", "exact"]
 

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from iclscope.core.arguments import seeds_from
-from iclscope.core.errors import BadRequest, require, require_finite
+from iclscope.core.errors import require, require_finite
 from iclscope.core.random_streams import RandomStream
 from iclscope.tasks.patterns import task_sets
 from iclscope.tasks.patterns.basis import PatternBasis, pattern_basis
@@ -26,12 +26,10 @@ from iclscope.tasks.patterns.sampling import (
     length_mask,
     queries,
 )
+from iclscope.tasks.patterns.scores import CLASSIFICATION_ERROR, HINGE_RISK, pattern_scores
 from iclscope.tasks.patterns.shift import PatternShift, shifted_basis
 from iclscope.tasks.prompts import PromptSize, TrainingPrompts
 from iclscope.tasks.task import Metric, Task
-
-HINGE_RISK = Metric("hinge_risk", "hinge risk")
-CLASSIFICATION_ERROR = Metric("classification_error", "classification error", high=1.0, is_rate=True)
 
 
 class PatternClassification(Task):
@@ -79,12 +77,8 @@ class PatternClassification(Task):
         require_finite([("beta", self.beta), ("q_norm", self.q_norm), ("K", self.K), ("alpha", self.alpha)])
         require(self.d_X >= self.M1 + self.M2, "M1 + M2", self.M1 + self.M2, f"at most d_X = {self.d_X}")
         shortest, longest = self.length_range
-        require(
-            0 <= shortest <= longest,
-            "length",
-            self.length,
-            "0 or more, and (shortest, longest) in this order",
-        )
+        allowed = "0 or more, and (shortest, longest) in this order"
+        require(0 <= shortest <= longest, "length", self.length, allowed)
         training = self.training_task_set()
         if self.check_condition:
             task_sets.check_condition_3_2(training, self.M1)
@@ -124,17 +118,8 @@ class PatternClassification(Task):
             "K": self.K,
             "α": self.alpha,
             "l": longest if shortest == longest else f"{shortest} to {longest}",
-            "training tasks": self._training_tasks_text(),
+            "training tasks": task_sets.told(self.training_tasks, self.M1),
         }
-
-    def _training_tasks_text(self) -> str:
-        """The training tasks in words."""
-        chosen = self.training_tasks
-        if isinstance(chosen, tuple):
-            return f"{len(chosen)} chosen"
-        if self.training_task_set() == task_sets.cycle_tasks(self.M1):
-            return "cycle"
-        return chosen if isinstance(chosen, str) else f"share {chosen:.2f}"
 
     def training_task_set(self) -> tuple[task_sets.Task, ...]:
         """The training tasks as pairs (a, b).
@@ -142,16 +127,7 @@ class PatternClassification(Task):
         Raises:
             BadRequest: if the share has no set that meets Condition 3.2, or a pair is not one.
         """
-        if self.training_tasks == "cycle":
-            return task_sets.cycle_tasks(self.M1)
-        if self.training_tasks == "all":
-            return task_sets.all_tasks(self.M1)
-        if isinstance(self.training_tasks, tuple):
-            task_sets.check_tasks(self.training_tasks, self.M1)
-            return self.training_tasks
-        if isinstance(self.training_tasks, float):
-            return task_sets.tasks_of_share(self.M1, self.training_tasks)
-        raise BadRequest(f"training_tasks = {self.training_tasks!r} is not allowed: 'cycle', 'all', a share or pairs")
+        return task_sets.chosen_tasks(self.training_tasks, self.M1)
 
     def task_set(self) -> tuple[task_sets.Task, ...]:
         """The tasks that prompts are drawn from, as pairs; with a shift, all pairs of ODR patterns."""
@@ -177,10 +153,7 @@ class PatternClassification(Task):
 
     def score(self, output: Tensor, prompts: TrainingPrompts) -> dict[str, Float[Tensor, "run batch points"]]:
         """The hinge loss, and whether the sign is wrong: 0 counts half, as a coin would."""
-        margin = prompts.labels * output
-        # The sign of NaN is 0 to PyTorch, which would look like chance.
-        wrong = (0.5 * (1 - margin.sign())).masked_fill(output.isnan(), torch.nan)
-        return {HINGE_RISK.name: (1 - margin).relu()[..., None], CLASSIFICATION_ERROR.name: wrong[..., None]}
+        return pattern_scores(output, prompts.labels)
 
     def check_test_of(self, trained_on: Task | None) -> None:
         """Refuse to be what a model is tested on: another number of patterns would mean other patterns."""

@@ -98,3 +98,30 @@ def unseen_tasks(tasks: Sequence[Task], M1: int) -> tuple[Task, ...]:
     """All tasks that are not in ``tasks``; empty if ``tasks`` holds all of them."""
     seen = set(tasks)
     return tuple(task for task in all_tasks(M1) if task not in seen)
+
+
+def chosen_tasks(chosen: object, M1: int) -> tuple[Task, ...]:
+    """The training tasks that a setting names: "cycle", "all", a share of all, or pairs (a, b).
+
+    Raises:
+        BadRequest: if the share has no set that meets Condition 3.2, or a pair is not one.
+    """
+    if chosen == "cycle":
+        return cycle_tasks(M1)
+    if chosen == "all":
+        return all_tasks(M1)
+    if isinstance(chosen, tuple):
+        check_tasks(chosen, M1)
+        return chosen
+    if isinstance(chosen, float):
+        return tasks_of_share(M1, chosen)
+    raise BadRequest(f"training_tasks = {chosen!r} is not allowed: 'cycle', 'all', a share or pairs")
+
+
+def told(chosen: object, M1: int) -> str:
+    """Training tasks in words, from the setting that names them."""
+    if isinstance(chosen, tuple):
+        return f"{len(chosen)} chosen"
+    if chosen_tasks(chosen, M1) == cycle_tasks(M1):
+        return "cycle"
+    return chosen if isinstance(chosen, str) else f"share {chosen:.2f}"
