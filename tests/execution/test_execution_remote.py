@@ -30,7 +30,7 @@ def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    program = Path(__file__).with_name("ssh_server.py")
+    program = Path(__file__).parents[1] / "sweeps" / "ssh_server.py"
     with subprocess.Popen([sys.executable, str(program), str(folder), str(port)], stdout=subprocess.PIPE) as server:
         try:
             assert server.stdout is not None

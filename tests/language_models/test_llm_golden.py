@@ -23,7 +23,7 @@ MEASUREMENTS: dict[str, Callable[..., Any]] = {
     "prune": lambda model, out: language_models.prune(
         model, settings=PruneSettings(rates=(0.25,), shots=5, texts=2, prompts=2, timings=0), out=out, **ASKED
     ),
-    "attention": lambda model, out: language_models.attention(model, shots=5, out=out, **ASKED | {"queries": 24}),
+    "attention": lambda model, out: language_models.attention(model, shots=5, out=out, **ASKED | {"queries": 60}),
 }
 
 
