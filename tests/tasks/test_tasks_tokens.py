@@ -124,3 +124,15 @@ def test_functions_as_examples(predictions: str) -> None:
         assert examples.query_at is not None
         assert examples.query_at.tolist() == [[4] * 3] * 2
         assert torch.equal(prompts.labels, prompts.values[:, :, 4])
+
+
+def test_written_out_no_context_is_lost_where_only_some_queries_come_last() -> None:
+    inputs = torch.arange(24, dtype=torch.float64).reshape(1, 2, 4, 3)
+    answers = torch.ones(1, 2, 4, 1, dtype=torch.float64)
+    query_at = torch.tensor([[3, 1]])
+    dense = InContextExamples(inputs, answers, query_at).dense(torch.ones(1, 2, dtype=torch.float64))
+    assert dense.mask is not None
+    assert dense.mask.tolist() == [[[True, True, True, False], [True, False, False, False]]]
+    assert torch.equal(dense.query[0, :, :3], torch.stack([inputs[0, 0, 3], inputs[0, 1, 1]]))
+    together = InContextExamples(inputs, answers, torch.tensor([[3, 3]])).dense(torch.ones(1, 2, dtype=torch.float64))
+    assert (together.mask, together.columns.shape[2]) == (None, 3), "nothing stands behind any query"
