@@ -27,6 +27,8 @@ def test_points_without_a_logarithm_are_left_out() -> None:
     assert log_log_slope(x, y) == pytest.approx(2)
     assert log_log_slope([0, -1, *x], [5, 5, *y]) == pytest.approx(2)
     assert math.isnan(log_log_slope([1, 2], [1, 4]))
+    assert math.isnan(log_log_slope([2, 2, 2], [1, 4, 5]))
+    assert log_log_slope([1, 1, 4], [2, 2, 8]) == pytest.approx(1), "two places are enough"
     assert math.isnan(log_log_slope([1, 2, 3], [1, 4, math.nan]))
 
 

@@ -114,6 +114,7 @@ def test_a_schedule_that_fits_is_not() -> None:
     check_schedule(LengthPerStep(shortest=6), PATTERNS)
     check_schedule(Curriculum(dimensions=5), PATTERNS)
     check_schedule(Curriculum(), FunctionClass(d_X=3, length=2))  # cut off at the task's own
+    check_schedule(Curriculum(dimensions=3), FunctionClass(d_X=3, inputs="skewed"))  # all of them from the start
     sampler = ScheduledSampler(
         PATTERNS.sampler([0]), Curriculum(dimensions=5, length=2, every=1), dimensions=5, length=6
     )
