@@ -156,7 +156,7 @@ def test_what_else_is_of_another_type(given: dict[str, Any], told: str) -> None:
 
 
 def test_settings_that_python_gives_in_short(tmp_path: Path) -> None:
-    measurement = TextMeasurement(model=tmp_path, words={0: "no", 1.0: "yes"}, format="Q: {text}\nA:", seed="2")
+    measurement = TextMeasurement(model=tmp_path, words={0: "no", 1.0: "yes"}, format="Q: {text}\nA:", seed=2)
     assert measurement.model.name == str(tmp_path)
     assert measurement.format.query == "Q: {text}\nA:"
     assert measurement.seed == 2
