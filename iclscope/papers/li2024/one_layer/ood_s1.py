@@ -48,7 +48,7 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
     for index, (column, name) in enumerate((("hinge_risk", "hinge risk"), ("classification_error", "error"))):
         points = summarise(longest, "S1", column, rate=index == 1)
         curve(hinge, points["S1"], points["value"], points["low"], points["high"], label=name, index=index)
-    published(hinge, *PUBLISHED_GPT2, label="error, published (GPT-2)", index=1)
+    published(hinge, *PUBLISHED_GPT2, label="GPT-2, published", index=1)
     reference_line(hinge, 1.0, vertical=True, label="S1 = 1")
     hinge.set(xlabel="coefficient sum S1", ylabel="risk or error out of domain, l = 20")
     symlog_rate(hinge)
