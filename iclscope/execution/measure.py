@@ -78,8 +78,8 @@ def measured_on(model: Model, tasks: Sequence[Task], prompts: int) -> tuple[Sequ
     Returns:
         Context lengths, and a tensor [run, length] for each quantity.
     """
-    if tasks[0].metrics == (SQUARED_ERROR,) and len(tasks[0].answered_lengths) > 1:
-        found = errors_by_length(model, tasks[0], prompts=prompts)
+    if tasks[0].metrics == (SQUARED_ERROR,):
+        found = errors_by_length(model, tasks[0], prompts=prompts, lengths=tasks[0].answered_lengths)
         scores = Scores(found.lengths, {SQUARED_ERROR.name: found.errors})
     else:
         model.check_task(tasks[0])

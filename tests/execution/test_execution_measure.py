@@ -15,6 +15,7 @@ from sweeps.sweep_runs import run_here, trained_in
 
 import iclscope as icl
 from iclscope.core.errors import BadRequest
+from iclscope.evaluation.errors_by_length import errors_by_length
 from iclscope.evaluation.evaluate import evaluate
 from iclscope.execution.measure import measured
 from iclscope.execution.run_trials import load_groups
@@ -99,6 +100,20 @@ def test_functions_have_a_row_per_context_length(tmp_path: Path) -> None:
         assert shown["squared_error"].to_list() == pytest.approx(found.mean[0].tolist())
         spread = found.errors[0].double().std(dim=0) / 4
         assert shown["squared_error_se"].to_list() == pytest.approx(spread.tolist())
+
+
+def test_an_orthogonal_query_is_measured_by_its_own_scale() -> None:
+    """There predicting 0 scores 1 only beside E f² at such queries, which have lost their part along the context."""
+    apart = {"inputs": "orthogonal_query", "predictions": "query", "length": 2}
+    sweep = Sweep(**FUNCTIONS, tests={"apart": {"task": apart, "prompts": 64}})
+    group, planned = untrained(sweep)
+    task = planned[0].tests[0].task
+    row = measured(group, planned, [0]).row(0, named=True)
+    found = errors_by_length(group.model, task, prompts=64, lengths=(2,))
+    assert row["squared_error"] == pytest.approx(float(found.mean))
+    by_its_scale = float(evaluate(group.model, task, prompts=64).mean) * task.scale / task.scale_at_query
+    assert row["squared_error"] == pytest.approx(by_its_scale)
+    assert task.scale == 3 * task.scale_at_query
 
 
 def test_rows_do_not_depend_on_what_was_trained_together(tmp_path: Path) -> None:
