@@ -11,6 +11,11 @@ import torch
 from iclscope.training.trial import Trial
 
 
+def each_once(trials: Iterable[Trial]) -> list[Trial]:
+    """The different trials, in order."""
+    return list({trial.hash: trial for trial in trials}.values())
+
+
 def groups_of(trials: Sequence[Trial], device: torch.device | str = "cpu") -> Iterator[list[Trial]]:
     """Trials of equal shape, at most as many at a time as are worth training together on the device."""
     ordered = sorted(trials, key=lambda trial: repr(trial.shape))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
-from iclscope.execution.groups import fingerprint_of, group_cost, groups_of
+from iclscope.execution.groups import each_once, fingerprint_of, group_cost, groups_of
 from iclscope.execution.jobs import Engine, Job, OnRunSteps, Outcome, forget_unfinished, unfinished_path
 from iclscope.execution.local import LocalEngine
 from iclscope.execution.stores.store import TrialStore
@@ -26,7 +26,7 @@ def run_trials(
     workers: int | None = None,
 ) -> None:
     """Train what the store does not hold yet; equal trials are trained once. The rest is as in `run_groups`."""
-    groups = list(groups_of(_unique(trials), device))
+    groups = list(groups_of(each_once(trials), device))
     run_groups(groups, store, device=device, on_step=on_step, workers=workers)
 
 
@@ -94,14 +94,10 @@ def groups_by_owner(
     seen: set[str] = set()
     groups = {}
     for name, trials in trials_of.items():
-        own = [trial for trial in _unique(trials) if trial.hash not in seen]
+        own = [trial for trial in each_once(trials) if trial.hash not in seen]
         seen |= {trial.hash for trial in own}
         groups[name] = list(groups_of(own, device))
     return groups
-
-
-def _unique(trials: Sequence[Trial]) -> list[Trial]:
-    return list({trial.hash: trial for trial in trials}.values())
 
 
 def load_groups(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from iclscope.core.errors import JobsFailed
 from iclscope.core.files import user_path
 from iclscope.core.threads import one_thread_per_operation
 from iclscope.execution.failures import FATAL, reason_of
-from iclscope.execution.groups import step_cost
+from iclscope.execution.groups import each_once, step_cost
 from iclscope.execution.local import workers_on
 from iclscope.execution.run_trials import groups_by_owner, load_groups, run_groups
 from iclscope.plotting.style import new_figure
@@ -142,7 +142,7 @@ def reproduce(
 def _reproduced(paper: str, plan: Plan, told: ProgressReport, *, force: bool, redraw: bool) -> Reproduction:
     """Do it, in a folder that nobody else writes to."""
     chosen, settings, where, folder = plan
-    trials_of = {experiment.name: _unique(experiment.trials(settings)) for experiment in chosen}
+    trials_of = {experiment.name: each_once(experiment.trials(settings)) for experiment in chosen}
     folder.start(environment(where), anew=list(trials_of) if force else ())
     if force:
         folder.store.discard([trial for trials in trials_of.values() for trial in trials])
@@ -151,38 +151,33 @@ def _reproduced(paper: str, plan: Plan, told: ProgressReport, *, force: bool, re
     to_do = [experiment for experiment in chosen if experiment.name not in finished]
     needed = folder.store.missing([trial for experiment in to_do for trial in trials_of[experiment.name]])
     told.expect(len(to_do), sum(trial.training.steps * step_cost(trial) for trial in needed))
-    groups = [group for own in groups_by_owner(trials_of, where).values() for group in own]
+    groups = {
+        frozenset(trial.hash for trial in group): group
+        for own in groups_by_owner(trials_of, where).values()
+        for group in own
+    }
+    lacking = {trial.hash for trial in needed}
     failed: dict[str, str] = {}
     try:
         for number, experiment in enumerate(to_do):
             wanted = [trials_of[other.name] for other in to_do[number:]]
+            train = _next(groups, wanted, lacking, workers_on(where))
             try:
-                _make(
-                    experiment,
-                    trials_of[experiment.name],
-                    _next(groups, wanted, folder, where),
-                    settings,
-                    folder,
-                    where,
-                    told,
-                )
+                _make(experiment, trials_of[experiment.name], train, settings, folder, where, told)
             except FATAL:
                 raise
             except Exception as error:  # noqa: BLE001 (told at the end; it is the figure's own, or that of its task)
                 failed[experiment.name] = reason_of(error)
                 folder.note_trace(experiment.name, error)
                 told.figure_done()
+            asked = [trial for group in train for trial in group]
+            lacking -= {trial.hash for trial in asked} - {trial.hash for trial in folder.store.missing(asked)}
     except KeyboardInterrupt:
         raise InterruptedReproduction(_report(paper, settings, folder, list(trials_of), failed)) from None
     done = _report(paper, settings, folder, list(trials_of), failed)
     if done.failed:
         raise IncompleteReproduction(done)
     return done
-
-
-def _unique(trials: Sequence[Trial]) -> list[Trial]:
-    """Each trial once, in order."""
-    return list({trial.hash: trial for trial in trials}.values())
 
 
 def _make(
@@ -224,22 +219,30 @@ def _make(
 
 
 def _next(
-    groups: Sequence[list[Trial]], wanted: Sequence[Sequence[Trial]], folder: ResultFolder, device: torch.device
+    groups: Mapping[frozenset[str], list[Trial]], wanted: Sequence[Sequence[Trial]], lacking: Set[str], at_a_time: int
 ) -> list[list[Trial]]:
     """What the first of some figures lacks, and groups of later ones for cores that would be idle.
 
     On two cores three groups want a fourth. Groups are whole, so who fills a core has the company it would have had.
+
+    Args:
+        groups: all there are, by the hashes of their trials.
+        wanted: the trials of each figure that is still to be made.
+        lacking: the hashes of trials that are not stored.
+        at_a_time: how many groups train at a time.
     """
-    lacking = {trial.hash for trial in folder.store.missing([trial for group in groups for trial in group])}
     chosen: list[list[Trial]] = []
-    at_a_time = workers_on(device)
+    left = set(lacking)
     for number, trials in enumerate(wanted):
-        needed = {trial.hash for trial in trials} & lacking
-        for group in groups:
+        if number and not len(chosen) % at_a_time:
+            break
+        own = {trial.hash for trial in trials} & left
+        for hashes, group in groups.items():
             if number and not len(chosen) % at_a_time:
-                return chosen
-            if group not in chosen and not needed.isdisjoint(trial.hash for trial in group):
+                break
+            if own & left & hashes:
                 chosen.append(group)
+                left -= hashes
     return chosen
 
 
@@ -252,7 +255,7 @@ def _report(
     claims: list[JudgedClaim] = []
     missing: list[str] = []
     for experiment in experiments_of(paper):
-        trials = _unique(experiment.trials(preset))
+        trials = each_once(experiment.trials(preset))
         if not folder.is_finished(experiment, trials):
             missing.append(experiment.name)
             continue
