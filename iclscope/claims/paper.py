@@ -72,7 +72,7 @@ class _Papers(Mapping[str, Paper]):
         return found
 
     def __contains__(self, name: object) -> bool:
-        return name in _REGISTRY.names()
+        return name in _REGISTRY
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._known())

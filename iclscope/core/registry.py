@@ -60,6 +60,10 @@ class Registry:
         self._look()
         return list(self._entries)
 
+    def __contains__(self, name: object) -> bool:
+        self._look()
+        return name in self._entries
+
     def entry(self, name: object) -> Entry:
         """Where a thing comes from, without importing it."""
         return self._entries[self._known(name)]
@@ -109,15 +113,8 @@ class Registry:
         with self._lock:
             self._entries[name], self._loaded[name] = Entry(HERE, "", value), thing
 
-    def forget(self, name: str) -> None:
-        """Take back what `add` registered."""
-        with self._lock:
-            if self._entries.get(name, Entry("", "", "")).distribution == HERE:
-                del self._entries[name], self._loaded[name]
-
     def _known(self, name: object) -> str:
-        self._look()
-        if not isinstance(name, str) or name not in self._entries:
+        if not isinstance(name, str) or name not in self:
             known = ", ".join(self._entries)
             raise BadRequest(f"{self.kind} = {name!r} is not allowed; allowed: {known}{advice(name, self._entries)}")
         return name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from numbers import Number
 from typing import Any, Self
 
@@ -84,9 +85,8 @@ class Settings(BaseModel):
     def _as_given(cls, given: Any, make: ModelWrapValidatorHandler[Self]) -> Self:
         """Take numbers for numbers only."""
         made = make(given)
-        fields: dict[str, str] = {field.alias or name: name for name, field in cls.model_fields.items()}
         for name, value in given.items() if isinstance(given, Mapping) else ():
-            check_unconverted(value, getattr(made, fields.get(str(name), str(name))), name)
+            check_unconverted(value, getattr(made, _fields_of(cls)[name]), name)
         return made
 
     @model_validator(mode="after")
@@ -110,3 +110,10 @@ class Settings(BaseModel):
         if first["type"] == "union_tag_not_found":
             message = "it does not say its kind"
         return f"{where} = {first['input']!r} is not allowed: {message}"
+
+
+@cache
+def _fields_of(settings: type[Settings]) -> dict[str, str]:
+    """The name of every field, by itself and by what a file calls it."""
+    fields = settings.model_fields.items()
+    return {name: name for name, _ in fields} | {field.alias: name for name, field in fields if field.alias}

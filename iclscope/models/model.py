@@ -33,7 +33,7 @@ def config_from_settings(settings: Any) -> ModelConfig:
 def is_told_by_settings(config: object) -> bool:
     """Whether a model's settings say all of it; they do not say what a class derived from a known one does else."""
     kind = getattr(config, "kind", None)
-    return kind in MODELS.names() and type(config) is MODELS.get(kind).config_type
+    return kind in MODELS and type(config) is MODELS.get(kind).config_type
 
 
 def stack_models(
@@ -59,7 +59,7 @@ def load_model(folder: str | Path, device: torch.device | str = "cpu") -> Model:
         BadRequest: if the folder holds no checkpoint, a broken one, or one of a model that is not known.
     """
     name, kind = model_of_checkpoint(user_path(folder, "checkpoint"))
-    model: type[Model] | None = MODELS.get(kind) if kind in MODELS.names() else None
+    model: type[Model] | None = MODELS.get(kind) if kind in MODELS else None
     if model is None or model.__name__ != name:
         known = " or ".join(MODELS.entry(kind).value.rpartition(":")[2] for kind in MODELS.names())
         raise BadRequest(f"checkpoint = {str(folder)!r} is not allowed: it is of {name}, not of {known}")

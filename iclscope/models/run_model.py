@@ -200,7 +200,8 @@ class RunModel(nn.Module, Generic[Config]):
         """What makes gradients faster than autograd, for a sampler, a loss and an update rule; None: nothing does.
 
         Returns:
-            (batch size, state that was kept of an interrupted training) → a `training.gradients.Gradients`.
+            (model to begin with, batch size, state that was kept of an interrupted training) → a
+            `training.gradients.Gradients`.
         """
         del sampler, loss, optimizer
         return None

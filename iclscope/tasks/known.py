@@ -30,7 +30,7 @@ def task_from_settings(settings: Any) -> Task:
 def is_told_by_settings(task: object) -> bool:
     """Whether a task's settings say all of it; they do not say what a class derived from a known one does otherwise."""
     kind = getattr(task, "kind", None)
-    return kind in TASKS.names() and type(task) is TASKS.get(kind)
+    return kind in TASKS and type(task) is TASKS.get(kind)
 
 
 def settings_of_tasks(tasks: Sequence[Task] | None) -> list[dict[str, Any]] | None:

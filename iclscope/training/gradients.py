@@ -120,13 +120,12 @@ def gradients_of(
         own_state: what `Gradients.own_state` returned when the training was left; empty at its start.
         autograd: whether to take autograd in any case.
     """
-    # In other coordinates no single weight could be held.
     offered = getattr(model, "compiled_gradients", None)
+    # In other coordinates no single weight could be held.
     if offered is not None and not autograd and not has_frozen_weights(model):
-        begun = model if own_state else _copy(model, weights)
-        found = begun.compiled_gradients(sampler, "hinge" if loss is hinge_loss else "", optimizer)  # type: ignore[attr-defined]
-        if found is not None:
-            made: Gradients = found(batch_size, own_state)
+        start = offered(sampler, "hinge" if loss is hinge_loss else "", optimizer)
+        if start is not None:
+            made: Gradients = start(model if own_state else _copy(model, weights), batch_size, own_state)
             return made
     return AutogradGradients(_copy(model, weights), sampler, loss, batch_size)
 

@@ -26,6 +26,7 @@ from iclscope.training.schedules import Schedule, check_schedule
 # Raised when the same settings give other numbers than before (a changed sampler, say), so that no store mixes them.
 SCIENCE_VERSION = 3
 
+DEFAULT_PROBES = ("risk",)
 WEIGHTS = "weights"
 """The probe that records all trained weights; the others are the task's own and what the model offers."""
 
@@ -75,7 +76,7 @@ class Evaluation(Settings):
     on: dict[str, AnyTask] = Field(
         default_factory=dict, description="tasks to measure on, by name; empty: nothing is recorded"
     )
-    probes: tuple[str, ...] = Field(("risk",), description="what is measured on each of them")
+    probes: tuple[str, ...] = Field(DEFAULT_PROBES, description="what is measured on each of them")
     every: int = Field(20, ge=1, description="steps between records; the first and the last step are recorded too")
     prompts: int = Field(1024, ge=1, description="prompts per record, the same at every record")
 
@@ -104,11 +105,12 @@ class Trial(Settings):
             check_schedule(training.schedule, self.task)
         check_loss(training.loss, self.task)
         require(all(isinstance(task, type(self.task)) for task in on.values()), "on", list(on), "tasks of one kind")
-        inside = MODELS.get(self.model.kind).probes if self.task.looks_inside else ()
-        # Where nothing is recorded, what another task or model offers does no harm.
-        allowed = sorted({self.task.record, WEIGHTS, *inside} if on else _all_probes())
-        for probe in self.evaluation.probes:
-            require(probe in allowed, "probes", probe, ", ".join(allowed))
+        if on or self.evaluation.probes != DEFAULT_PROBES:
+            inside = MODELS.get(self.model.kind).probes if self.task.looks_inside else ()
+            # Where nothing is recorded, what another task or model offers does no harm.
+            allowed = sorted({self.task.record, WEIGHTS, *inside} if on else _all_probes())
+            for probe in self.evaluation.probes:
+                require(probe in allowed, "probes", probe, ", ".join(allowed))
         wants_risk = bool(on) and self.task.record in self.evaluation.probes
         require(
             training.target_risk is None or wants_risk,

@@ -17,13 +17,13 @@ from iclscope.tasks.prompts import TRAINING_PURPOSE
 
 def pattern_gradients(
     model: SoftmaxReLUTransformer, sampler: Sampler
-) -> Callable[[int, Mapping[str, Tensor]], PatternGradients] | None:
-    """What makes them of a batch size and a kept state; None where the model or the sampler is not compiled."""
+) -> Callable[[SoftmaxReLUTransformer, int, Mapping[str, Tensor]], PatternGradients] | None:
+    """What makes them of a model to begin with, a batch size and a kept state; None where either is not compiled."""
     if not (is_compiled(model) and draws_compiled(sampler)):
         return None
     assert isinstance(sampler, PatternSampler)
     patterns = sampler
-    return lambda batch_size, state: PatternGradients.start(model, patterns, batch_size, state)
+    return lambda begun, batch_size, state: PatternGradients.start(begun, patterns, batch_size, state)
 
 
 class PatternGradients:
