@@ -16,8 +16,7 @@ from iclscope.core.arguments import list_of, whole_number
 from iclscope.core.errors import require
 from iclscope.core.threads import one_thread_per_operation
 from iclscope.evaluation.errors_by_length import baseline_errors_by_length, errors_by_length
-from iclscope.evaluation.evaluate import check_test_task
-from iclscope.evaluation.scores import scored
+from iclscope.evaluation.scores import check_test, scored
 from iclscope.evaluation.squared_errors import SquaredErrors
 from iclscope.models import Model, expect_model
 from iclscope.tasks import Task, tasks_of_runs
@@ -105,8 +104,7 @@ def _squared_error_rows(method: str, found: SquaredErrors) -> pl.DataFrame:
 
 def _metric_rows(model: Model, tasks: Sequence[Task], prompts: int, seeds: Sequence[int] | None) -> pl.DataFrame:
     """A row per metric, at the query after all examples."""
-    model.check_task(tasks[0])
-    check_test_task(tasks[0], model.trained_on[0] if model.trained_on else None)
+    check_test(model, tasks[0])
     scores = scored(model, tasks, prompts=prompts, seeds=seeds)
     values = {name: found[:, :, -1].double() for name, found in scores.values.items()}
     finite = torch.stack([one.isfinite().all(dim=1) for one in values.values()]).all(dim=0)

@@ -10,7 +10,7 @@ from iclscope.baselines.regression import REGRESSION_BASELINES, baseline_errors
 from iclscope.core.arguments import expect, list_of, one_of, seeds_from, whole_number
 from iclscope.core.errors import require
 from iclscope.core.threads import one_thread_per_operation
-from iclscope.evaluation.evaluate import check_test_task, evaluated, function_prompts
+from iclscope.evaluation.evaluate import evaluated, function_prompts
 from iclscope.evaluation.squared_errors import SquaredErrors
 from iclscope.models import Model, expect_model
 from iclscope.models.expected import is_model
@@ -47,7 +47,7 @@ def errors_by_length(
     expect_model(model, order)
     _expect_squared(task, f"the order is {order}" if is_model(task) else "")
     prompts = whole_number("prompts", prompts, least=1)
-    check_test_task(task, None)
+    task.check_test_of(None)
     model.check_task(task)
     found = []
     for test, wanted in _tests(task, lengths):

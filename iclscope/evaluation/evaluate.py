@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any, overload
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from torch import Tensor
 
 from iclscope.core.arguments import seeds_from, whole_number
 from iclscope.core.errors import require
 from iclscope.core.threads import one_thread_per_operation
-from iclscope.evaluation.answers import answers_of, check_neurons, part_size, parts
+from iclscope.evaluation.answers import check_neurons, part_size, parts
 from iclscope.evaluation.risks import Risks, risks_of
-from iclscope.evaluation.scores import Scores, scored
+from iclscope.evaluation.scores import Scores, check_test, scored
 from iclscope.evaluation.squared_errors import SquaredErrors
 from iclscope.models import Model, expect_model
 from iclscope.tasks import (
@@ -25,7 +25,6 @@ from iclscope.tasks import (
     PatternClassification,
     SineRegression,
     Task,
-    stack_tasks,
     tasks_of_runs,
 )
 from iclscope.tasks.task import SQUARED_ERROR
@@ -104,7 +103,7 @@ def evaluate(
             or its patterns are not those trained on.
     """
     tasks = _tested_tasks(model, task, prompts)
-    check_test_task(tasks[0], model.trained_on[0] if model.trained_on else None)
+    check_test(model, tasks[0])
     with one_thread_per_operation():
         return evaluated(model, tasks, prompts=prompts, seeds=seeds, neurons=neurons)
 
@@ -121,8 +120,10 @@ def evaluate_any_length(model: Model, tasks: Sequence[PatternClassification], *,
     Raises:
         BadRequest: if the tasks' dimensions are not the model's, or their prompts are too long for it.
     """
+    tested = _tested_tasks(model, tasks, prompts)
+    model.check_task(tested[0])
     with one_thread_per_operation():
-        found = evaluated(model, _tested_tasks(model, tasks, prompts), prompts=prompts, seeds=None)
+        found = evaluated(model, tested, prompts=prompts, seeds=None)
     assert isinstance(found, Risks)
     return found
 
@@ -167,40 +168,12 @@ def function_prompts(
     yield from parts(sampler, prompts, part_size(task.length_range[1]))
 
 
-@torch.no_grad()
-def pattern_outputs(
-    model: Model,
-    task: PatternClassification | Sequence[PatternClassification],
-    *,
-    prompts: int = 4096,
-    seeds: Sequence[int] | None = None,
-) -> tuple[Float[Tensor, "run prompt"], Float[Tensor, "run prompt"]]:
-    """Outputs and labels on the prompts that `evaluate` tests on, for what a mean does not tell.
-
-    Args:
-        model: the runs.
-        task: what to test on, the same for all runs or one per run.
-        prompts: test prompts per run.
-        seeds: the seeds that patterns and prompts belong to; None: those of the model.
-
-    Raises:
-        BadRequest: as `evaluate` does.
-    """
-    tasks = _tested_tasks(model, task, prompts)
-    check_test_task(tasks[0], model.trained_on[0] if model.trained_on else None)
-    sampler = stack_tasks(tasks, _seeds(model, seeds), dtype=model.dtype, device=model.device)
-    with one_thread_per_operation():
-        answers = list(answers_of(model, sampler, prompts, part_size(tasks[0].length_range[1])))
-    return torch.cat([output for output, _ in answers], dim=1), torch.cat([one.labels for _, one in answers], dim=1)
-
-
 def _tested_tasks(model: Model, task: Any, prompts: int) -> list[Any]:
-    """Each run's task, refused if the model cannot read its prompts."""
+    """Each run's task."""
     order = "evaluate(model, task)"
     expect_model(model, order)
     tasks = tasks_of_runs(task, model.run_count, order)
     whole_number("prompts", prompts, least=1)
-    model.check_task(tasks[0])
     return tasks
 
 
@@ -209,16 +182,3 @@ def _seeds(model: Model, seeds: Sequence[int] | None) -> Sequence[int]:
     chosen = model.seeds if seeds is None else seeds_from(seeds)
     require(len(chosen) == model.run_count, "number of seeds", len(chosen), f"one per run, {model.run_count}")
     return chosen
-
-
-def check_test_task(task: Task, trained_on: Task | None) -> None:
-    """Refuse what a model trained on some task cannot be tested on (`Task.check_test_of`).
-
-    Args:
-        task: what to test on.
-        trained_on: what the model was trained on; None: not known.
-
-    Raises:
-        BadRequest: naming what is wrong.
-    """
-    task.check_test_of(trained_on)

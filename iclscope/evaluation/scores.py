@@ -30,6 +30,16 @@ class Scores(NamedTuple):
         return self.values[metric].double().mean(dim=1)
 
 
+def check_test(model: Model, task: Task) -> None:
+    """Refuse to test a model on prompts that it cannot read, or that what it was trained on leaves without meaning.
+
+    Raises:
+        BadRequest: naming what is wrong.
+    """
+    model.check_task(task)
+    task.check_test_of(model.trained_on[0] if model.trained_on else None)
+
+
 @torch.no_grad()
 def scored(
     model: Model,

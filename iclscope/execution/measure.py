@@ -12,8 +12,7 @@ from torch import Tensor
 
 from iclscope.core.threads import one_thread_per_operation
 from iclscope.evaluation.errors_by_length import errors_by_length
-from iclscope.evaluation.evaluate import check_test_task
-from iclscope.evaluation.scores import Scores, scored
+from iclscope.evaluation.scores import Scores, check_test, scored
 from iclscope.execution.stores.row_store import SCHEMA
 from iclscope.execution.units import PlannedTrial
 from iclscope.models import Model
@@ -82,8 +81,7 @@ def measured_on(model: Model, tasks: Sequence[Task], prompts: int) -> tuple[Sequ
         found = errors_by_length(model, tasks[0], prompts=prompts, lengths=tasks[0].answered_lengths)
         scores = Scores(found.lengths, {SQUARED_ERROR.name: found.errors})
     else:
-        model.check_task(tasks[0])
-        check_test_task(tasks[0], model.trained_on[0] if model.trained_on else None)
+        check_test(model, tasks[0])
         with one_thread_per_operation():
             scores = scored(model, tasks, prompts=prompts)
     measured: dict[str, Tensor] = {}

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import iclscope as icl
 from iclscope.core.errors import BadRequest
-from iclscope.evaluation.evaluate import pattern_outputs
+from iclscope.evaluation.answers import answers_of
 from iclscope.models import (
     GPT2Transformer,
     LinearAttention,
@@ -105,7 +105,9 @@ def test_a_tasks_own_sampler_draws_what_is_tested_on() -> None:
     plain, own = (icl.evaluate(model, task, prompts=200) for task in (PatternClassification(**SIZES), Flipped(**SIZES)))
     torch.testing.assert_close(own.classification_error, 1 - plain.classification_error)
     assert not torch.equal(own.hinge_risk, plain.hinge_risk)
-    labels = [pattern_outputs(model, task, prompts=9)[1] for task in (PatternClassification(**SIZES), Flipped(**SIZES))]
+    samplers = [task(**SIZES).sampler(model.seeds) for task in (PatternClassification, Flipped)]
+    labels = [asked.labels for sampler in samplers for _, asked in answers_of(model, sampler, 9, 9)]
+    assert len(labels) == 2
     assert torch.equal(labels[0], -labels[1])
     rows = [
         icl.evaluation.error_table(model, task, prompts=9)

@@ -14,7 +14,6 @@ from pydantic import ConfigDict, Field, model_validator
 from iclscope.core.errors import BadRequest
 from iclscope.core.refusals import inside, shown
 from iclscope.core.settings import Settings
-from iclscope.evaluation.evaluate import check_test_task
 from iclscope.execution.units import PlannedTest, PlannedTrial
 from iclscope.sweeps.file.axes import Axis, axes_from
 from iclscope.sweeps.file.designs import Grid, Point
@@ -135,7 +134,7 @@ def _planned_tests(name: str, about: SweepTest, settings: Tree) -> Iterator[Plan
 def _check_test(test: PlannedTest, trial: Trial) -> None:
     """Refuse a test that the trained model could not be asked."""
     trial.model.check_task(test.task)
-    check_test_task(test.task, trial.task)
+    test.task.check_test_of(trial.task)
     test.task.check_sizes()
 
 
