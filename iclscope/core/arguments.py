@@ -7,10 +7,12 @@ import operator
 from collections.abc import Collection, Iterable, Sized
 from typing import Any
 
-from iclscope.core.errors import BadRequest, require
+from iclscope.core.errors import BadRequest, require, require_finite
 
 _LONGEST = 60
 """Characters of a value that a refusal repeats."""
+SMALLEST, LARGEST = 1e-6, 1e6
+"""Of a number whose squares and fourth powers float64 is to hold."""
 
 
 def described(value: object) -> str:
@@ -139,3 +141,13 @@ def seeds_from(value: Any, option: str = "seeds") -> tuple[int, ...]:
 def _is_truth(value: object) -> bool:
     """Whether a value is a bool, Python's or NumPy's."""
     return isinstance(value, bool) or str(getattr(value, "dtype", "")) in ("bool", "torch.bool")
+
+
+def check_size(option: str, value: float) -> None:
+    """Refuse a size that is not positive, or too far from 1.
+
+    Raises:
+        BadRequest: naming the option.
+    """
+    require_finite([(option, value)])
+    require(SMALLEST <= value <= LARGEST, option, value, f"positive, {SMALLEST:g} to {LARGEST:g}")

@@ -11,11 +11,10 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from iclscope.core.registry import PAPERS, Entry
+from iclscope.core.registry import PAPERS, Entry, source_files
 
 FORMAT = 1
 FOLDER = "ICLSCOPE_CACHE"
@@ -32,7 +31,7 @@ def cards(make: Callable[[str], Card]) -> list[Card]:
         make: the short name of a paper → its card, where none is remembered; it may import what it likes.
 
     Returns:
-        The cards; a paper that cannot be imported is left out, and `Registry.get` has said why.
+        The cards; what ``make`` gives for a paper that cannot be imported stands among them.
     """
     remembered = _read()
     found: dict[str, Card] = {}
@@ -50,32 +49,39 @@ def cards(make: Callable[[str], Card]) -> list[Card]:
 
 def _stamp(entry: Entry) -> str | None:
     """What changes when any source file of the package changes; None for what is in no file."""
-    spec = find_spec(entry.value.partition(":")[0].partition(".")[0]) if entry.version else None
-    if spec is None or spec.origin is None:
+    files = source_files(entry.value.partition(":")[0]) if entry.version else []
+    if not files:
         return None
-    places = spec.submodule_search_locations
-    files = [file for place in places for file in Path(place).rglob("*.py")] if places else [Path(spec.origin)]
-    statuses = [(file, file.stat()) for file in sorted(files)]
+    statuses = [(file, file.stat()) for file in files]
     told = [entry.version, *(f"{file} {status.st_mtime_ns} {status.st_size}" for file, status in statuses)]
     return hashlib.sha256("\n".join(told).encode()).hexdigest()[:24]
 
 
+def cache_folder() -> Path:
+    """Where the user's things are remembered: ``ICLSCOPE_CACHE``, or below ``XDG_CACHE_HOME`` or ``~/.cache``.
+
+    Raises:
+        RuntimeError: if there is no home folder.
+    """
+    own = os.environ.get(FOLDER)
+    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "iclscope"
+
+
 def _file() -> Path:
-    folder = os.environ.get(FOLDER) or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "iclscope"
-    return Path(folder) / "catalogue.json"
+    return cache_folder() / "catalogue.json"
 
 
 def _read() -> dict[str, Any]:
     try:
         noted = json.loads(_file().read_text(encoding="utf-8"))
         return dict(noted["papers"]) if noted["format"] == FORMAT else {}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError):
         return {}
 
 
 def _write(papers: dict[str, Any]) -> None:
     """Remember; where that is not possible, the next list takes as long as this one."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, RuntimeError):
         path = _file()
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:

@@ -1,13 +1,15 @@
-"""Files that are whole or not there, tables read by name, and folders that can be written to."""
+"""Files that are whole or not there, what killed processes left of others, tables read by name, folders to write to."""
 
 from __future__ import annotations
 
 import errno
 import io
 import os
+import re
+import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +19,11 @@ from iclscope.core.arguments import expect_instance
 from iclscope.core.errors import BadRequest, StorageFailed, require
 
 _UNFINISHED = ".unfinished"
+OLD = 24 * 3600.0
+"""Seconds after which nobody is still writing a file: the largest takes minutes."""
+
+# Of earlier versions (".rows.parquet.4711"), and the file on which it is tried whether a folder has locks.
+_OTHERS = re.compile(r"\..+\.\d+(?:\.tmp)?|\.[0-9a-f]{32}\.lock")
 _LONGEST_NAME = 255
 """Bytes of a file's name on the usual file systems."""
 _CANNOT_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM})
@@ -183,3 +190,19 @@ def check_writable(folder: Path, option: str) -> None:
     existing = next(p for p in (folder, *folder.absolute().parents) if os.path.lexists(p))
     usable = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
     require(usable, option, str(folder), f"a folder that can be written to; {str(existing)!r} cannot")
+
+
+def remove_leftovers(folders: Iterable[Path]) -> None:
+    """Remove what killed processes left in folders of ours a day ago or earlier; nothing is said where that fails.
+
+    Args:
+        folders: they need not exist; what lies in folders within them stays.
+    """
+    now = time.time()
+    for folder in folders:
+        with suppress(OSError):
+            for entry in folder.iterdir():
+                with suppress(OSError):
+                    named_so = is_temporary(entry.name) or _OTHERS.fullmatch(entry.name) is not None
+                    if named_so and entry.is_file() and now - entry.lstat().st_mtime > OLD:
+                        entry.unlink()

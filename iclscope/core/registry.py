@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import warnings
 from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -158,12 +159,28 @@ def summary_of(name: str) -> str:
     return line[:1].upper() + line[1:]
 
 
+def source_files(name: str) -> list[Path]:
+    """All Python files of the topmost package that a module stands in, or its own file; nothing is imported."""
+    spec, _ = _topmost(name)
+    if spec is None or spec.origin is None:
+        return []
+    places = spec.submodule_search_locations
+    return sorted(path for place in places for path in Path(place).rglob("*.py")) if places else [Path(spec.origin)]
+
+
+def _topmost(name: str) -> tuple[ModuleSpec | None, list[str]]:
+    """Where the topmost package of a module is, and the names below it; None for a notebook or a script."""
+    top, *below = name.split(".")
+    try:
+        return find_spec(top), below
+    except ValueError:
+        return None, below
+
+
 def _source_of(name: str) -> Path | None:
     """The file of a module, without importing it or what it is in, but for the topmost package."""
-    top, *below = name.split(".")
-    spec = find_spec(top)
-    places = list(spec.submodule_search_locations or ()) if spec is not None else []
-    files = [Path(place).joinpath(*below) for place in places]
+    spec, below = _topmost(name)
+    files = [Path(place).joinpath(*below) for place in (spec.submodule_search_locations or () if spec else ())]
     there = [*(path.with_suffix(".py") for path in files), *(path / "__init__.py" for path in files)]
     return next((path for path in there if path.is_file()), None)
 

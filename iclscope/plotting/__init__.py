@@ -1,5 +1,5 @@
-"""The look of all figures."""
+"""The look of all figures. Importing this imports matplotlib, whatever MPLBACKEND says."""
 
-from iclscope.core.backend_variable import import_matplotlib
+from iclscope.plotting.backend_variable import import_matplotlib
 
-import_matplotlib()  # before any figure does
+import_matplotlib()

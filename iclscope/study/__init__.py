@@ -1,5 +1,3 @@
 """A figure, its runner and its page: from a paper's name to its report."""
 
-from iclscope.core.backend_variable import import_matplotlib
-
-import_matplotlib()  # before any figure does
+import iclscope.plotting  # noqa: F401 (before a figure imports matplotlib)

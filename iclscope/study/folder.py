@@ -23,11 +23,11 @@ from iclscope.core.files import (
     parquet_bytes,
     read_parquet,
     read_parquet_metadata,
+    remove_leftovers,
     storage_failures,
     write_bytes,
     write_text,
 )
-from iclscope.core.leftovers import remove_leftovers
 from iclscope.execution.stores.store import TrialStore
 from iclscope.models.pretrained import CONFIG, WEIGHTS
 from iclscope.plotting.style import save_figure

@@ -12,8 +12,15 @@ import polars as pl
 
 from iclscope import __version__
 from iclscope.core.errors import BadRequest, require
-from iclscope.core.files import check_writable, parquet_bytes, read_parquet, storage_failures, write_bytes, write_text
-from iclscope.core.leftovers import remove_leftovers
+from iclscope.core.files import (
+    check_writable,
+    parquet_bytes,
+    read_parquet,
+    remove_leftovers,
+    storage_failures,
+    write_bytes,
+    write_text,
+)
 from iclscope.sweeps.file.sweep_file import Sweep
 
 ROWS, NOTE = "rows.parquet", "sweep.json"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from iclscope.core.errors import BadRequest
-from iclscope.core.registry import OURS, Entry, Registry
+from iclscope.core.registry import OURS, Entry, Registry, source_files
 
 
 def origin_of(registry: Registry, kind: str) -> list[str] | None:
@@ -44,13 +44,11 @@ def source_hash(thing: type[Any]) -> str:
     Raises:
         BadRequest: if there is no source.
     """
-    module = sys.modules.get(thing.__module__)
-    file = getattr(module, "__file__", None)
     found = hashlib.sha256()
-    if file is not None:
-        top = sys.modules.get(thing.__module__.partition(".")[0])
-        places = [Path(place) for place in getattr(top, "__path__", ())]
-        for path in sorted(path for place in places for path in place.rglob("*.py")) or [Path(file)]:
+    script = getattr(sys.modules.get(thing.__module__), "__file__", None)
+    files = source_files(thing.__module__) or ([Path(script)] if script else [])
+    if files:
+        for path in files:
             found.update(path.read_bytes() + b"\0")
         return found.hexdigest()[:16]
     try:

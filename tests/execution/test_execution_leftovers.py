@@ -10,7 +10,7 @@ import pytest
 from sweeps.sweep_processes import yaml_of
 from sweeps.sweep_runs import run_here
 
-from iclscope.core.leftovers import OLD, remove_leftovers
+from iclscope.core.files import OLD, remove_leftovers
 from iclscope.sweeps.file.sweep_file import load_sweep
 
 HEX = "0123456789abcdef" * 2

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from iclscope.core.catalogue import FOLDER
 from iclscope.language_models.models import file_hashes
 from iclscope.language_models.models.file_hashes import file_hash, remembered_in, stamp_of
 
@@ -26,7 +27,7 @@ def later(path: Path) -> Callable[[], int]:
 
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(file_hashes.FOLDER, str(tmp_path / "cache"))
+    monkeypatch.setenv(FOLDER, str(tmp_path / "cache"))
 
 
 @pytest.fixture

@@ -25,8 +25,7 @@ from polars.exceptions import PanicException, PolarsError
 
 from iclscope import __version__
 from iclscope.core.errors import BadRequest, StorageFailed
-from iclscope.core.files import check_writable, parquet_table
-from iclscope.core.leftovers import remove_leftovers
+from iclscope.core.files import check_writable, parquet_table, remove_leftovers
 from iclscope.execution.stores.store_files import StoreFiles
 from iclscope.execution.units import PlannedTest, PlannedTrial
 

@@ -12,11 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from iclscope.core.catalogue import cache_folder
 from iclscope.core.files import write_text
 
 FORMAT = 1
-FOLDER = "ICLSCOPE_CACHE"
-"""The environment variable that names another folder to remember hashes in."""
 
 _COARSEST_CLOCK = 2_000_000_000
 """Nanoseconds between two ticks of the coarsest clock of a file system (FAT)."""
@@ -82,10 +81,7 @@ def file_hash(path: Path, *, now: Callable[[], int] = time.time_ns) -> str:
 
 def remembered_in() -> Path:
     """The file that hashes are kept in: of the user, under ``ICLSCOPE_CACHE``, ``XDG_CACHE_HOME`` or ``~/.cache``."""
-    own = os.environ.get(FOLDER)
-    if own:
-        return Path(own) / "file-hashes.json"
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "iclscope" / "file-hashes.json"
+    return cache_folder() / "file-hashes.json"
 
 
 def _stamp(found: os.stat_result) -> Stamp:

@@ -1,5 +1,3 @@
 """`iclscope llm prune`: what is lost and saved without some MLP neurons."""
 
-from iclscope.core.backend_variable import import_matplotlib
-
-import_matplotlib()  # before any figure does
+import iclscope.plotting  # noqa: F401 (before a figure imports matplotlib)

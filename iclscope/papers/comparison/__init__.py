@@ -1,9 +1,7 @@
 """What is about several papers at once: their models on one common task."""
 
+import iclscope.plotting  # noqa: F401 (before a figure imports matplotlib)
 from iclscope.claims.paper import Paper
-from iclscope.core.backend_variable import import_matplotlib
-
-import_matplotlib()  # before any figure does
 
 PAPER = Paper(
     "comparison",

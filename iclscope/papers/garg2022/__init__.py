@@ -1,9 +1,7 @@
 """Garg, Tsipras, Liang and Valiant 2022: which functions a GPT-2 learns in context."""
 
+import iclscope.plotting  # noqa: F401 (before a figure imports matplotlib)
 from iclscope.claims.paper import Abilities, Paper
-from iclscope.core.backend_variable import import_matplotlib
-
-import_matplotlib()  # before any figure does
 
 PAPER = Paper(
     "garg2022",

@@ -1,9 +1,7 @@
 """Huang, Cheng and Liang 2024: how training of one softmax-attention layer converges, phase by phase."""
 
+import iclscope.plotting  # noqa: F401 (before a figure imports matplotlib)
 from iclscope.claims.paper import Abilities, Paper
-from iclscope.core.backend_variable import import_matplotlib
-
-import_matplotlib()  # before any figure does
 
 PAPER = Paper(
     "huang2024",

@@ -1,9 +1,7 @@
 """von Oswald et al. 2023: transformers that learn in context by gradient descent."""
 
+import iclscope.plotting  # noqa: F401 (before a figure imports matplotlib)
 from iclscope.claims.paper import Abilities, Paper
-from iclscope.core.backend_variable import import_matplotlib
-
-import_matplotlib()  # before any figure does
 
 PAPER = Paper(
     "vonoswald2023",

@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from iclscope.core.arguments import check_size
 from iclscope.core.errors import require
-from iclscope.core.limits import check_size
 from iclscope.papers.vonoswald2023 import theory as theory
 from iclscope.tasks.linear_regression import LinearRegression
 

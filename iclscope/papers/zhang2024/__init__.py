@@ -1,9 +1,7 @@
 """Zhang, Frei and Bartlett 2024: one file per figure."""
 
+import iclscope.plotting  # noqa: F401 (before a figure imports matplotlib)
 from iclscope.claims.paper import Abilities, Paper
-from iclscope.core.backend_variable import import_matplotlib
-
-import_matplotlib()  # before any figure does
 
 PAPER = Paper(
     "zhang2024",

@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from iclscope.core.arguments import check_size
 from iclscope.core.errors import BadRequest, require
-from iclscope.core.limits import check_size
 from iclscope.papers.zhang2024 import theory as zhang2024
 
 LARGEST_D = 1000

@@ -1,5 +1,3 @@
 """Pictures of what a sweep found."""
 
-from iclscope.core.backend_variable import import_matplotlib
-
-import_matplotlib()  # before any figure does
+import iclscope.plotting  # noqa: F401 (before a figure imports matplotlib)

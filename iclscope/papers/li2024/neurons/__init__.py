@@ -1,5 +1,3 @@
 """Figures of MLP neurons: what they encode, and which may be pruned."""
 
-from iclscope.core.backend_variable import import_matplotlib
-
-import_matplotlib()  # before any figure does
+import iclscope.plotting  # noqa: F401 (before a figure imports matplotlib)

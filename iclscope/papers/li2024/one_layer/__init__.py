@@ -1,5 +1,3 @@
 """Figures of the one-layer model: training, generalization, and what the theorems ask for."""
 
-from iclscope.core.backend_variable import import_matplotlib
-
-import_matplotlib()  # before any figure does
+import iclscope.plotting  # noqa: F401 (before a figure imports matplotlib)

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-IMPORTED = "from iclscope.core.backend_variable import import_matplotlib\nimport_matplotlib()\n"
+IMPORTED = "from iclscope.plotting.backend_variable import import_matplotlib\nimport_matplotlib()\n"
 # A backend that is not chosen yet has no name, and looking for one would choose it.
 TELL = (
     "import matplotlib\nname = dict.__getitem__(matplotlib.rcParams, 'backend')\n"
