@@ -16,7 +16,8 @@ import json, sys, tempfile, time
 from pathlib import Path
 from iclscope.sweeps import local
 from iclscope.execution.local import LocalEngine
-from iclscope.sweeps.run_sweep import SweepStore, run_sweep
+from iclscope.execution.stores.finished import Finished
+from iclscope.sweeps.run_sweep import run_sweep, standing_of
 from iclscope.execution.stores.store_files import StoreFiles
 from iclscope.sweeps.file.sweep_file import Sweep
 from iclscope.sweeps.sweep_folder import SweepFolder
@@ -51,8 +52,8 @@ local.perform = timed
 def seconds_of(sweep, folder):
     place = SweepFolder(Path(folder), sweep.name)
     started = time.perf_counter()
-    store = SweepStore(StoreFiles(place.default_store))
-    store.standing(sweep)
+    store = Finished.at(StoreFiles(place.default_store))
+    standing_of(sweep, store)
     run_sweep(sweep, place, store, LocalEngine(workers=1, folder=place.training))
     return time.perf_counter() - started
 

@@ -25,7 +25,7 @@ from iclscope.sweeps.engines import ENGINES, check_engine, engine_named, folder_
 from iclscope.sweeps.estimate import estimate
 from iclscope.sweeps.file.sweep_file import Sweep, load_sweep
 from iclscope.sweeps.overview import overview
-from iclscope.sweeps.run_sweep import Standing, SweepStore, run_sweep
+from iclscope.sweeps.run_sweep import Standing, run_sweep, standing_of
 from iclscope.sweeps.sweep_folder import ROWS, SweepFolder
 
 FAILED = 1
@@ -75,13 +75,13 @@ def sweep_command(
             console.print(time_text(expected))
             if store is not None or folder.default_store.exists():
                 kept = store_of(folder, store, keep_weights=keep_weights)
-                if text := standing_text(kept.standing(sweep)):
+                if text := standing_text(standing_of(sweep, kept)):
                     console.print(text)
             console.print(f"Nothing was trained. Without --dry-run, results go to {folder.path}.")
             return
         kept = store_of(folder, store, keep_weights=keep_weights)
         with _checking(sweep):
-            standing = kept.standing(sweep)
+            standing = standing_of(sweep, kept)
     _tell_damage(kept)
     before = folder.trials()
     done = FinishedTrials(standing)
@@ -143,7 +143,7 @@ class FinishedTrials:
 
 
 def _run(
-    console: Console, sweep: Sweep, folder: SweepFolder, store: SweepStore, engine: Engine, done: FinishedTrials
+    console: Console, sweep: Sweep, folder: SweepFolder, store: Finished, engine: Engine, done: FinishedTrials
 ) -> pl.DataFrame:
     """Train and test, with a bar on a terminal and silence elsewhere."""
     with warnings.catch_warnings():
@@ -188,7 +188,7 @@ def _tell_note(text: str) -> None:
     typer.echo(f"note: {text}", err=True)
 
 
-def _tell_damage(store: SweepStore) -> None:
+def _tell_damage(store: Finished) -> None:
     """Name files of rows that cannot be read, or that are not ours."""
     where = store.rows.files.address
     for name in store.rows.damaged:

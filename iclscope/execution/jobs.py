@@ -234,6 +234,8 @@ def _trained(
             log = TrainingLog(folder / f"log-{name}.jsonl", trials)
     cost = step_cost(trials[0])
     with nullcontext() if folder is None else _saving(folder):
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
         return train_trials(
             trials,
             device=device,

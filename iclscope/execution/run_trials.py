@@ -1,20 +1,72 @@
-"""Trials whose weights are wanted: train what a store does not hold yet, and read it back."""
+"""Groups of trials on an engine: train and test what a store does not hold yet, and read trained models back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import torch
 
-from iclscope.execution.groups import each_once, fingerprint_of, group_cost, groups_of
-from iclscope.execution.jobs import Engine, Job, OnRunSteps, Outcome, forget_unfinished, unfinished_path
+from iclscope.execution.failures import FailedJob
+from iclscope.execution.groups import each_once, group_cost, groups_of
+from iclscope.execution.jobs import Engine, Job, OnRunSteps, Outcome
 from iclscope.execution.local import LocalEngine
+from iclscope.execution.stores.finished import Finished
 from iclscope.execution.stores.store import TrialStore
 from iclscope.execution.units import PlannedTrial
 from iclscope.training.trained import TrainedGroup
 from iclscope.training.trial import Trial
 
 Group = Sequence[Trial]
+
+
+def run_planned(
+    groups: Iterable[Sequence[PlannedTrial]],
+    finished: Finished,
+    engine: Engine,
+    training: Path,
+    *,
+    on_step: OnRunSteps | None = None,
+    on_finished: Callable[[Job], None] | None = None,
+    on_failed: Callable[[FailedJob], None] | None = None,
+    told: Callable[[str], None] | None = None,
+) -> None:
+    """Train and test what is not finished yet, in the given company.
+
+    An interrupted call leaves finished groups stored and those under way saved; called again, it goes on there.
+
+    Args:
+        groups: trials that train together, each trial once.
+        finished: what is stored, and where.
+        engine: what trains.
+        training: where unfinished trainings are saved, in a folder of this machine.
+        on_step: called after each step with the work done, runs times `step_cost`, for progress; from several threads.
+        on_finished: called with what was left to do of a group, once it is stored; likewise.
+        on_failed: called with a group that failed, while the others go on; None: the first failure is raised.
+        told: told what the user should know, as that of `Engine.run`.
+
+    Raises:
+        KeyboardInterrupt: on Ctrl-C, once every group under way is saved or dropped.
+        StorageFailed: if a store cannot be written to.
+    """
+
+    def commit(job: Job, outcome: Outcome) -> None:
+        finished.commit(job, outcome, training)
+        if on_finished is not None:
+            on_finished(job)
+
+    def give_up(job: Job, error: Exception) -> None:
+        if on_failed is not None:
+            on_failed(FailedJob.of(job, error))
+        finished.give_up(job)
+
+    finished.tell(told)
+    try:
+        jobs = finished.jobs(groups, training)
+        failed = None if on_failed is None else give_up
+        engine.run(jobs, commit, on_step=on_step, on_failed=failed, told=told)
+    finally:
+        finished.close()
 
 
 def run_trials(
@@ -38,45 +90,22 @@ def run_groups(
     on_step: OnRunSteps | None = None,
     workers: int | None = None,
 ) -> None:
-    """Train what the store does not hold yet, in the given company.
-
-    An interrupted call leaves finished groups stored and those under way saved; called again, it goes on there.
+    """Train on this machine what a store of weights does not hold yet; the rest is as in `run_planned`.
 
     Args:
         groups: trials that train together, each trial once.
         store: where trained trials are kept, in a folder of this machine.
         device: where to train.
-        on_step: called after each step with the work done, runs times `step_cost`, for progress; from several threads.
+        on_step: as that of `run_planned`.
         workers: how many groups to train at a time; None: one per core on a CPU, one on a GPU. The numbers do not
             depend on it.
-
-    Raises:
-        KeyboardInterrupt: on Ctrl-C, once every group under way is saved.
-        StorageFailed: if the store cannot be written to.
     """
-    engine: Engine = LocalEngine(device, workers=workers, folder=store.folder)
-    jobs = list(_jobs(groups, store))
-    if not jobs:
-        return
-    store.folder.mkdir(parents=True, exist_ok=True)
-
-    def commit(job: Job, outcome: Outcome) -> None:
-        store.write(outcome.weights)
-        forget_unfinished(store.folder, job.name)
-
-    engine.run(iter(jobs), commit, on_step=on_step)
-
-
-def _jobs(groups: Sequence[Group], store: TrialStore) -> Iterator[Job]:
-    """What is missing, the longest first, so that no core is left alone with it at the end."""
-    missing = {trial.hash for trial in store.missing([trial for group in groups for trial in group])}
-    for group in sorted(groups, key=group_cost, reverse=True):
-        lacking = [trial for trial in group if trial.hash in missing]
-        # A group whose files were being written when the process died is whole in its save: it is written again.
-        if lacking and unfinished_path(store.folder, fingerprint_of(group)).exists():
-            lacking = list(group)
-        if lacking:
-            yield Job(tuple(PlannedTrial(trial, {}, ()) for trial in lacking), weights=True)
+    # The longest first, so that no core is left alone with it at the end.
+    planned = [
+        [PlannedTrial(trial, {}, ()) for trial in group] for group in sorted(groups, key=group_cost, reverse=True)
+    ]
+    engine = LocalEngine(device, workers=workers, folder=store.folder)
+    run_planned(planned, Finished(store), engine, store.folder, on_step=on_step)
 
 
 def groups_by_owner(

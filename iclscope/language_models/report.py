@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -17,12 +16,14 @@ from iclscope.language_models.prompts.plain_text import spelled_out
 from iclscope.language_models.prompts.prepared import Prepared
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.plotting.style import save_figure
-from iclscope.study.pages.claims_files import claims_csv, claims_tex
-from iclscope.study.pages.measurement_page import MeasurementReport, TextTable, render_measurement
-from iclscope.study.pages.page import FigureSection
+from iclscope.study.pages.claims_files import claims_files
+from iclscope.study.pages.page import FigureSection, Report, TextTable, render_page
 
 PAPER = "li2024"
-REPORT, CLAIMS = "report.html", "claims.json"
+OF_A_LANGUAGE_MODEL = (
+    "What the theory suggests for a model that it does not speak of, what was measured (with its 95 % interval over "
+    "draws of demonstrations and queries), and what would have agreed."
+)
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def write_report(
             f"With {prepared.settings.draws} draw(s) the intervals say little of other demonstrations: ask for more "
             "--draws; what is finished is kept."
         )
-    page = MeasurementReport(
+    page = Report(
         over=f"iclscope llm {command}",
         title=prepared.title,
         lead=lead,
@@ -122,11 +123,11 @@ def write_report(
         tables=tables,
         notes=found,
         environment={**(settings or {}), **_named(prepared)},
+        counted=("draw", "draws"),
+        questions=OF_A_LANGUAGE_MODEL,
     )
-    folder.write(CLAIMS, json.dumps([claim.to_json() for claim in claims], indent=2, ensure_ascii=False) + "\n")
-    folder.write("claims.csv", claims_csv(claims))
-    folder.write("claims.tex", claims_tex(claims))
-    folder.write(REPORT, render_measurement(page))
+    for name, content in {**claims_files(claims), "report.html": render_page(page)}.items():
+        folder.write(name, content)
     return Written(claims, found)
 
 

@@ -13,21 +13,13 @@ from typing import Any
 import polars as pl
 
 from iclscope import __version__
-from iclscope.core.errors import BadRequest, require
-from iclscope.core.files import (
-    check_writable,
-    parquet_bytes,
-    read_parquet,
-    read_parquet_metadata,
-    storage_failures,
-    write_bytes,
-    write_text,
-)
+from iclscope.execution.run_folder import FolderKind
+from iclscope.execution.run_folder import RunFolder as Folder
 
-MARK = "iclscope llm"
+MEASUREMENT = FolderKind("iclscope llm", "run.json", "results of the same command", "--out")
 FORMAT = 2
 """Layout 1 noted a sample of the weights and no tokenizer, and its rows have fewer columns."""
-NOTE, PARTS = "run.json", "parts"
+PARTS = "parts"
 _EARLIER = (
     ", of an earlier version that noted neither all weights nor the tokenizer, so that its rows may be of another model"
 )
@@ -37,14 +29,11 @@ GROWS = "draws"
 """The setting that a folder may be asked for more of: each part is of one draw, whatever their number."""
 
 
-class RunFolder:
-    """Where a measurement keeps its rows and its report.
+class RunFolder(Folder):
+    """Where a measurement on a language model keeps its rows and its report.
 
     It holds ``run.json`` (what was asked for), ``parts/`` (the rows of each finished part, a Parquet file each), and,
     at the end, ``rows.parquet``, ``claims.json``, ``report.html`` and the figures.
-
-    Attributes:
-        path: the folder.
     """
 
     def __init__(self, path: Path, settings: Mapping[str, Any], *, force: bool = False) -> None:
@@ -59,41 +48,21 @@ class RunFolder:
         Raises:
             BadRequest: if the folder holds other files or other settings, or cannot be written to.
         """
-        self.path = path
+        super().__init__(path, MEASUREMENT)
         self._mark = ""
         self._settings = json.loads(json.dumps(settings))
-        check_writable(path, "--out")
-        self._is_new = self._is_new_or_refuse(force)
-
-    def _is_new_or_refuse(self, force: bool) -> bool:
-        if not self.path.exists() or not any(self.path.iterdir()):
-            return True
-        allowed = "a new or empty folder, or one with results of the same command"
-        note = self.path / NOTE
-        require(note.is_file(), "--out", str(self.path), f"{allowed}; it holds other files and is left as it is")
-        try:
-            noted = json.loads(note.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
-            noted = None
-        ours = isinstance(noted, dict) and noted.get("made by") == MARK
-        require(ours, "--out", str(self.path), f"{allowed}; its {NOTE} is not of iclscope llm")
-        assert isinstance(noted, dict)
-        layout = noted.get("format")
-        if layout != FORMAT and not force:
-            raise BadRequest(
-                f"--out = {str(self.path)!r} is not allowed; allowed: {allowed} and layout {FORMAT}; this one is "
-                f"of layout {_short(layout)}{_EARLIER if layout == 1 else ''}; choose another folder, or --force "
-                "makes it anew"
+        self._is_new = self.noted is None or force
+        if self.noted is None or force:
+            return
+        layout = self.noted.get("format")
+        if layout != FORMAT:
+            raise self.refused(
+                f"it is of layout {_short(layout)}{_EARLIER if layout == 1 else ''}, and this version goes on in "
+                f"layout {FORMAT}; choose another folder, or --force makes it anew"
             )
-        if force:
-            return True
-        changed = _first_difference(noted.get("settings"), self._settings)
+        changed = _first_difference(self.noted.get("settings"), self._settings)
         if changed:
-            raise BadRequest(
-                f"--out = {str(self.path)!r} is not allowed; allowed: {allowed}; it has another {changed}; "
-                "choose another folder, or --force to make it anew"
-            )
-        return False
+            raise self.refused(f"it has another {changed}; choose another folder, or --force to make it anew")
 
     def marked(self, mark: str) -> RunFolder:
         """The same folder with finished parts of its own, known by a mark; call it once the folder has begun.
@@ -111,54 +80,41 @@ class RunFolder:
         Args:
             more: what else to note: versions, device, seconds.
         """
-        with storage_failures(f"writing to {self.path}"):
-            (self.path / PARTS).mkdir(parents=True, exist_ok=True)
-            if self._is_new:
+        super().begin({"format": FORMAT, "iclscope": __version__, "settings": self._settings, **(more or {})})
+        if self._is_new:
+            with self.writing():
                 for part in (self.path / PARTS).glob("*.parquet"):
                     part.unlink()
-                self._is_new = False
-            note = {"made by": MARK, "format": FORMAT, "iclscope": __version__, "settings": self._settings}
-            write_text(self.path / NOTE, json.dumps({**note, **(more or {})}, indent=2, ensure_ascii=False) + "\n")
+            self._is_new = False
 
     def finished(self, name: str) -> pl.DataFrame | None:
         """The rows of a part, or None if it is not finished, or its file is damaged or is not what its name says."""
-        try:
-            if self._is_new or not self._label(name).items() <= read_parquet_metadata(self._file(name)).items():
-                return None
-            return read_parquet(self._file(name))
-        except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError):
-            return None
+        return None if self._is_new else self.table(self._file(name), self._label(name))
 
     def part(self, name: str, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
         """The rows of a part, measured unless they are there."""
         found = self.finished(name)
         if found is None:
             found = make()
-            self.write(f"{PARTS}/{self._file(name).name}", parquet_bytes(found, self._label(name)))
+            self.write_table(self._file(name), found, self._label(name))
         return found
 
     def write_rows(self, rows: pl.DataFrame, name: str = "rows") -> None:
         """Write a table of results."""
-        self.write(f"{name}.parquet", parquet_bytes(rows))
-
-    def write(self, name: str, content: bytes | str) -> None:
-        """Write a file of the folder, whole or not at all."""
-        with storage_failures(f"writing to {self.path}"):
-            (self.path / name).parent.mkdir(parents=True, exist_ok=True)
-            write_bytes(self.path / name, content.encode() if isinstance(content, str) else content)
+        self.write_table(name, rows)
 
     def _label(self, name: str) -> dict[str, str]:
         """What the file of a part says of itself: any other Parquet file under its name is not the part."""
         settings = {setting: value for setting, value in _deciding(self._settings).items() if setting != GROWS}
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-        return {"made by": MARK, "part": name + self._mark, "settings": digest}
+        return {"made by": MEASUREMENT.made_by, "part": name + self._mark, "settings": digest}
 
-    def _file(self, name: str) -> Path:
+    def _file(self, name: str) -> str:
         name += self._mark
         short = re.sub(r"[^\w.+-]", "_", name)
         if short != name:  # two names must not become one
             short = f"{short}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-        return self.path / PARTS / f"{short}.parquet"
+        return f"{PARTS}/{short}"
 
 
 def _first_difference(old: Any, new: Mapping[str, Any]) -> str:

@@ -15,8 +15,9 @@ from iclscope.claims.intervals import Interval, UpperBound
 from iclscope.claims.paper import Paper
 from iclscope.core.errors import BadRequest, require
 from iclscope.core.files import read_parquet, read_parquet_metadata, write_text
+from iclscope.execution.run_folder import read_note
 from iclscope.study.experiment import PAPERS, experiments_of
-from iclscope.study.folder import MARK, RUN
+from iclscope.study.folder import REPRODUCTION
 from iclscope.study.pages.index_page import CommonFigure, PaperCard, render_index
 
 INDEX = "index.html"
@@ -69,16 +70,13 @@ def write_index(folder: Path) -> Path:
 
 def _card(folder: Path, paper: Paper) -> PaperCard | None:
     """What a paper's folder tells; None if there is none, or it is not ours."""
+    run = read_note(folder / paper.name, REPRODUCTION)
+    if run is None:
+        return None
     try:
-        run = json.loads((folder / paper.name / RUN).read_text(encoding="utf-8"))
         claims = json.loads((folder / paper.name / "claims.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    if not isinstance(run, dict) or run.get("made by") != MARK:
-        return None
-    try:
         return _card_of(paper, run, claims)
-    except (KeyError, TypeError, ValueError, AttributeError):  # of an older version, or of somebody else
+    except (OSError, RecursionError, KeyError, TypeError, ValueError, AttributeError):  # older, or of somebody else
         return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from types import MappingProxyType
@@ -24,9 +25,8 @@ from iclscope.execution.run_trials import groups_by_owner, load_groups, run_grou
 from iclscope.plotting.style import new_figure
 from iclscope.study.experiment import Experiment, Preset, experiments_named, experiments_of, paper_named
 from iclscope.study.folder import ResultFolder
-from iclscope.study.pages.page import FigureSection, Report, render_page
 from iclscope.study.progress import ProgressReport, Silence
-from iclscope.study.settings_table import conditions_of, settings_of
+from iclscope.study.report import REPORT, write_report
 from iclscope.training.trial import Trial
 
 
@@ -147,7 +147,8 @@ def _reproduced(paper: str, plan: Plan, told: ProgressReport, *, force: bool, re
     if force:
         folder.store.discard([trial for trials in trials_of.values() for trial in trials])
         folder.store.discard_unfinished()
-    finished = [one.name for one in chosen if not redraw and folder.is_finished(one, trials_of[one.name])]
+    held = {one.name: None if redraw else folder.rows(one, trials_of[one.name]) for one in chosen}
+    finished = {name: rows for name, rows in held.items() if rows is not None}
     to_do = [experiment for experiment in chosen if experiment.name not in finished]
     needed = folder.store.missing([trial for experiment in to_do for trial in trials_of[experiment.name]])
     told.expect(len(to_do), sum(trial.training.steps * step_cost(trial) for trial in needed))
@@ -158,39 +159,45 @@ def _reproduced(paper: str, plan: Plan, told: ProgressReport, *, force: bool, re
     }
     lacking = {trial.hash for trial in needed}
     failed: dict[str, str] = {}
+
+    def report() -> Reproduction:
+        experiments = experiments_of(paper)
+        others = [one for one in experiments if one.name not in trials_of and one.name in folder.figures]
+        trials_of.update({one.name: each_once(one.trials(settings)) for one in others})
+        found = {one.name: folder.rows(one, trials_of[one.name]) for one in others}
+        finished.update({name: rows for name, rows in found.items() if rows is not None})
+        said = write_report(paper, experiments, settings, folder, trials_of, finished)
+        unmade = [one.name for one in chosen if one.name in said.missing]
+        return Reproduction(folder.path, folder.path / REPORT, said.claims, unmade, {**failed, **said.failed})
+
     try:
         for number, experiment in enumerate(to_do):
             wanted = [trials_of[other.name] for other in to_do[number:]]
             train = _next(groups, wanted, lacking, workers_on(where))
             try:
-                _make(experiment, trials_of[experiment.name], train, settings, folder, where, told)
+                finished[experiment.name] = _make(experiment, trials_of[experiment.name], train, plan, told)
             except FATAL:
                 raise
             except Exception as error:  # noqa: BLE001 (told at the end; it is the figure's own, or that of its task)
                 failed[experiment.name] = reason_of(error)
-                folder.note_trace(experiment.name, error)
+                folder.note_trace(experiment.name, "".join(traceback.format_exception(error)))
                 told.figure_done()
             asked = [trial for group in train for trial in group]
             lacking -= {trial.hash for trial in asked} - {trial.hash for trial in folder.store.missing(asked)}
     except KeyboardInterrupt:
-        raise InterruptedReproduction(_report(paper, settings, folder, list(trials_of), failed)) from None
-    done = _report(paper, settings, folder, list(trials_of), failed)
+        raise InterruptedReproduction(report()) from None
+    done = report()
     if done.failed:
         raise IncompleteReproduction(done)
     return done
 
 
 def _make(
-    experiment: Experiment,
-    trials: Sequence[Trial],
-    groups: Sequence[Sequence[Trial]],
-    preset: Preset,
-    folder: ResultFolder,
-    device: torch.device,
-    told: ProgressReport,
-) -> None:
-    """Train some groups, among them what a figure needs, then measure and draw it."""
+    experiment: Experiment, trials: Sequence[Trial], groups: Sequence[Sequence[Trial]], plan: Plan, told: ProgressReport
+) -> pl.DataFrame:
+    """Train some groups, among them what a figure needs, then measure and draw it; returns its rows."""
     started = time.monotonic()
+    folder, device = plan.folder, plan.device
     missing = folder.store.missing([trial for group in groups for trial in group])
     expected = sum(trial.training.steps * step_cost(trial) for trial in missing)
     made = 0
@@ -209,13 +216,13 @@ def _make(
         folder.write_checkpoints(experiment.checkpoint, load_groups(trials, folder.store, device))
     told.stage(experiment.name, "measuring")
     with one_thread_per_operation():
-        workers = workers_on(device)
-        rows = experiment.rows(load_groups(trials, folder.store, device), preset, workers)
+        rows = experiment.rows(load_groups(trials, folder.store, device), plan.preset, workers_on(device))
     told.stage(experiment.name, "drawing")
     figure = new_figure(*experiment.size)
     experiment.draw(figure, rows)
     folder.finish(experiment, trials, rows, figure, time.monotonic() - started)
     told.figure_done()
+    return rows
 
 
 def _next(
@@ -244,76 +251,3 @@ def _next(
                 chosen.append(group)
                 left -= hashes
     return chosen
-
-
-def _report(
-    paper: str, preset: Preset, folder: ResultFolder, asked: Sequence[str], failed: Mapping[str, str]
-) -> Reproduction:
-    """Judge and report every finished figure of the folder."""
-    reasons = dict(failed)
-    sections: list[FigureSection] = []
-    claims: list[JudgedClaim] = []
-    missing: list[str] = []
-    for experiment in experiments_of(paper):
-        trials = each_once(experiment.trials(preset))
-        if not folder.is_finished(experiment, trials):
-            missing.append(experiment.name)
-            continue
-        try:
-            section = _section(paper, experiment, trials, preset, folder)
-        except FATAL:
-            raise
-        except Exception as error:  # noqa: BLE001 (a claim or a finding that cannot be told takes no other with it)
-            missing.append(experiment.name)
-            reasons[experiment.name] = reason_of(error)
-            folder.note_trace(experiment.name, error)
-            continue
-        claims += section.claims
-        sections.append(section)
-    folder.write_claims(claims)
-    about = paper_named(paper)
-    html = render_page(
-        Report(
-            paper=paper,
-            title=about.title,
-            citation=about.citation,
-            preset=preset.name,
-            seeds=len(preset.seeds),
-            slow_seeds=len(preset.seeds_of_slow_models),
-            figures=sections,
-            missing=missing,
-            environment=folder.environment,
-        )
-    )
-    unmade = [name for name in missing if name in asked]
-    return Reproduction(folder.path, folder.write_report(html), claims, unmade, reasons)
-
-
-def _section(
-    paper: str, experiment: Experiment, trials: Sequence[Trial], preset: Preset, folder: ResultFolder
-) -> FigureSection:
-    """What the report says of a finished figure."""
-    rows = folder.rows(experiment)
-    return FigureSection(
-        name=experiment.name,
-        title=experiment.title,
-        caption=experiment.caption,
-        finding=experiment.finding(rows),
-        settings=settings_of(trials, preset, rows),
-        svg=folder.svg(experiment),
-        claims=[claim.judged(paper, experiment.name, rows) for claim in experiment.claims],
-        seconds=folder.figures[experiment.name]["seconds"],
-        notes=_notes(rows),
-        conditions=conditions_of(experiment, trials),
-    )
-
-
-def _notes(rows: pl.DataFrame) -> list[str]:
-    """What a reader must know: runs that diverged."""
-    if "diverged_at" not in rows.columns:  # rows that no group of trained models made
-        return []
-    diverged = rows.filter(pl.col("diverged_at").is_not_null()).select("seed", "diverged_at").unique().sort("seed")
-    if diverged.is_empty():
-        return []
-    runs = ", ".join(f"seed {seed} at step {step}" for seed, step in diverged.iter_rows())
-    return [f"Diverged (loss no longer finite), and left out of all intervals: {runs}."]

@@ -14,9 +14,10 @@ from iclscope.core.errors import require
 from iclscope.core.files import user_path
 from iclscope.execution.jobs import Engine
 from iclscope.execution.local import LocalEngine
+from iclscope.execution.stores.finished import Finished
 from iclscope.execution.stores.store_files import StoreFiles
 from iclscope.sweeps.file.sweep_file import Sweep, load_sweep
-from iclscope.sweeps.run_sweep import SweepStore, run_sweep
+from iclscope.sweeps.run_sweep import run_sweep, standing_of
 from iclscope.sweeps.sweep_folder import SweepFolder
 
 ENGINES = ("local", "ray")
@@ -70,9 +71,9 @@ def folder_of(described: Sweep, out: str | Path | None) -> SweepFolder:
     return SweepFolder(default if out is None else user_path(out, "--out"), described.name)
 
 
-def store_of(folder: SweepFolder, address: str | Path | None, *, keep_weights: bool) -> SweepStore:
+def store_of(folder: SweepFolder, address: str | Path | None, *, keep_weights: bool) -> Finished:
     """The store of a sweep, checked; None: the one in its folder."""
-    return SweepStore(StoreFiles(folder.default_store if address is None else address), keep_weights=keep_weights)
+    return Finished.at(StoreFiles(folder.default_store if address is None else address), keep_weights=keep_weights)
 
 
 def sweep(
@@ -108,6 +109,6 @@ def sweep(
     described = file if isinstance(file, Sweep) else load_sweep(file)
     folder = folder_of(described, out)
     kept = store_of(folder, store, keep_weights=keep_weights)
-    kept.standing(described)
+    standing_of(described, kept)
     with engine_named(engine, address, device, folder) as performs:
         return run_sweep(described, folder, kept, performs)

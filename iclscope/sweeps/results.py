@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,9 @@ import polars as pl
 from iclscope.core.errors import BadRequest
 from iclscope.core.files import read_parquet, user_path
 from iclscope.core.refusals import advice, closest_of, refusal
+from iclscope.execution.run_folder import read_note
 from iclscope.sweeps.file.known_settings import PARTS
-from iclscope.sweeps.sweep_folder import MARK, NOTE, ROWS
+from iclscope.sweeps.sweep_folder import ROWS, SWEEP
 
 TEST = "test"
 """The column of the test's name, and the first part of the names of settings that a test varies."""
@@ -197,16 +197,13 @@ def _note(path: Path) -> dict[str, Any]:
         hint = f"; did you mean {path.parent / closest}?" if closest else ""
         raise refusal("DIR", str(path), f"{_SWEEP_FOLDER}; this does not exist{hint}")
     if not path.is_dir():
-        hint = f"; did you mean {path.parent}?" if (path.parent / NOTE).is_file() else ""
+        hint = f"; did you mean {path.parent}?" if (path.parent / SWEEP.note).is_file() else ""
         raise refusal("DIR", str(path), f"{_SWEEP_FOLDER}; this is a file{hint}")
-    if not (path / NOTE).is_file():
+    if not (path / SWEEP.note).is_file():
         raise refusal("DIR", str(path), f"{_SWEEP_FOLDER}; {_what_it_is(path)}")
-    try:
-        note = json.loads((path / NOTE).read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        note = None
-    if not isinstance(note, dict) or note.get("made by") != MARK:
-        raise refusal("DIR", str(path), f"{_SWEEP_FOLDER}; its {NOTE} is not of iclscope")
+    note = read_note(path, SWEEP)
+    if note is None:
+        raise refusal("DIR", str(path), f"{_SWEEP_FOLDER}; its {SWEEP.note} is not of iclscope")
     return note
 
 
@@ -214,11 +211,11 @@ def _what_it_is(path: Path) -> str:
     """What a folder is that is none of a sweep."""
     if (path / "run.json").is_file() and (path / "claims.json").is_file():
         return f"this is one of iclscope reproduce: see {path / 'report.html'}"
-    below = sorted(entry.name for entry in path.iterdir() if (entry / NOTE).is_file())
+    below = sorted(entry.name for entry in path.iterdir() if (entry / SWEEP.note).is_file())
     if below:
         named = ", ".join(str(path / name) for name in below[:_MOST_NAMED])
         return f"this holds {named}{', …' if len(below) > _MOST_NAMED else ''}"
-    return f"this has no {NOTE}"
+    return f"this has no {SWEEP.note}"
 
 
 def _rows(path: Path) -> pl.DataFrame:

@@ -115,7 +115,7 @@ def test_many_trials_are_counted_before_they_are_checked(
 
     Path("tiny.yaml").write_text(TINY.replace("seeds: 2", "seeds: 225000"), encoding="utf-8")
     monkeypatch.setattr(sweep_module, "overview", checked)
-    monkeypatch.setattr(sweep_module.SweepStore, "standing", checked)
+    monkeypatch.setattr(sweep_module, "standing_of", checked)
     for mode in (["--dry-run"], []):
         assert main(["sweep", "tiny.yaml", *mode]) == 130
 

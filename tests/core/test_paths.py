@@ -109,7 +109,8 @@ def test_figures_rows_are_their_folders_own(tmp_path: Path, name: str, other: st
         write_bytes(
             _made(tmp_path / folder) / f"{figure.name}.parquet", parquet_bytes(pl.DataFrame({"value": [value]}))
         )
-    found = _result_folder_at(tmp_path / name).rows(figure)
+    found = _result_folder_at(tmp_path / name).table(figure.name, {})
+    assert found is not None
     assert found["value"].to_list() == [1]
 
 

@@ -21,7 +21,7 @@ from iclscope.execution.measure import measured
 from iclscope.execution.run_trials import load_groups
 from iclscope.execution.units import PlannedTrial
 from iclscope.sweeps.file.sweep_file import Sweep
-from iclscope.sweeps.sweep_folder import NOTE, ROWS, SweepFolder
+from iclscope.sweeps.sweep_folder import ROWS, SWEEP, SweepFolder
 from iclscope.sweeps.table import varied_columns
 from iclscope.training.trained import TrainedGroup, untrained_models
 
@@ -186,15 +186,15 @@ def test_what_is_there_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.
 def test_the_folder_says_which_sweep_it_is_of(tmp_path: Path) -> None:
     sweep = Sweep(**PATTERNS, name="mine", tests={"own": {"prompts": 8}})
     run_here(sweep, tmp_path / "out")
-    noted = json.loads((tmp_path / "out" / NOTE).read_text(encoding="utf-8"))
+    noted = json.loads((tmp_path / "out" / SWEEP.note).read_text(encoding="utf-8"))
     assert (noted["made by"], noted["name"]) == ("iclscope sweep", "mine")
     assert Sweep(**noted["sweep"]) == sweep
     with pytest.raises(BadRequest, match="holds those of mine"):
         SweepFolder(tmp_path / "out", "yours")
-    (tmp_path / "out" / NOTE).write_text("{}", encoding="utf-8")
+    (tmp_path / "out" / SWEEP.note).write_text("{}", encoding="utf-8")
     with pytest.raises(BadRequest, match=r"sweep\.json is not of iclscope"):
         SweepFolder(tmp_path / "out", "mine")
-    (tmp_path / "out" / NOTE).write_text("{", encoding="utf-8")
+    (tmp_path / "out" / SWEEP.note).write_text("{", encoding="utf-8")
     with pytest.raises(BadRequest, match=r"sweep\.json is not of iclscope"):
         SweepFolder(tmp_path / "out", "mine")
 

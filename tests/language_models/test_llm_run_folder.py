@@ -13,7 +13,7 @@ import pytest
 
 from iclscope.core.errors import BadRequest, StorageFailed
 from iclscope.core.files import parquet_bytes
-from iclscope.language_models.run_folder import NOTE, PARTS, RunFolder
+from iclscope.language_models.run_folder import MEASUREMENT, PARTS, RunFolder
 
 SETTINGS: dict[str, Any] = {"command": "evaluate", "shots": (0, 4), "draws": 2, "format": {"query": "Text: {text}"}}
 ROWS = pl.DataFrame({"draw": [0, 1], "correct": [True, False], "demonstrations": [[1, 2], []]})
@@ -45,7 +45,7 @@ def test_looking_writes_nothing(tmp_path: Path) -> None:
     assert folder.finished("a") is None
     assert not (tmp_path / "out").exists()
     folder.begin({"seconds": 3})
-    note = json.loads((tmp_path / "out" / NOTE).read_text())
+    note = json.loads((tmp_path / "out" / MEASUREMENT.note).read_text())
     assert note["settings"] == {**SETTINGS, "shots": [0, 4]}
     assert note["seconds"] == 3
 
@@ -163,10 +163,10 @@ def test_more_draws_go_on_from_what_is_there(tmp_path: Path) -> None:
     more = begun(tmp_path, {**SETTINGS, "draws": 3})
     assert more.part("a", make).equals(ROWS)
     assert make.times == 1
-    assert json.loads((tmp_path / NOTE).read_text())["settings"]["draws"] == 3
-    note = json.loads((tmp_path / NOTE).read_text())
+    assert json.loads((tmp_path / MEASUREMENT.note).read_text())["settings"]["draws"] == 3
+    note = json.loads((tmp_path / MEASUREMENT.note).read_text())
     note["settings"]["draws"] = "two"
-    (tmp_path / NOTE).write_text(json.dumps(note))
+    (tmp_path / MEASUREMENT.note).write_text(json.dumps(note))
     with pytest.raises(BadRequest, match='another draws \\(there: "two"; asked for: 3\\)'):
         RunFolder(tmp_path, {**SETTINGS, "draws": 3})
 
@@ -180,7 +180,7 @@ def test_force_makes_it_anew(tmp_path: Path) -> None:
     assert part_file(tmp_path).exists()  # nothing goes before it begins
     folder.begin()
     assert list((tmp_path / PARTS).iterdir()) == []
-    assert json.loads((tmp_path / NOTE).read_text())["settings"]["shots"] == [0, 8]
+    assert json.loads((tmp_path / MEASUREMENT.note).read_text())["settings"]["shots"] == [0, 8]
     assert (tmp_path / "mine.txt").read_text() == "mine"
     with pytest.raises(BadRequest, match="another shots"):
         RunFolder(tmp_path, SETTINGS)
@@ -205,19 +205,19 @@ def test_a_part_that_was_there_is_not_believed_when_made_anew(tmp_path: Path) ->
 def test_a_foreign_folder_is_left_as_it_is(note: str | None, force: bool, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     if note is not None:
-        (tmp_path / NOTE).write_text(note)
+        (tmp_path / MEASUREMENT.note).write_text(note)
     with pytest.raises(
         BadRequest, match=r"--out = .* is not allowed; allowed: a new or empty folder, or one with results"
     ):
         RunFolder(tmp_path, SETTINGS, force=force)
     assert (tmp_path / "mine.txt").read_text() == "mine"
-    assert {path.name for path in tmp_path.iterdir()} == {"mine.txt"} | ({NOTE} if note is not None else set())
+    assert {path.name for path in tmp_path.iterdir()} == {"mine.txt"} | ({MEASUREMENT.note} if note is not None else set())
 
 
 def test_another_layout_is_refused_unless_forced(tmp_path: Path) -> None:
     begun(tmp_path).part("a", Counted())
-    note = json.loads((tmp_path / NOTE).read_text())
-    (tmp_path / NOTE).write_text(json.dumps({**note, "format": 99}))
+    note = json.loads((tmp_path / MEASUREMENT.note).read_text())
+    (tmp_path / MEASUREMENT.note).write_text(json.dumps({**note, "format": 99}))
     with pytest.raises(BadRequest, match="--force makes it anew"):
         RunFolder(tmp_path, SETTINGS)
     assert begun(tmp_path, force=True).finished("a") is None
@@ -253,4 +253,4 @@ def test_files_are_whole(tmp_path: Path) -> None:
     folder.write("notes/über.txt", "größer")
     assert pl.read_parquet(tmp_path / "rows.parquet").equals(ROWS)
     assert (tmp_path / "notes" / "über.txt").read_text(encoding="utf-8") == "größer"
-    assert {path.name for path in tmp_path.iterdir()} == {NOTE, PARTS, "rows.parquet", "notes"}
+    assert {path.name for path in tmp_path.iterdir()} == {MEASUREMENT.note, PARTS, "rows.parquet", "notes"}

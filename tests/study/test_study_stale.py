@@ -72,7 +72,7 @@ def test_a_second_command_in_the_folder_is_refused_while_the_first_is_at_work(
 ) -> None:
     put_in_place(monkeypatch, [tiny_experiment()])
     first = planned("li2024", out=tmp_path, **ASKED)
-    with first.folder.reserved(), pytest.raises(BadRequest, match=r"out = .*at work in it has ended"):
+    with first.folder.reserved(), pytest.raises(BadRequest, match=r"out = .*another iclscope command is at work in it"):
         reproduce("li2024", out=tmp_path, **ASKED)
     assert reproduce("li2024", out=tmp_path, **ASKED).missing == []
 

@@ -11,9 +11,10 @@ from sweeps.sweep_processes import yaml_of
 import iclscope
 from iclscope.execution.jobs import Job, Outcome
 from iclscope.execution.ray_engine import RayEngine, Work, perform_there
+from iclscope.execution.stores.finished import Finished
 from iclscope.execution.stores.store_files import StoreFiles
 from iclscope.sweeps.file.sweep_file import Sweep, load_sweep
-from iclscope.sweeps.run_sweep import SweepStore, run_sweep
+from iclscope.sweeps.run_sweep import run_sweep
 from iclscope.sweeps.sweep_folder import SweepFolder
 
 SOURCES = (Path(iclscope.__file__).parents[1], Path(__file__).parents[1])
@@ -36,7 +37,7 @@ def run_there(sweep: Sweep, path: Path, engine: RayEngine, work: Work = perform_
     """Run a sweep on a cluster, with its results in a folder."""
     folder = SweepFolder(path, sweep.name)
     engine.work = work
-    return run_sweep(sweep, folder, SweepStore(StoreFiles(folder.default_store)), engine)
+    return run_sweep(sweep, folder, Finished.at(StoreFiles(folder.default_store)), engine)
 
 
 def perform_all(engine: RayEngine, jobs: list[Job], work: Work) -> list[tuple[Job, Outcome]]:

@@ -9,11 +9,12 @@ import polars as pl
 from polars.testing import assert_frame_equal
 
 from iclscope.execution.local import LocalEngine
+from iclscope.execution.stores.finished import Finished
 from iclscope.execution.stores.row_store import TRAINED
 from iclscope.execution.stores.store import TrialStore
 from iclscope.execution.stores.store_files import StoreFiles
 from iclscope.sweeps.file.sweep_file import Sweep
-from iclscope.sweeps.run_sweep import SweepStore, run_sweep
+from iclscope.sweeps.run_sweep import run_sweep
 from iclscope.sweeps.sweep_folder import SweepFolder
 
 
@@ -24,7 +25,7 @@ def run_here(
     folder = SweepFolder(path, sweep.name)
     files = StoreFiles(folder.default_store if store is None else store)
     engine = LocalEngine(workers=workers, folder=folder.training)
-    return run_sweep(sweep, folder, SweepStore(files, keep_weights=keep_weights), engine, **told)
+    return run_sweep(sweep, folder, Finished.at(files, keep_weights=keep_weights), engine, **told)
 
 
 def trained_in(path: Path) -> TrialStore:

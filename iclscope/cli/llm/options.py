@@ -23,7 +23,7 @@ from iclscope.language_models.prompts.format import PromptFormat
 from iclscope.language_models.prompts.label_lengths import LABEL_SCORES, LabelScore, check_label_score
 from iclscope.language_models.prompts.prepared import REFUSE, TOO_LONG, TextMeasurement
 from iclscope.language_models.texts.escapes import unescaped
-from iclscope.study.pages.measurement_page import TextTable
+from iclscope.study.pages.page import TextTable
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A hub name, a folder (safetensors) or a GGUF file.")]
 Data = Annotated[

@@ -16,7 +16,7 @@ from iclscope.language_models.prompts.answers import crossed
 from iclscope.language_models.prompts.prepared import Prepared
 from iclscope.language_models.report import PAPER, DrawnFigure, percent
 from iclscope.plotting.style import COLOURS, curve, legend, new_figure, reference_line
-from iclscope.study.pages.measurement_page import TextTable
+from iclscope.study.pages.page import TextTable
 
 FIGURE = "accuracy"
 LEAST_GAIN = 0.05

@@ -18,7 +18,7 @@ from iclscope.language_models.heads.concentration import WHOLE, WORDS
 from iclscope.language_models.heads.rows import NEAREST, SAME_LABEL
 from iclscope.language_models.report import DrawnFigure
 from iclscope.plotting.style import new_figure
-from iclscope.study.pages.measurement_page import TextTable
+from iclscope.study.pages.page import TextTable
 
 SHOWN_HEADS = 10
 # ColorBrewer's purple and orange are told apart by colour-blind readers; cividis was made for them.

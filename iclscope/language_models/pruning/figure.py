@@ -15,7 +15,7 @@ from iclscope.language_models.pruning.losses import Point
 from iclscope.language_models.pruning.rows import WHOLE
 from iclscope.language_models.report import DrawnFigure, percent
 from iclscope.plotting.style import curve, legend, new_figure, reference_line
-from iclscope.study.pages.measurement_page import TextTable
+from iclscope.study.pages.page import TextTable
 
 
 def prune_figure(points: Sequence[Point], chance: float, claims: Sequence[JudgedClaim], finding: str) -> DrawnFigure:

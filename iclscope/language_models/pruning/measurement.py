@@ -40,7 +40,7 @@ from iclscope.language_models.pruning.rows import removed_neurons as count_remov
 from iclscope.language_models.report import write_report
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.selectors import check_shots
-from iclscope.study.pages.measurement_page import TextTable
+from iclscope.study.pages.page import TextTable
 
 RECOMMENDED = "recommended"
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from iclscope.language_models.evaluation.rows import AS_GIVEN, Unit
 from iclscope.language_models.selection.rows import SelectSettings, chosen
 from iclscope.language_models.selectors import SCORES, Choice, SeenTexts
-from iclscope.study.pages.measurement_page import TextTable
+from iclscope.study.pages.page import TextTable
 
 _LONGEST = 100
 

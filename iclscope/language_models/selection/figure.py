@@ -15,7 +15,7 @@ from iclscope.language_models.selection.alpha import error_by_alpha, shots_neede
 from iclscope.language_models.selection.claims import FIGURE, mean_alpha, select_claims
 from iclscope.language_models.selection.rows import BALANCED, OTHER_PATTERNS, PATTERN
 from iclscope.plotting.style import curve, legend, new_figure
-from iclscope.study.pages.measurement_page import TextTable
+from iclscope.study.pages.page import TextTable
 
 _BY = ("arm", "selector", "shots")
 _APART = 0.07

@@ -20,7 +20,7 @@ from iclscope.language_models.selection.explanation import explanations
 from iclscope.language_models.selection.figure import select_figure, select_text, shots_text
 from iclscope.language_models.selection.rows import SelectSettings, fit_selection, narrowed, see, select_rows, units
 from iclscope.language_models.selectors import check_shots
-from iclscope.study.pages.measurement_page import TextTable
+from iclscope.study.pages.page import TextTable
 
 _EXPLAINED = 2
 

@@ -1,9 +1,10 @@
-"""Judged claims as tables for other programs: CSV for spreadsheets, TeX for papers."""
+"""Judged claims as files for other programs: JSON, CSV for spreadsheets, TeX for papers."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -42,6 +43,12 @@ _ESCAPED = {
 }  # fmt: skip
 
 _ACCENTS = {"\u0302": r"\hat", "\u0304": r"\bar", "\u0303": r"\tilde"}
+
+
+def claims_files(claims: Sequence[JudgedClaim]) -> dict[str, str]:
+    """The files that say what was judged, by name: ``claims.json``, ``claims.csv`` and ``claims.tex``."""
+    text = json.dumps([claim.to_json() for claim in claims], indent=1, ensure_ascii=False)
+    return {"claims.json": text + "\n", "claims.csv": claims_csv(claims), "claims.tex": claims_tex(claims)}
 
 
 def claims_csv(claims: Sequence[JudgedClaim]) -> str:

@@ -1,4 +1,4 @@
-"""The report: one self-contained HTML page about one paper."""
+"""The report: one self-contained HTML page about a paper, or about a measurement on a language model."""
 
 from __future__ import annotations
 
@@ -63,37 +63,66 @@ class FigureSection:
     conditions: Sequence[tuple[str, Sequence[ConditionValue]]] = ()
 
 
-@dataclass(frozen=True)
-class Report:
-    """All that the page tells about one paper.
+class TextTable(NamedTuple):
+    """A table of texts.
 
     Attributes:
-        paper: short name, as on the command line.
-        title: the paper's title.
-        citation: full reference; addresses in it become links.
-        preset: the preset that was run.
-        seeds: how many seeds per setting.
-        figures: the finished figures, in the paper's order.
-        missing: names of the figures that are not finished.
-        environment: name → value: versions, device, seconds.
-        slow_seeds: how many seeds of models that train much longer than the paper's own; None: as many.
+        title: heading.
+        caption: what it shows and how to read it.
+        head: names of the columns.
+        rows: a text per column.
     """
 
-    paper: str
     title: str
-    citation: str
-    preset: str
-    seeds: int
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+OF_A_PAPER = (
+    "What the paper leaves open: whether a bound is tight, a condition necessary, a constant of 1 enough. The answer "
+    "is ours, and no verdict on the paper."
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that a page tells: of a paper, or of a measurement on a language model.
+
+    Attributes:
+        over: what the page is about, above the heading.
+        title: heading.
+        figures: the finished figures with their claims, in order.
+        environment: name → value: settings, versions, device, seconds.
+        citation: full reference; addresses in it become links.
+        facts: how it was made, in front of the numbers of figures and claims; empty: these are not told either.
+        lead: what was found, in a sentence or two.
+        missing: names of figures that are not finished.
+        notes: what a reader must know first.
+        tables: behind the figures.
+        counted: what intervals are over, one and many.
+        questions: what questions of ours are, in a sentence or two.
+    """
+
+    over: str
+    title: str
     figures: Sequence[FigureSection]
-    missing: Sequence[str]
     environment: Mapping[str, str]
-    slow_seeds: int | None = None
+    citation: str = ""
+    facts: str = ""
+    lead: str = ""
+    missing: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    tables: Sequence[TextTable] = ()
+    counted: tuple[str, str] = ("seed", "seeds")
+    questions: str = OF_A_PAPER
 
 
 def render_page(report: Report) -> str:
     """Make the report's page.
 
-    It needs no network and no script, follows the reader's light or dark scheme, fits a phone and prints.
+    It needs no network and no script, follows the reader's light or dark scheme, fits a phone and prints. Claims are
+    listed above the figures, counted, and linked; questions of ours stand apart.
 
     Args:
         report: what to show. All texts are escaped; only the figures' SVG is taken as it is.
@@ -101,22 +130,11 @@ def render_page(report: Report) -> str:
     Returns:
         The text of an HTML file (UTF-8).
     """
-    return render_with_claims("page.html.jinja", report, report.figures)
-
-
-def render_with_claims(template: str, report: object, figures: Sequence[FigureSection]) -> str:
-    """Render a page about figures and their claims.
-
-    Args:
-        template: its file name.
-        report: what the template reads.
-        figures: of the report; their claims are listed above them, counted, and linked; questions of ours stand apart.
-    """
-    rows = [(f"#{anchor(claim.claim.id, 'claim')}", claim) for one in figures for claim in one.claims]
+    rows = [(f"#{anchor(claim.claim.id, 'claim')}", claim) for one in report.figures for claim in one.claims]
     judged = [claim for _, claim in rows]
     return (
         page_environment()
-        .get_template(template)
+        .get_template("page.html.jinja")
         .render(
             report=report,
             claims=[(address, claim) for address, claim in rows if not claim.is_ours],

@@ -75,11 +75,10 @@ def _section(name: str, *claims: JudgedClaim, svg: str = "<svg></svg>") -> Figur
 def _report(*figures: FigureSection, missing: tuple[str, ...] = ()) -> Report:
     """A report of these figures."""
     return Report(
-        paper="li2024",
+        over="iclscope report on li2024",
         title="How do nonlinear transformers learn?",
         citation="Li et al., ICML 2024. https://arxiv.org/abs/2402.15607",
-        preset="quick",
-        seeds=5,
+        facts="Preset quick, 5 seeds per setting",
         figures=figures,
         missing=missing,
         environment={"torch": "2.11.0"},

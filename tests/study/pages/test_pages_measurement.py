@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-from iclscope.study.pages.measurement_page import MeasurementReport, TextTable, render_measurement
-from iclscope.study.pages.page import FigureSection
+from iclscope.study.pages.page import FigureSection, Report, TextTable, render_page
 
 
 class Texts(HTMLParser):
@@ -27,11 +26,17 @@ class Texts(HTMLParser):
 def test_all_parts_stand_on_the_page_and_texts_are_escaped() -> None:
     figure = FigureSection("accuracy", "Accuracy", "A caption.", "It rose.", {}, "<svg></svg>", [], 3.0, ["Careful."])
     table = TextTable("Numbers", "In per cent.", ("shots", "accuracy"), [("8", "<b>81</b>")])
-    report = MeasurementReport(
-        "iclscope llm evaluate", "A model on <texts>", "What was found.", [figure], [table], ["A note."], {"seed": "0"}
+    report = Report(
+        over="iclscope llm evaluate",
+        title="A model on <texts>",
+        lead="What was found.",
+        figures=[figure],
+        tables=[table],
+        notes=["A note."],
+        environment={"seed": "0"},
     )
     page = Texts()
-    page.feed(render_measurement(report))
+    page.feed(render_page(report))
     for text in ("A model on <texts>", "What was found.", "A caption.", "It rose.", "Careful.", "<b>81</b>", "A note."):
         assert any(text in found for found in page.texts), text
     assert "script" not in page.tags

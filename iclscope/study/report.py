@@ -1,0 +1,123 @@
+"""What a reproduction tells of the finished figures in its folder: claims judged, and the page."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import polars as pl
+
+from iclscope.claims.claim import JudgedClaim
+from iclscope.execution.failures import FATAL, reason_of
+from iclscope.study.experiment import Experiment, Preset, paper_named
+from iclscope.study.folder import ResultFolder
+from iclscope.study.pages.claims_files import claims_files
+from iclscope.study.pages.page import FigureSection, Report, render_page
+from iclscope.study.settings_table import conditions_of, settings_of
+from iclscope.training.trial import Trial
+
+REPORT = "report.html"
+
+
+class Told(NamedTuple):
+    """What was told.
+
+    Attributes:
+        claims: those of all finished figures, judged.
+        missing: the figures that are not finished, or that nothing can be told of.
+        failed: why nothing can be told of those, by name, each in one line.
+    """
+
+    claims: Sequence[JudgedClaim]
+    missing: Sequence[str]
+    failed: Mapping[str, str]
+
+
+def write_report(
+    paper: str,
+    experiments: Sequence[Experiment],
+    preset: Preset,
+    folder: ResultFolder,
+    trials_of: Mapping[str, Sequence[Trial]],
+    finished: Mapping[str, pl.DataFrame],
+) -> Told:
+    """Judge the claims of every finished figure, and write them and the page.
+
+    Args:
+        paper: short name.
+        experiments: all its figures, in the order of the report.
+        preset: of the results.
+        folder: where they are.
+        trials_of: the trials of each finished figure.
+        finished: the rows of each.
+    """
+    failed: dict[str, str] = {}
+    sections: list[FigureSection] = []
+    claims: list[JudgedClaim] = []
+    missing: list[str] = []
+    for experiment in experiments:
+        name = experiment.name
+        if name not in finished:
+            missing.append(name)
+            continue
+        try:
+            section = _section(paper, experiment, trials_of[name], preset, finished[name], folder)
+        except FATAL:
+            raise
+        except Exception as error:  # noqa: BLE001 (a claim or a finding that cannot be told takes no other with it)
+            missing.append(name)
+            failed[name] = reason_of(error)
+            folder.note_trace(name, "".join(traceback.format_exception(error)))
+            continue
+        claims += section.claims
+        sections.append(section)
+    about = paper_named(paper)
+    seeds, slow = len(preset.seeds), len(preset.seeds_of_slow_models)
+    of_gpt2 = "" if slow == seeds else f" ({slow} of GPT-2)"
+    page = Report(
+        over=f"iclscope report on {paper}",
+        title=about.title,
+        citation=about.citation,
+        facts=f"Preset {preset.name}, {seeds} seed{'s' * (seeds != 1)} per setting{of_gpt2}",
+        figures=sections,
+        missing=missing,
+        environment=folder.environment,
+    )
+    for file, content in {**claims_files(claims), REPORT: render_page(page)}.items():
+        folder.write(file, content)
+    return Told(claims, missing, failed)
+
+
+def _section(
+    paper: str,
+    experiment: Experiment,
+    trials: Sequence[Trial],
+    preset: Preset,
+    rows: pl.DataFrame,
+    folder: ResultFolder,
+) -> FigureSection:
+    """What the report says of a finished figure."""
+    return FigureSection(
+        name=experiment.name,
+        title=experiment.title,
+        caption=experiment.caption,
+        finding=experiment.finding(rows),
+        settings=settings_of(trials, preset, rows),
+        svg=folder.svg(experiment),
+        claims=[claim.judged(paper, experiment.name, rows) for claim in experiment.claims],
+        seconds=folder.figures[experiment.name]["seconds"],
+        notes=_notes(rows),
+        conditions=conditions_of(experiment, trials),
+    )
+
+
+def _notes(rows: pl.DataFrame) -> list[str]:
+    """What a reader must know: runs that diverged."""
+    if "diverged_at" not in rows.columns:  # rows that no group of trained models made
+        return []
+    diverged = rows.filter(pl.col("diverged_at").is_not_null()).select("seed", "diverged_at").unique().sort("seed")
+    if diverged.is_empty():
+        return []
+    runs = ", ".join(f"seed {seed} at step {step}" for seed, step in diverged.iter_rows())
+    return [f"Diverged (loss no longer finite), and left out of all intervals: {runs}."]
