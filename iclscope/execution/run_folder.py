@@ -53,7 +53,7 @@ class RunFolder:
         path: the folder.
         kind: what it is for.
         noted: what the note says; None: the folder is new or empty.
-        training: where unfinished trainings, logs of long ones and traces of failures are kept.
+        training: where what is not finished is kept: trainings, their logs, traces of failures.
     """
 
     def __init__(self, path: Path, kind: FolderKind, training: str = "training") -> None:
@@ -62,7 +62,7 @@ class RunFolder:
         Args:
             path: made when first written to.
             kind: what it is for.
-            training: the name of the folder for unfinished trainings.
+            training: the name of the folder for what is not finished yet.
 
         Raises:
             BadRequest: if it holds anything but results of this kind, or cannot be written to.

@@ -48,7 +48,7 @@ class RunFolder(Folder):
         Raises:
             BadRequest: if the folder holds other files or other settings, or cannot be written to.
         """
-        super().__init__(path, MEASUREMENT)
+        super().__init__(path, MEASUREMENT, PARTS)
         self._mark = ""
         self._settings = json.loads(json.dumps(settings))
         self._is_new = self.noted is None or force
