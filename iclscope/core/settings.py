@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from numbers import Number
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
@@ -74,6 +74,10 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    neutral_values: ClassVar[Mapping[str, Any]] = {}
+    """Fields that were added to a class after things were named by it, each with the value, as JSON, at which all is as
+    it was before. There a field is no part of a name (`named_settings`), so what was made before is found again."""
+
     def __init__(self, **values: Any) -> None:
         try:
             super().__init__(**values)
@@ -110,6 +114,27 @@ class Settings(BaseModel):
         if first["type"] == "union_tag_not_found":
             message = "it does not say its kind"
         return f"{where} = {first['input']!r} is not allowed: {message}"
+
+
+def named_settings(settings: Settings) -> dict[str, Any]:
+    """Settings as JSON for a name of them: all fields but those that were added later and have their neutral value."""
+    dumped = settings.model_dump(mode="json")
+    _leave_out_neutral(settings, dumped)
+    return dumped
+
+
+def _leave_out_neutral(given: Any, dumped: Any) -> None:
+    if isinstance(given, Settings):
+        for name, neutral in type(given).neutral_values.items():
+            if dumped[name] == neutral:
+                del dumped[name]
+        given = given.__dict__
+    if isinstance(given, Mapping):
+        for name in given.keys() & dumped.keys():
+            _leave_out_neutral(given[name], dumped[name])
+    elif isinstance(given, tuple):
+        for one, written in zip(given, dumped, strict=True):
+            _leave_out_neutral(one, written)
 
 
 @cache

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from iclscope.core.registry import TASKS
+from iclscope.core.settings import named_settings
 from iclscope.tasks import Task
 from iclscope.training.origin import origin_of
 from iclscope.training.trial import SCIENCE_VERSION, Trial
@@ -31,7 +32,7 @@ class PlannedTest(NamedTuple):
     @property
     def hash(self) -> str:
         """A name for what is asked: equal task and prompts, equal hash, whatever the test is called."""
-        asked = {"task": self.task.model_dump(mode="json"), "prompts": self.prompts, "science_version": SCIENCE_VERSION}
+        asked = {"task": named_settings(self.task), "prompts": self.prompts, "science_version": SCIENCE_VERSION}
         if (origin := origin_of(TASKS, self.task.kind)) is not None:
             asked["origin"] = origin
         text = json.dumps(asked, sort_keys=True, separators=(",", ":"))

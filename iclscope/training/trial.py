@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 from iclscope.core.arguments import expect
 from iclscope.core.errors import require, require_finite
 from iclscope.core.registry import MODELS, TASKS
-from iclscope.core.settings import Settings
+from iclscope.core.settings import Settings, named_settings
 from iclscope.models import ModelConfig, SoftmaxReLUConfig, config_from_settings
 from iclscope.models.model import is_told_by_settings as is_model_told
 from iclscope.tasks import FunctionClass, PatternClassification, Task
@@ -141,7 +141,7 @@ class Trial(Settings):
     @property
     def hash(self) -> str:
         """A name for this trial's numbers: equal settings, equal hash, on any machine and in any folder."""
-        settings = self.model_dump(mode="json")
+        settings = named_settings(self)
         # The first evaluation task decides when training stops, so their order counts.
         settings["evaluation"]["on"] = list(settings["evaluation"]["on"].items())
         settings["science_version"] = SCIENCE_VERSION
