@@ -50,7 +50,9 @@ def test_files_elsewhere_are_whole_or_not_there(served: tuple[Path, str]) -> Non
         files.read("rows/a")
     files.write("rows/b", b"old")
     files.write("rows/b", b"new")
-    files.write("rows/a", b"x" * 100_000)
+    assert files.create("rows/a", b"x" * 100_000)
+    assert not files.create("rows/a", b"other")
+    assert files.read("rows/a") == b"x" * 100_000
     assert files.names("rows") == ["rows/a", "rows/b"]
     assert files.read("rows/b") == b"new"
     assert sorted(path.name for path in (folder / "sweeps" / "rows").iterdir()) == ["a", "b"], "nothing half is left"
@@ -77,11 +79,14 @@ def test_a_sweep_is_killed_and_goes_on_at_a_store_elsewhere(served: tuple[Path, 
         process.ended()
     before = finished_in(folder / "sweeps")
     assert 0 < len(before) < 24
+    left = {path.name for path in (folder / "sweeps" / "reserved").iterdir()}
+    assert left, "what was under way"
     with SweepProcess(ledger, command) as process:
         ended = process.ended()
         assert (ended.status, ended.err) == (0, "")
         assert not before & set(process.begun)
     assert_same_rows(table_in(tmp_path / "out"), table_in(tmp_path / "home"))
+    assert {path.name for path in (folder / "sweeps" / "reserved").iterdir()} <= left
     assert len(list((folder / "sweeps" / "trained").glob("*.safetensors"))) == 24
     noted = json.loads((tmp_path / "out" / "sweep.json").read_text(encoding="utf-8"))
     assert noted["store"].startswith("sftp://")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from iclscope.core.errors import BadRequest, StorageFailed
 from iclscope.execution.jobs import Job, Outcome, forget_unfinished, unfinished_path
-from iclscope.execution.stores.reservations import Reservations
+from iclscope.execution.stores.leases import Leases
+from iclscope.execution.stores.reservations import Reservations, reservations_at
 from iclscope.execution.stores.row_store import RESERVED, TRAINED, RowStore
 from iclscope.execution.stores.store import TrialStore
 from iclscope.execution.stores.store_files import StoreFiles
@@ -33,7 +34,7 @@ class Finished:
         rows: RowStore | None = None,
         *,
         keep_weights: bool = True,
-        reservations: Reservations | None = None,
+        reservations: Reservations | Leases | None = None,
     ) -> None:
         """Name the places.
 
@@ -41,10 +42,10 @@ class Finished:
             weights: of trained models.
             rows: of tests; None: nothing is tested.
             keep_weights: whether weights are wanted.
-            reservations: of groups, where several processes share a store.
+            reservations: of groups, where several processes share a store; None: nobody else is at work on them.
         """
         self.weights, self._rows, self.keep_weights = weights, rows, keep_weights
-        self._reservations = reservations or Reservations(None)
+        self._reservations = reservations
         self._left: dict[str, int] = {}
         self._counting = threading.Lock()
 
@@ -61,7 +62,7 @@ class Finished:
             rows.refresh()
         except StorageFailed as error:
             raise BadRequest(f"store = {files.address!r} is not allowed: {error}") from error
-        reservations = Reservations(None if files.local is None else files.local / RESERVED)
+        reservations = reservations_at(files, RESERVED)
         return cls(TrialStore(files, TRAINED), rows, keep_weights=keep_weights, reservations=reservations)
 
     @property
@@ -120,14 +121,14 @@ class Finished:
         if not lacking:
             return None, True
         name = Job(tuple(group)).name
-        if not self._reservations.take(name):
+        if self._reservations is not None and not self._reservations.take(name):
             return None, False
         # Another process may have finished it between the look and the reservation.
         if self._rows is not None:
             self._rows.look_for((one.trial.hash, one.tests[number].hash) for one in lacking for number in tests)
             lacking, tests = self.missing(group)
         if not lacking:
-            self._reservations.give_back(name)
+            self._give_back(name)
             return None, True
         # A training that was saved goes on in the company that it began in; what was stored of it is written again.
         if unfinished_path(training, name).exists():
@@ -158,12 +159,18 @@ class Finished:
             self._left[job.group] = self._left.get(job.group, 0) - len(job.planned)
             is_over = self._left[job.group] <= 0
         if is_over:
-            self._reservations.give_back(job.group)
+            self._give_back(job.group)
+
+    def _give_back(self, group: str) -> None:
+        if self._reservations is not None:
+            self._reservations.give_back(group)
 
     def tell(self, told: Callable[[str], None] | None) -> None:
         """Let what the user should know be told so, and not by a warning."""
-        self._reservations.told = told
+        if told is not None and self._reservations is not None:
+            self._reservations.told = told
 
     def close(self) -> None:
         """Give back what was reserved and not done."""
-        self._reservations.give_all_back()
+        if self._reservations is not None:
+            self._reservations.give_all_back()

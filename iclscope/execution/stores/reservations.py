@@ -6,7 +6,6 @@ import errno
 import os
 import threading
 import uuid
-import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +13,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from iclscope.core.files import storage_failures
+from iclscope.execution.stores.leases import Leases, warned
+from iclscope.execution.stores.store_files import StoreFiles
 
 _NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP})
 """What file systems answer that have no locks, as some network file systems have none."""
@@ -23,17 +24,16 @@ class Reservations:
     """Groups that this process has reserved in a local folder.
 
     A reservation is a lock that the operating system holds: it ends with the process, however that ends, and no clock
-    is involved. What is at no address of this machine cannot be locked, nor can what is on a file system without locks;
-    there every group is free, and two processes may train the same one at the same time, once.
+    is involved. On a file system without locks every group is free, and two processes may train the same one at the
+    same time, once.
 
     Attributes:
-        told: told, once, that nothing can be locked; None: that is a warning.
+        told: told, once, that nothing can be locked; unless one says otherwise, that is a warning.
     """
 
-    told: Callable[[str], None] | None = None
-
-    def __init__(self, folder: Path | None) -> None:
-        """Name the folder of the locks; None: nothing can be locked."""
+    def __init__(self, folder: Path) -> None:
+        """Name the folder of the locks."""
+        self.told: Callable[[str], None] = warned
         self._folder = folder
         self._held: dict[str, FileLock] = {}
         self._lock = threading.Lock()
@@ -41,12 +41,10 @@ class Reservations:
 
     def take(self, name: str) -> bool:
         """Reserve a group; False if another process has it."""
-        if self._folder is None:
-            return True
         with storage_failures(f"writing to {self._folder}"):
             self._folder.mkdir(parents=True, exist_ok=True)
             if self._locks is None:
-                self._locks = has_locks(self._folder) or self._say_there_are_none(self._folder)
+                self._locks = has_locks(self._folder) or self._say_there_are_none()
             if not self._locks:
                 return True
             lock = FileLock(self._folder / f"{name}.lock", thread_local=False)
@@ -57,22 +55,18 @@ class Reservations:
             except (NotImplementedError, OSError) as error:
                 if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
                     raise
-                self._locks = self._say_there_are_none(self._folder)
+                self._locks = self._say_there_are_none()
                 return True
         with self._lock:
             self._held[name] = lock
         return True
 
-    def _say_there_are_none(self, folder: Path) -> bool:
+    def _say_there_are_none(self) -> bool:
         """Say what is not guarded where a file system has no locks; returns that it has none."""
-        text = (
-            f"{folder} is on a file system without locks: nothing keeps two processes from training the same group at "
-            "the same time; what they store is whole all the same"
+        self.told(
+            f"{self._folder} is on a file system without locks: nothing keeps two processes from training the same "
+            "group at the same time; what they store is whole all the same"
         )
-        if self.told is None:
-            warnings.warn(text, UserWarning, stacklevel=4)
-        else:
-            self.told(text)
         return False
 
     def give_back(self, name: str) -> None:
@@ -87,6 +81,16 @@ class Reservations:
         """End every reservation."""
         for name in list(self._held):
             self.give_back(name)
+
+
+def reservations_at(files: StoreFiles, folder: str) -> Reservations | Leases:
+    """What reserves groups in a store: locks in a folder of this machine, leases at an address elsewhere.
+
+    Args:
+        files: the store.
+        folder: of the reservations there.
+    """
+    return Leases(files, folder) if files.local is None else Reservations(files.local / folder)
 
 
 def has_locks(folder: Path) -> bool:

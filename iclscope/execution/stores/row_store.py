@@ -3,7 +3,7 @@
     store.json            which layout this is
     rows/NAME.parquet     the rows of trials that were trained together
     trained/HASH.safetensors    their weights, where they are kept
-    reserved/NAME.lock    who is at work on what, in a local folder
+    reserved/NAME.lock    who is at work on what, in a local folder; elsewhere NAME.0, NAME.1, … (`leases`)
 
 A file of rows appears whole or not at all, is named by the hashes of what it holds, and is never changed. So any number
 of processes may add to a store, and whatever is in it is finished.

@@ -92,14 +92,13 @@ class StoreFiles:
         Raises:
             StorageFailed: if it cannot be written; what was there before is still there.
         """
-        with self._failures(f"writing to {self.address}"):
+        with self._failures(f"writing to {self.address}", writes=True):
             if self.local is not None:
                 path = self.local / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_bytes(path, content)
                 return
-            protocols = self._system.protocol
-            if OBJECT_STORES & set((protocols,) if isinstance(protocols, str) else protocols):
+            if OBJECT_STORES & self._protocols:
                 self._system.pipe_file(self._path(name), content)
                 return
             folder, _, last = self._path(name).rpartition("/")
@@ -113,28 +112,65 @@ class StoreFiles:
                     self._system.rm_file(temporary_name)
                 raise
 
+    def create(self, name: str, content: bytes) -> bool:
+        """Make a file that is not there; of several that do so at once, the place lets one succeed, if it can.
+
+        Returns:
+            Whether it was made; False if there is one of that name.
+
+        Raises:
+            StorageFailed: if it cannot be written, or the place cannot be asked so.
+        """
+        with self._failures(f"writing to {self.address}", writes=True):
+            for is_last in (False, True):  # asked again where one was just being removed
+                try:
+                    self._create(self._path(name), content)
+                    break
+                except OSError:  # each client has an error of its own for what is there already
+                    if self.has(name):
+                        return False
+                    if is_last:
+                        raise
+            return True
+
+    def _create(self, path: str, content: bytes) -> None:
+        if OBJECT_STORES & self._protocols:
+            self._system.pipe_file(path, content, mode="create")
+            return
+        self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
+        with self._system.open(path, "wxb" if "sftp" in self._protocols else "xb") as file:  # as paramiko spells it
+            file.write(content)
+
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
-        with self._failures(f"writing to {self.address}"):
+        with self._failures(f"writing to {self.address}", writes=True):
             if self.has(name):
                 self._system.rm_file(self._path(name))
+
+    @property
+    def _protocols(self) -> set[str]:
+        known = self._system.protocol
+        return {known} if isinstance(known, str) else set(known)
 
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}" if name else self._root
 
     @contextmanager
-    def _failures(self, doing: str) -> Iterator[None]:
-        """Turn what the file system raises into one line; elsewhere, one thread at a time."""
+    def _failures(self, doing: str, *, writes: bool = False) -> Iterator[None]:
+        """Turn what the file system raises into one line; elsewhere, one thread at a time.
+
+        That a file is not there is an answer to whoever reads; where one writes, a bucket or a folder has gone.
+        """
         try:
             with nullcontext() if self.local is not None else self._one_at_a_time:
                 yield
         except (BadRequest, StorageFailed):
             raise
-        except FileNotFoundError as error:
-            if not has_secrets(self._given):
-                raise
-            raise FileNotFoundError(without_secrets(_reason(error), self._given)) from None
         except Exception as error:  # what a server's client raises is its own affair
+            if isinstance(error, FileNotFoundError) and not writes:
+                if not has_secrets(self._given):
+                    raise
+                raise FileNotFoundError(without_secrets(_reason(error), self._given)) from None
             if self.local is None or isinstance(error, OSError):
                 reason = without_secrets(_reason(error), self._given)
                 # What a client says of an address with secrets may repeat them; then it is not shown as the cause.
