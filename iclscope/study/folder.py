@@ -119,7 +119,7 @@ class ResultFolder(RunFolder):
         files = (self.path / f"{experiment.name}.{kind}" for kind in KINDS)
         if noted is None or noted["fingerprint"] != _fingerprint(trials) or not all(f.is_file() for f in files):
             return None
-        if noted.get("code", experiment.code) != experiment.code:  # not noted up to version 0.3
+        if noted.get("code") != experiment.code:  # not noted up to version 0.3: measured again, nothing is trained
             return None
         return self.table(experiment.name, _label(experiment, trials))
 
