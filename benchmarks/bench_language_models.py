@@ -15,12 +15,13 @@ from collections.abc import Callable
 
 import torch
 
-from iclscope.language_models.models.loading import LanguageModel, ModelSource
+from iclscope.language_models.models.loading import LanguageModel
 from iclscope.language_models.prompts.draws import generator
 from iclscope.language_models.prompts.format import PromptFormat, PromptGroup
-from iclscope.language_models.prompts.prepared import Prepared, TextMeasurement, prepare
+from iclscope.language_models.prompts.prepared import Prepared, prepare
 from iclscope.language_models.prompts.scoring import label_scores
 from iclscope.language_models.selectors.at_random import balanced
+from iclscope.language_models.settings import ModelSource, TextMeasurement
 
 SHOTS = 8
 

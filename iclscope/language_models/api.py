@@ -1,4 +1,4 @@
-"""The four measurements as functions; each does what the command of its name does."""
+"""The measurements as functions; each does what the command of its name does."""
 
 from __future__ import annotations
 
@@ -7,24 +7,62 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from iclscope.core.errors import require
 from iclscope.core.files import user_path
 from iclscope.core.settings import Settings
-from iclscope.language_models.evaluation.measurement import Done, Progress, evaluation
-from iclscope.language_models.evaluation.rows import EvaluateSettings
-from iclscope.language_models.heads.measurement import AttentionDone, attention_measurement
-from iclscope.language_models.heads.prompts import AttentionSettings
+from iclscope.language_models.evaluation.measurement import Evaluation
+from iclscope.language_models.heads.measurement import Attention
+from iclscope.language_models.measurement import Measured, Measurement, Progress, measure
 from iclscope.language_models.models.fingerprint import encoder_hash
-from iclscope.language_models.models.loading import ModelSource
-from iclscope.language_models.prompts.label_lengths import DEFAULT
-from iclscope.language_models.prompts.prepared import Prepared, TextMeasurement, prepare
-from iclscope.language_models.pruning.measurement import PruneDone, Save, check_save, pruning
-from iclscope.language_models.pruning.rows import PruneSettings
+from iclscope.language_models.prompts.prepared import Prepared, prepare
+from iclscope.language_models.pruning.measurement import Pruning, save_unmeasured
+from iclscope.language_models.pruning.rows import PruneRows
+from iclscope.language_models.pruning.save import Save, Saved, check_save
+from iclscope.language_models.report import RowsT
 from iclscope.language_models.run_folder import RunFolder
-from iclscope.language_models.selection.measurement import SelectDone, selection
-from iclscope.language_models.selection.rows import SelectSettings
-from iclscope.language_models.selectors import SELECTORS, SeenTexts, SelectorOptions
+from iclscope.language_models.selection.measurement import Selection
+from iclscope.language_models.selectors import SeenTexts
+from iclscope.language_models.settings import (
+    SELECTORS,
+    SUM,
+    AttentionSettings,
+    EvaluateSettings,
+    ModelSource,
+    PruneSettings,
+    SelectorOptions,
+    SelectSettings,
+    TextMeasurement,
+)
 from iclscope.language_models.texts.in_memory import kind_of
+
+
+def planned(
+    kind: type[Measurement[Any, RowsT]],
+    asked: TextMeasurement,
+    settings: Settings,
+    out: str | Path | None = None,
+    *,
+    force: bool = False,
+    **more: Any,
+) -> Measurement[Any, RowsT]:
+    """A measurement with its model, its texts and its folder, ready for `measure`.
+
+    Args:
+        kind: which measurement.
+        asked: of which model, with which texts.
+        settings: of the measurement.
+        out: the folder of results; None: ``results/llm/COMMAND-MODEL-DATA``.
+        force: make everything anew, also over other settings.
+        **more: what this measurement alone takes.
+
+    Raises:
+        BadRequest: if it cannot be measured, or the folder holds other files or results of other settings.
+    """
+    where = None if out is None else user_path(out, "--out")
+    prepared = prepare(asked)
+    return kind(prepared, settings, results_folder(kind.command, prepared, settings, where, force=force), **more)
 
 
 def results_folder(
@@ -45,10 +83,9 @@ def results_folder(
     name = f"{command}-{prepared.language_model.name}-{prepared.asked.name}"
     noted = {"command": command, **prepared.noted(), **settings.model_dump(mode="json", exclude={"label_score"})}
     if isinstance(settings, SelectSettings) and settings.options.embeddings is not None:
-        noted["embeddings"] = encoder_hash(
-            SeenTexts(prepared.language_model, prepared.asked, options=settings.options).encoder
-        )
-    return RunFolder(Path("results") / "llm" / name if out is None else user_path(out, "--out"), noted, force=force)
+        seen = SeenTexts(prepared.language_model, prepared.asked, options=settings.options)
+        noted["embeddings"] = encoder_hash(seen.encoder)
+    return RunFolder(Path("results") / "llm" / name if out is None else Path(out), noted, force=force)
 
 
 def evaluate(
@@ -57,12 +94,12 @@ def evaluate(
     *,
     shots: int | Sequence[int] = (0, 2, 4, 8, 16),
     selectors: str | Sequence[str] = ("balanced",),
-    label_score: str = DEFAULT,
+    label_score: str = SUM,
     out: str | Path | None = None,
     force: bool = False,
     progress: Progress | None = None,
     **asked: Any,
-) -> Done:
+) -> Measured[pl.DataFrame]:
     """Accuracy and calibrated accuracy against the number of demonstrations: ``iclscope llm evaluate``.
 
     Args:
@@ -83,11 +120,8 @@ def evaluate(
         BadRequest: if it cannot be done.
     """
     given: dict[str, Any] = {"shots": shots, "selectors": selectors, "label_score": label_score}
-    settings = EvaluateSettings(**given)
-    prepared = _prepared(model, data, asked)
-    return evaluation(
-        prepared, settings, results_folder("evaluate", prepared, settings, out, force=force), progress=progress
-    )
+    settings, wanted = EvaluateSettings(**given), _asked(model, data, asked)
+    return measure(planned(Evaluation, wanted, settings, out, force=force), progress=progress)
 
 
 def select(
@@ -98,12 +132,12 @@ def select(
     shots: int | Sequence[int] = (2, 4, 8, 16),
     options: SelectorOptions | None = None,
     explain: int = 0,
-    label_score: str = DEFAULT,
+    label_score: str = SUM,
     out: str | Path | None = None,
     force: bool = False,
     progress: Progress | None = None,
     **asked: Any,
-) -> SelectDone:
+) -> Measured[pl.DataFrame]:
     """Selectors of demonstrations at equal shots: ``iclscope llm select``.
 
     Args:
@@ -124,9 +158,8 @@ def select(
     """
     given: dict[str, Any] = {"shots": shots, "selectors": selectors, "label_score": label_score}
     settings = SelectSettings(**given, options=SelectorOptions() if options is None else options)
-    prepared = _prepared(model, data, asked)
-    folder = results_folder("select", prepared, settings, out, force=force)
-    return selection(prepared, settings, folder, explain=explain, progress=progress)
+    measurement = planned(Selection, _asked(model, data, asked), settings, out, force=force, explain=explain)
+    return measure(measurement, progress=progress)
 
 
 def prune(
@@ -139,7 +172,7 @@ def prune(
     force: bool = False,
     progress: Progress | None = None,
     **asked: Any,
-) -> PruneDone:
+) -> Measured[PruneRows]:
     """What is lost and saved without some MLP neurons: ``iclscope llm prune``. The model given is never changed.
 
     Args:
@@ -155,16 +188,38 @@ def prune(
     Raises:
         BadRequest: if it cannot be done.
     """
-    settings = PruneSettings() if settings is None else settings
-    require(isinstance(settings, PruneSettings), "settings", kind_of(settings), "PruneSettings(rates=…, …)")
+    settings = _checked(PruneSettings() if settings is None else settings)
     save = Save(user_path(save, "save")) if isinstance(save, (str, os.PathLike)) else save
     require(save is None or isinstance(save, Save), "save", kind_of(save), "a folder, or Save(folder, rate, score)")
     if save is not None:
         save = save._replace(folder=user_path(save.folder, "--save"))
         check_save(save, settings)
-    prepared = _prepared(model, data, asked)
-    folder = results_folder("prune", prepared, settings, out, force=force)
-    return pruning(prepared, settings, folder, save=save, progress=progress)
+    measurement = planned(Pruning, _asked(model, data, asked), settings, out, force=force, save=save)
+    return measure(measurement, progress=progress)
+
+
+def save_pruned(
+    model: str | Path | ModelSource,
+    data: Any = "words",
+    *,
+    save: str | Path,
+    settings: PruneSettings,
+    **asked: Any,
+) -> Saved:
+    """A smaller checkpoint, and nothing measured: ``iclscope llm prune --save DIR --save-rate R --save-score NAME``.
+
+    Args:
+        model: as for `evaluate`.
+        data: as for `evaluate`; neurons are scored on its demonstrations.
+        save: a new or an empty folder.
+        settings: one rate and one score, and how neurons are scored.
+        **asked: as for `evaluate`.
+
+    Raises:
+        BadRequest: if it cannot be done.
+    """
+    check_save(Save(folder := user_path(save, "--save")), _checked(settings))
+    return save_unmeasured(prepare(_asked(model, data, asked)), settings, folder)
 
 
 def attention(
@@ -176,7 +231,7 @@ def attention(
     force: bool = False,
     progress: Progress | None = None,
     **asked: Any,
-) -> AttentionDone:
+) -> Measured[pl.DataFrame]:
     """Where each head looks from the query: ``iclscope llm attention``.
 
     Args:
@@ -191,18 +246,16 @@ def attention(
     Raises:
         BadRequest: if it cannot be done.
     """
-    settings = AttentionSettings(shots=shots)
-    prepared = _prepared(model, data, asked)
-    folder = results_folder("attention", prepared, settings, out, force=force)
-    return attention_measurement(prepared, settings, folder, progress=progress)
+    settings, wanted = AttentionSettings(shots=shots), _asked(model, data, asked)
+    return measure(planned(Attention, wanted, settings, out, force=force), progress=progress)
 
 
-def _prepared(model: object, data: object, asked: dict[str, Any]) -> Prepared:
-    """Check and load what is asked for.
+def _checked(settings: PruneSettings) -> PruneSettings:
+    require(isinstance(settings, PruneSettings), "settings", kind_of(settings), "PruneSettings(rates=…, …)")
+    return settings
 
-    Raises:
-        BadRequest: if it cannot be done.
-    """
+
+def _asked(model: object, data: object, asked: dict[str, Any]) -> TextMeasurement:
     named = isinstance(model, (str, os.PathLike, ModelSource))
     require(named, "MODEL", kind_of(model), "a hub name, a folder, a GGUF file, or a ModelSource")
-    return prepare(TextMeasurement(model=model, data=data, **asked))
+    return TextMeasurement(model=model, data=data, **asked)

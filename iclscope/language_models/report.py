@@ -1,12 +1,15 @@
-"""What a measurement on a language model leaves in its folder: rows, claims, figures, and a page about them."""
+"""What a measurement on a language model leaves in its folder: claims, a figure, and a page about them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import NamedTuple
+from typing import Any, Generic, TypeVar
 
+import iclscope.plotting  # noqa: F401 (before a figure imports matplotlib)
+
+# isort: split
 from matplotlib.figure import Figure
 
 from iclscope.claims.claim import JudgedClaim
@@ -24,6 +27,9 @@ OF_A_LANGUAGE_MODEL = (
     "What the theory suggests for a model that it does not speak of, what was measured (with its 95 % interval over "
     "draws of demonstrations and queries), and what would have agreed."
 )
+FEW_DRAWS = 3
+
+RowsT = TypeVar("RowsT")
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,6 @@ class DrawnFigure:
         finding: one sentence computed from the rows.
         figure: what was drawn.
         claims: the claims judged on its rows.
-        notes: what a reader must know.
     """
 
     name: str
@@ -46,89 +51,90 @@ class DrawnFigure:
     finding: str
     figure: Figure
     claims: Sequence[JudgedClaim] = ()
-    notes: Sequence[str] = ()
 
 
-FEW_DRAWS = 3
-
-
-class Written(NamedTuple):
-    """What a report says beside its figures and tables.
+@dataclass(frozen=True)
+class Meaning(Generic[RowsT]):
+    """What the rows of a measurement say.
 
     Attributes:
-        claims: of all figures.
+        rows: the rows, as callers get them.
+        figure: with what was judged.
+        tables: for the terminal, and below the figure on the page.
+        appendix: tables of the page alone.
         notes: what a reader must know.
+        settings: what else to name under "Where this ran".
+        extra: by name, what this measurement alone has found.
     """
 
-    claims: Sequence[JudgedClaim]
-    notes: Sequence[str]
+    rows: RowsT
+    figure: DrawnFigure
+    tables: Sequence[TextTable]
+    appendix: Sequence[TextTable] = ()
+    notes: Sequence[str] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 def write_report(
     folder: RunFolder,
     prepared: Prepared,
+    meaning: Meaning[Any],
     *,
     command: str,
-    lead: str,
-    figures: Sequence[DrawnFigure],
+    about: str,
+    claims_need: str,
     seconds: float,
-    claims_need: str = "",
-    tables: Sequence[TextTable] = (),
-    notes: Sequence[str] = (),
-    settings: Mapping[str, str] | None = None,
-) -> Written:
-    """Write figures (PNG, PDF), ``claims.json`` (``.csv``, ``.tex``) and ``report.html``.
+) -> list[str]:
+    """Write the figure (PNG, PDF), ``claims.json`` (``.csv``, ``.tex``) and ``report.html``.
 
     Args:
         folder: where to.
         prepared: model and texts.
+        meaning: of the rows.
         command: ``evaluate``, ``select``, ``prune`` or ``attention``.
-        lead: what was found, in a sentence or two.
-        figures: in the order of the page.
-        seconds: how long measuring took.
+        about: what was measured; it leads to what was found.
         claims_need: what must have been asked for that there are claims, in words; empty where there always are.
-        tables: below the figures.
-        notes: above all; which rows were left out, which texts spell control tokens, and that there are few draws, or
-            no claims, is added.
-        settings: what else to name under "Where this ran", in front of what all measurements name.
+        seconds: how long measuring took.
+
+    Returns:
+        What a reader must know: beside the notes of the measurement, which rows were left out, which texts spell
+        control tokens, and that there are few draws, or no claims.
     """
-    sections = [
-        FigureSection(
-            name=one.name,
-            title=one.title,
-            caption=one.caption,
-            finding=one.finding,
-            settings={},
-            svg=save_figure(one.figure, folder.path, one.name, label=one.title),
-            claims=one.claims,
-            seconds=seconds,
-            notes=one.notes,
-        )
-        for one in figures
-    ]
-    claims = [claim for one in figures for claim in one.claims]
-    found = [*notes, *prepared.asked.left_out.notes(), *_read_as_text(prepared)]
-    if claims_need and not claims:
-        found.append(f"No claim was judged: that takes {claims_need}.")
+    drawn = meaning.figure
+    notes = [*meaning.notes, *prepared.asked.left_out.notes(), *_read_as_text(prepared)]
+    if claims_need and not drawn.claims:
+        notes.append(f"No claim was judged: that takes {claims_need}.")
     if prepared.settings.draws < FEW_DRAWS:
-        found.append(
+        notes.append(
             f"With {prepared.settings.draws} draw(s) the intervals say little of other demonstrations: ask for more "
             "--draws; what is finished is kept."
         )
+    section = FigureSection(
+        name=drawn.name,
+        title=drawn.title,
+        caption=drawn.caption,
+        finding=drawn.finding,
+        settings={},
+        svg=save_figure(drawn.figure, folder.path, drawn.name, label=drawn.title),
+        claims=drawn.claims,
+        seconds=seconds,
+        notes=(),
+    )
     page = Report(
         over=f"iclscope llm {command}",
         title=prepared.title,
-        lead=lead,
-        figures=sections,
-        tables=tables,
-        notes=found,
-        environment={**(settings or {}), **_named(prepared)},
+        lead=f"{about}: {drawn.finding}",
+        figures=[section],
+        tables=[*meaning.tables, *meaning.appendix],
+        notes=notes,
+        environment={**meaning.settings, **_named(prepared)},
         counted=("draw", "draws"),
         questions=OF_A_LANGUAGE_MODEL,
     )
-    for name, content in {**claims_files(claims), "report.html": render_page(page)}.items():
+    for name, content in {**claims_files(drawn.claims), "report.html": render_page(page)}.items():
         folder.write(name, content)
-    return Written(claims, found)
+    return notes
 
 
 def _read_as_text(prepared: Prepared) -> list[str]:

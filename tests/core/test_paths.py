@@ -23,7 +23,7 @@ from iclscope.core.files import (
 )
 from iclscope.execution.stores.store_files import StoreFiles
 from iclscope.language_models.api import prune
-from iclscope.language_models.pruning.measurement import Save
+from iclscope.language_models.pruning.save import Save
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.texts.labelled_text import load_task
 from iclscope.study.experiment import experiments_of

@@ -11,7 +11,8 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-from iclscope.language_models.models.loading import LanguageModel, ModelSource
+from iclscope.language_models.models.loading import LanguageModel
+from iclscope.language_models.settings import ModelSource
 
 CONTROL = ["<unk>", "<s>", "</s>", "<|endoftext|>", "[MASK]"]
 _LINES = [TEXT + "Value: +1 is good enough, -1 is not: 0.5 => x = 12; (a b) c/d [e] N/A\n"]

@@ -27,7 +27,8 @@ from iclscope.language_models.heads.concentration import (
     heads_table,
 )
 from iclscope.language_models.heads.figure import attention_figure, heads_text
-from iclscope.language_models.heads.prompts import AttentionSettings, Queries, dealt_labels, measured_queries
+from iclscope.language_models.heads.measurement import BY_QUERY, Attention
+from iclscope.language_models.heads.prompts import Queries, dealt_labels, measured_queries
 from iclscope.language_models.heads.reading import demonstration_attention, eager_attention
 from iclscope.language_models.heads.rows import (
     ARMS,
@@ -36,18 +37,19 @@ from iclscope.language_models.heads.rows import (
     RANDOM_QUERY,
     SAME_LABEL,
     Group,
-    attention_rows,
     grouped_rows,
     label_group,
 )
+from iclscope.language_models.measurement import unit_tables
 from iclscope.language_models.models.cached import LastAttention, ReadSoFar
-from iclscope.language_models.models.loading import LanguageModel, ModelSource, load_language_model
+from iclscope.language_models.models.loading import LanguageModel, load_language_model
 from iclscope.language_models.prompts.demonstration_tokens import NOBODY, token_owners
 from iclscope.language_models.prompts.draws import Asked
 from iclscope.language_models.prompts.format import PromptFormat
-from iclscope.language_models.prompts.prepared import Prepared, TextMeasurement
+from iclscope.language_models.prompts.prepared import Prepared
 from iclscope.language_models.run_folder import PARTS, RunFolder
 from iclscope.language_models.selectors.nearest_demonstrations import NearestDemonstrations, nearest_half
+from iclscope.language_models.settings import AttentionSettings, ModelSource, TextMeasurement
 from iclscope.language_models.texts.labelled_text import LabelledTexts
 
 FORM = PromptFormat(instruction="Sort the words.")
@@ -320,7 +322,7 @@ def prepared(language_model: LanguageModel, labels: tuple[str, ...] = CLASSES * 
 def test_rows_have_all_arms_and_draws(tiny_llama: LanguageModel) -> None:
     ready = prepared(tiny_llama)
     told: list[int] = []
-    rows = attention_rows(ready, AttentionSettings(shots=4), told=told.append)
+    rows = unit_tables(Attention(ready, AttentionSettings(shots=4)), told=told.append)[BY_QUERY]
     assert sum(told) == 8 * 2 * 2
     assert rows.height == len(ARMS) * 2 * 8 * 2 * 4
     paired = pl.col("arm").is_in([NEAREST, NEAREST_OTHER])
@@ -329,7 +331,7 @@ def test_rows_have_all_arms_and_draws(tiny_llama: LanguageModel) -> None:
     assert rows.select("arm", "draw", "query", "layer", "head").is_unique().all()
     totals = rows.filter(pl.col("arm") == SAME_LABEL)["total"], rows.filter(pl.col("arm") == RANDOM_QUERY)["total"]
     assert totals[0].equals(totals[1])
-    assert rows.equals(attention_rows(ready, AttentionSettings(shots=4)))
+    assert rows.equals(unit_tables(Attention(ready, AttentionSettings(shots=4)))[BY_QUERY])
     table = heads_table(rows)
     figure = attention_figure(table, attention_claims(rows))
     assert "layer" in figure.finding
@@ -345,7 +347,7 @@ def test_finished_parts_are_not_measured_again(
     def rows() -> pl.DataFrame:
         folder = RunFolder(tmp_path, settings.model_dump())
         folder.begin()
-        return attention_rows(ready, settings, folder)
+        return unit_tables(Attention(ready, settings, folder))[BY_QUERY]
 
     first = rows()
     assert len(list((tmp_path / PARTS).iterdir())) == 4
@@ -353,7 +355,7 @@ def test_finished_parts_are_not_measured_again(
     def again(*_: object, **__: object) -> None:
         pytest.fail("finished parts are not measured again")
 
-    monkeypatch.setattr("iclscope.language_models.heads.rows.demonstration_attention", again)
+    monkeypatch.setattr("iclscope.language_models.heads.measurement.demonstration_attention", again)
     assert rows().equals(first)
 
 
@@ -419,7 +421,7 @@ def test_dealt_labels_are_the_same_ones() -> None:
 def test_too_few_queries_or_demonstrations_are_refused(tiny_llama: LanguageModel) -> None:
     few = prepared(tiny_llama, ("animal",) * 8 + ("food",) * 3)
     with pytest.raises(BadRequest, match="--queries = 11 is not allowed; allowed: more: at least two labels need 4"):
-        attention_rows(few, AttentionSettings(shots=4))
+        unit_tables(Attention(few, AttentionSettings(shots=4)))
     three = prepared(tiny_llama, ("animal", "food", "rare") * 4)
     with pytest.raises(BadRequest, match="--shots = 2 is not allowed; allowed: at least 3, one demonstration of each"):
-        attention_rows(three, AttentionSettings(shots=2))
+        unit_tables(Attention(three, AttentionSettings(shots=2)))

@@ -12,24 +12,18 @@ import pytest
 from language_models.plain_scoring import plain_scores
 
 from iclscope.core.errors import BadRequest
-from iclscope.language_models.evaluation.measurement import evaluation
+from iclscope.language_models.evaluation.measurement import Evaluation
 from iclscope.language_models.evaluation.report import evaluate_claims
-from iclscope.language_models.evaluation.rows import (
-    AS_GIVEN,
-    SHUFFLED,
-    EvaluateSettings,
-    accuracy_table,
-    draw_seed,
-    evaluate_rows,
-    units,
-)
+from iclscope.language_models.evaluation.rows import AS_GIVEN, SHUFFLED, accuracy_table, draw_seed
+from iclscope.language_models.measurement import Unit, measure, unit_tables
 from iclscope.language_models.models.loading import LanguageModel
 from iclscope.language_models.prompts import answers as answers_module
 from iclscope.language_models.prompts.draws import Asked, draw_queries, shuffled_labels
-from iclscope.language_models.prompts.prepared import Prepared, TextMeasurement, prepare
+from iclscope.language_models.prompts.prepared import Prepared, prepare
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.selectors import choose
 from iclscope.language_models.selectors.at_random import balanced, random
+from iclscope.language_models.settings import EvaluateSettings, TextMeasurement
 from iclscope.language_models.texts.labelled_text import LabelledTexts, TextTask, load_task
 
 SMALL = EvaluateSettings(shots=(0, 2, 3), selectors=("balanced", "random"))
@@ -42,13 +36,17 @@ def prepared(tiny_llama: LanguageModel) -> Prepared:
 
 @pytest.fixture(scope="module")
 def rows(prepared: Prepared) -> pl.DataFrame:
-    return evaluate_rows(prepared, SMALL)
+    return unit_tables(Evaluation(prepared, SMALL))["rows"]
+
+
+def units(prepared: Prepared) -> list[Unit]:
+    return Evaluation(prepared, SMALL).units(prepared)
 
 
 def test_each_unit_asks_all_queries(prepared: Prepared, rows: pl.DataFrame) -> None:
     counted = rows.group_by("arm", "selector", "shots", "draw").len()
     assert set(counted["len"]) == {10}
-    assert {tuple(row[:4]) for row in counted.rows()} == set(units(SMALL, 2))
+    assert {tuple(row[:4]) for row in counted.rows()} == {tuple(unit.tags.values()) for unit in units(prepared)}
     assert rows.filter(pl.col("shots") == 0)["draw"].unique().to_list() == [0]
     assert rows.filter(pl.col("arm") == SHUFFLED)["shots"].unique().to_list() == [3]
     assert rows["label"].to_list()[:10] == list(prepared.asked.queries.labels)
@@ -101,19 +99,19 @@ def test_what_is_finished_is_not_measured_again(
     folder = RunFolder(tmp_path / "out", kept)
     folder.begin()
     with pytest.raises(KeyboardInterrupt):
-        evaluate_rows(prepared, SMALL, folder)
+        unit_tables(Evaluation(prepared, SMALL, folder))
     again = RunFolder(tmp_path / "out", kept)
     again.begin()
-    assert evaluate_rows(prepared, SMALL, again).equals(rows)
-    assert len(asked_for) == len(units(SMALL, 2)) + 1
-    evaluate_rows(prepared, SMALL, again)
-    assert len(asked_for) == len(units(SMALL, 2)) + 1
+    assert unit_tables(Evaluation(prepared, SMALL, again))["rows"].equals(rows)
+    assert len(asked_for) == len(units(prepared)) + 1
+    unit_tables(Evaluation(prepared, SMALL, again))
+    assert len(asked_for) == len(units(prepared)) + 1
 
 
 def test_the_folder_has_all_that_was_promised(prepared: Prepared, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     folder = RunFolder(tmp_path / "out", {"command": "evaluate"})
-    done = evaluation(prepared, SMALL, folder, progress=lambda read, total: told.append((read, total)))
+    done = measure(Evaluation(prepared, SMALL, folder), progress=lambda read, total: told.append((read, total)))
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {
         *(
@@ -136,7 +134,7 @@ def test_the_folder_has_all_that_was_promised(prepared: Prepared, tmp_path: Path
     assert "tiny-llama on words" in page
     assert "<script" not in page
     assert told[-1][0] == told[-1][1] == sum(total for total in {told[-1][1]})
-    assert told[-1][1] == len(units(SMALL, 2)) * 13
+    assert told[-1][1] == len(units(prepared)) * 13
 
 
 def made_rows(right: dict[tuple[str, int], float]) -> pl.DataFrame:

@@ -22,9 +22,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from iclscope.cli.main import main
 from iclscope.core.errors import BadRequest
 from iclscope.language_models.models.fingerprint import encoder_hash, model_fingerprint, tensors_hash, tokenizer_hash
-from iclscope.language_models.models.loading import LanguageModel, ModelSource, load_language_model
-from iclscope.language_models.prompts.prepared import TextMeasurement, prepare
+from iclscope.language_models.models.loading import LanguageModel, load_language_model
+from iclscope.language_models.prompts.prepared import prepare
 from iclscope.language_models.pruning.pruned import pruned_model
+from iclscope.language_models.settings import ModelSource, TextMeasurement
 
 FEW = ("--queries", "4", "--draws", "1", "--shots", "0,2")
 

@@ -18,13 +18,14 @@ from iclscope.core.errors import BadRequest
 from iclscope.language_models.heads.reading import demonstration_attention
 from iclscope.language_models.models.finite import check_gives_numbers, not_numbers
 from iclscope.language_models.models.hidden_states import text_states
-from iclscope.language_models.models.loading import LanguageModel, ModelSource, load_language_model
+from iclscope.language_models.models.loading import LanguageModel, load_language_model
 from iclscope.language_models.prompts.calibration import calibrated
 from iclscope.language_models.prompts.format import PromptFormat, PromptGroup
 from iclscope.language_models.prompts.scoring import label_scores
 from iclscope.language_models.pruning.neuron_scores import activity, magnitudes
 from iclscope.language_models.pruning.perplexity import text_surprise
 from iclscope.language_models.pruning.pruned import without_neurons
+from iclscope.language_models.settings import ModelSource
 from iclscope.language_models.texts.labelled_text import LabelledTexts
 from iclscope.pruning import kept_neurons
 

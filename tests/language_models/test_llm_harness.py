@@ -6,7 +6,8 @@ import pytest
 from language_models.harness import compare_with_the_harness
 
 from iclscope.language_models.models.loading import LanguageModel
-from iclscope.language_models.prompts.prepared import TextMeasurement, prepare
+from iclscope.language_models.prompts.prepared import prepare
+from iclscope.language_models.settings import TextMeasurement
 
 # Importing it warns of what it brings along.
 pytestmark = pytest.mark.filterwarnings("ignore")

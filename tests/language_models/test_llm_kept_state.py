@@ -16,11 +16,12 @@ from iclscope.cli.main import main
 from iclscope.core.errors import BadRequest
 from iclscope.language_models.models.hidden_states import text_states
 from iclscope.language_models.models.kept_state import check_attention_only, check_reads_in_parts
-from iclscope.language_models.models.loading import LanguageModel, ModelSource, load_language_model
+from iclscope.language_models.models.loading import LanguageModel, load_language_model
 from iclscope.language_models.prompts.format import PromptGroup
-from iclscope.language_models.prompts.prepared import TextMeasurement, prepare
+from iclscope.language_models.prompts.prepared import prepare
 from iclscope.language_models.prompts.scoring import label_scores
 from iclscope.language_models.pruning.perplexity import text_surprise
+from iclscope.language_models.settings import ModelSource, TextMeasurement
 
 TOKENS = [5, 9, 17, 30, 41, 5, 77, 12]
 ATTENTION = {

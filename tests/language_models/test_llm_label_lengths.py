@@ -14,17 +14,15 @@ from language_models.tiny_models import make_tiny
 
 from iclscope.cli.main import main
 from iclscope.core.errors import BadRequest
-from iclscope.language_models.evaluation.rows import EvaluateSettings
 from iclscope.language_models.models.loading import LanguageModel
 from iclscope.language_models.prompts import answers as answers_module
 from iclscope.language_models.prompts.answers import answers
 from iclscope.language_models.prompts.draws import Asked
 from iclscope.language_models.prompts.format import PromptFormat
-from iclscope.language_models.prompts.label_lengths import LABEL_SCORES, judged_by, label_notes, scores_by_length
+from iclscope.language_models.prompts.label_lengths import judged_by, label_notes, scores_by_length
 from iclscope.language_models.prompts.scoring import ScoredGroup
-from iclscope.language_models.pruning.rows import PruneSettings
-from iclscope.language_models.selection.rows import SelectSettings
 from iclscope.language_models.selectors import Choice
+from iclscope.language_models.settings import LABEL_SCORES, EvaluateSettings, PruneSettings, SelectSettings
 from iclscope.language_models.texts.labelled_text import LabelledTexts
 
 CLASSES = ("bad", "good", "good enough", "a long word of many tokens")

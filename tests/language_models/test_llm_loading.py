@@ -14,7 +14,8 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
 from iclscope.core.errors import BadRequest
-from iclscope.language_models.models.loading import LanguageModel, ModelSource, _where, load_language_model
+from iclscope.language_models.models.loading import LanguageModel, _where, load_language_model
+from iclscope.language_models.settings import ModelSource
 
 
 def refusal(name: Path | str, **settings: object) -> str:

@@ -9,18 +9,22 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from iclscope.language_models.evaluation.measurement import evaluation
-from iclscope.language_models.evaluation.rows import EvaluateSettings
-from iclscope.language_models.heads.measurement import attention_measurement
-from iclscope.language_models.heads.prompts import AttentionSettings
-from iclscope.language_models.models.loading import ModelSource
-from iclscope.language_models.prompts.prepared import Prepared, TextMeasurement, prepare
-from iclscope.language_models.pruning.measurement import pruning
-from iclscope.language_models.pruning.rows import PruneSettings
+from iclscope.language_models.evaluation.measurement import Evaluation
+from iclscope.language_models.heads.measurement import Attention
+from iclscope.language_models.measurement import measure
+from iclscope.language_models.prompts.prepared import Prepared, prepare
+from iclscope.language_models.pruning.measurement import Pruning
 from iclscope.language_models.run_folder import PARTS, RunFolder
-from iclscope.language_models.selection.measurement import selection
-from iclscope.language_models.selection.rows import SelectSettings
-from iclscope.language_models.selectors import SelectorOptions
+from iclscope.language_models.selection.measurement import Selection
+from iclscope.language_models.settings import (
+    AttentionSettings,
+    EvaluateSettings,
+    ModelSource,
+    PruneSettings,
+    SelectorOptions,
+    SelectSettings,
+    TextMeasurement,
+)
 
 Measure = Callable[[Prepared, RunFolder], object]
 EVALUATE = EvaluateSettings(shots=(0, 5), selectors=("balanced",))
@@ -30,10 +34,10 @@ SELECT = SelectSettings(
 PRUNE = PruneSettings(rates=(0.2,), shots=5, prompts=4, texts=4, timings=0)
 ATTENTION = AttentionSettings(shots=10)
 MEASUREMENTS: dict[str, Measure] = {
-    "evaluate": lambda asked, folder: evaluation(asked, EVALUATE, folder),
-    "select": lambda asked, folder: selection(asked, SELECT, folder),
-    "prune": lambda asked, folder: pruning(asked, PRUNE, folder),
-    "attention": lambda asked, folder: attention_measurement(asked, ATTENTION, folder),
+    "evaluate": lambda asked, folder: measure(Evaluation(asked, EVALUATE, folder)),
+    "select": lambda asked, folder: measure(Selection(asked, SELECT, folder)),
+    "prune": lambda asked, folder: measure(Pruning(asked, PRUNE, folder)),
+    "attention": lambda asked, folder: measure(Attention(asked, ATTENTION, folder)),
 }
 
 

@@ -13,8 +13,9 @@ from iclscope.core.errors import BadRequest
 from iclscope.language_models.models.loading import LanguageModel, load_language_model
 from iclscope.language_models.models.mlp_layout import mlp_layout
 from iclscope.language_models.models.padded import padded_batches
-from iclscope.language_models.pruning.neuron_scores import NORMS, activity, magnitudes
+from iclscope.language_models.pruning.neuron_scores import activity, magnitudes
 from iclscope.language_models.pruning.perplexity import per_token, text_surprise
+from iclscope.language_models.settings import NORMS
 
 TOKENS = [(5, 9, 250, 31, 7, 7, 12), (44,), (3, 100, 200), tuple(range(1, 40)), (17, 18)]
 

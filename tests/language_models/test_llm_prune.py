@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +14,11 @@ import torch
 from iclscope.claims.intervals import Interval
 from iclscope.core.errors import BadRequest
 from iclscope.language_models.evaluation.rows import draw_seed
-from iclscope.language_models.models.loading import LanguageModel, ModelSource, load_language_model
+from iclscope.language_models.measurement import measure, unit_tables
+from iclscope.language_models.models.loading import LanguageModel, load_language_model
 from iclscope.language_models.models.mlp_layout import mlp_layout
 from iclscope.language_models.prompts.answers import answers
-from iclscope.language_models.prompts.prepared import Prepared, TextMeasurement, prepare
+from iclscope.language_models.prompts.prepared import Prepared, prepare
 from iclscope.language_models.pruning import measurement as prune_measurement
 from iclscope.language_models.pruning.claims import prune_claims
 from iclscope.language_models.pruning.figure import points_text
@@ -31,12 +31,14 @@ from iclscope.language_models.pruning.losses import (
     queries_needed,
     recommend,
 )
-from iclscope.language_models.pruning.measurement import Save, check_save, pruning
+from iclscope.language_models.pruning.measurement import Pruning
 from iclscope.language_models.pruning.pruned import pruned_model
-from iclscope.language_models.pruning.rows import WHOLE, Neurons, PruneRows, PruneSettings, Unit, prune_rows, units
+from iclscope.language_models.pruning.rows import WHOLE, Neurons, PruneRows
+from iclscope.language_models.pruning.save import Save, check_save
 from iclscope.language_models.pruning.texts import pruning_texts
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.selectors import choose
+from iclscope.language_models.settings import ModelSource, PruneSettings, TextMeasurement
 
 SETTINGS = PruneSettings(rates=(0.2, 0.5), shots=2, prompts=4, texts=3, timings=1)
 
@@ -48,17 +50,16 @@ def prepared(tiny_folder: Path) -> Prepared:
 
 def test_all_units_are_asked_under_their_masks(prepared: Prepared) -> None:
     """The rows of one unit against a smaller model, cut, not masked."""
-    rows = prune_rows(prepared, SETTINGS)
-    assert rows.answers.height == len(units(SETTINGS, 2)) * 6 == (2 + 4 * 2 * 2) * 6
-    counts = dict(rows.texts.group_by("score").agg(pl.col("draw").n_unique()).rows())
+    tables = unit_tables(Pruning(prepared, SETTINGS))
+    answered, texts = tables["rows"], tables["texts"]
+    assert answered.height == (2 + 4 * 2 * 2) * 6
+    counts = dict(texts.group_by("score").agg(pl.col("draw").n_unique()).rows())
     assert counts == {WHOLE: 1, "magnitude": 1, "activation": 1, "random": 2, "largest": 1}
-    unit = Unit("activation", 0.5, 1)
-    small = prepared._replace(
-        language_model=pruned_model(prepared.language_model, Neurons(prepared, SETTINGS).kept(unit))
-    )
+    kept = Neurons(prepared, SETTINGS).kept("activation", 0.5)
+    small = prepared._replace(language_model=pruned_model(prepared.language_model, kept))
     choice = choose("balanced", small.language_model, small.asked, 2, draw_seed(0, 1))
     expected = answers(small.language_model, small.asked, choice, small.format)
-    found = rows.answers.filter(pl.col("score") == "activation", pl.col("rate") == 0.5, pl.col("draw") == 1)
+    found = answered.filter(pl.col("score") == "activation", pl.col("rate") == 0.5, pl.col("draw") == 1)
     assert found["answer"].to_list() == expected["answer"].to_list()
     np.testing.assert_allclose(found["log_probability"], expected["log_probability"], rtol=1e-3, atol=1e-4)
 
@@ -67,13 +68,13 @@ def test_neurons_that_stay_are_nested_and_the_same_share_in_each_layer(prepared:
     neurons = Neurons(prepared, SETTINGS)
     width = mlp_layout(prepared.language_model).width
     for score in SETTINGS.scores:
-        few, many = (neurons.kept(Unit(score, rate, 0)) for rate in SETTINGS.rates)
+        few, many = (neurons.kept(score, rate) for rate in SETTINGS.rates)
         assert (~few).sum(dim=1).tolist() == [round(0.2 * width)] * 2
         assert (~many).sum(dim=1).tolist() == [round(0.5 * width)] * 2
         assert not (many & ~few).any()
-    smallest, largest = (neurons.kept(Unit(score, 0.5, 0)) for score in ("magnitude", "largest"))
+    smallest, largest = (neurons.kept(score, 0.5) for score in ("magnitude", "largest"))
     assert torch.equal(smallest, ~largest)
-    draws = [neurons.kept(Unit("random", 0.5, draw)) for draw in (0, 1)]
+    draws = [neurons.kept("random", 0.5, draw) for draw in (0, 1)]
     assert not torch.equal(*draws)
     assert not torch.equal(draws[0][0], draws[0][1])
 
@@ -110,7 +111,7 @@ def test_a_rate_that_leaves_or_removes_nothing_is_refused(prepared: Prepared) ->
             PruneSettings(rates=(rate,))
     for rate in (0.999, 0.001):
         with pytest.raises(BadRequest, match=r"--rates = 0\.\d+ is not allowed; .*leave at least 1"):
-            prune_rows(prepared, PruneSettings(rates=(rate,)))
+            Pruning(prepared, PruneSettings(rates=(rate,)))
 
 
 @pytest.mark.parametrize(("name", "value"), [("shots", 0), ("texts", 0), ("scores", ("size",)), ("timings", -1)])
@@ -124,7 +125,7 @@ def test_the_measurement_goes_on_where_it_stopped(
 ) -> None:
     folder = tmp_path / "out"
     told: list[tuple[int, int]] = []
-    first = pruning(prepared, SETTINGS, RunFolder(folder, {}), progress=lambda *now: told.append(now))
+    first = measure(Pruning(prepared, SETTINGS, RunFolder(folder, {})), progress=lambda *now: told.append(now))
     assert told[-1] == (18 * 9 + 3 * (1 + 3 * 2 + 2 * 2), 18 * 9 + 3 * 11)
     names = {path.name for path in folder.iterdir()}
     assert {"rows.parquet", "texts.parquet", "costs.parquet", "claims.json", "report.html", "pruning.png"} <= names
@@ -135,12 +136,11 @@ def test_the_measurement_goes_on_where_it_stopped(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("measured again")
 
-    module = sys.modules["iclscope.language_models.pruning.rows"]  # the package has a function of that name
-    for name in ("fitted_answers", "text_surprise", "activity"):
-        monkeypatch.setattr(module, name, never)
-    monkeypatch.setattr(prune_measurement, "cost_rows", never)
+    for name in ("fitted_answers", "text_surprise", "cost_rows"):
+        monkeypatch.setattr(prune_measurement, name, never)
+    monkeypatch.setattr("iclscope.language_models.pruning.rows.activity", never)
     save = Save(tmp_path / "small", 0.5, "activation")
-    again = pruning(prepared, SETTINGS, RunFolder(folder, {}), save=save)
+    again = measure(Pruning(prepared, SETTINGS, RunFolder(folder, {}), save=save))
     assert again.rows.answers.equals(first.rows.answers)
     assert again.saved is not None
     small = load_language_model(str(tmp_path / "small"))
@@ -303,5 +303,5 @@ def test_an_unknown_layout_is_refused_before_anything_is_asked(
 ) -> None:
     monkeypatch.setattr(LanguageModel, "kind", property(lambda _: "bloom"))
     with pytest.raises(BadRequest, match="of type 'bloom'"):
-        pruning(prepared, SETTINGS, RunFolder(tmp_path / "out", {}))
+        Pruning(prepared, SETTINGS, RunFolder(tmp_path / "out", {}))
     assert not (tmp_path / "out").exists()

@@ -17,13 +17,8 @@ from iclscope.language_models.models.loading import LanguageModel, load_language
 from iclscope.language_models.models.mlp_layout import mlp_layout
 from iclscope.language_models.prompts.tokens import encode_texts
 from iclscope.language_models.pruning.cost import cost_rows, weight_bytes, without_first
-from iclscope.language_models.pruning.pruned import (
-    check_empty,
-    check_saveable,
-    pruned_model,
-    save_checkpoint,
-    without_neurons,
-)
+from iclscope.language_models.pruning.pruned import check_saveable, pruned_model, save_checkpoint, without_neurons
+from iclscope.language_models.pruning.save import check_empty
 from iclscope.pruning import kept_neurons
 
 TEXTS = ["Review: a good film\nSentiment: positive", "Review: bad\nSentiment:"]

@@ -14,11 +14,12 @@ from language_models.tiny_models import make_tiny
 
 from iclscope.core.errors import BadRequest
 from iclscope.language_models.models.cached import ReadSoFar
-from iclscope.language_models.models.loading import LanguageModel, ModelSource, load_language_model
+from iclscope.language_models.models.loading import LanguageModel, load_language_model
 from iclscope.language_models.prompts import scoring
 from iclscope.language_models.prompts.calibration import calibrated
 from iclscope.language_models.prompts.format import PromptFormat, PromptGroup
 from iclscope.language_models.prompts.scoring import batch_limits, label_scores
+from iclscope.language_models.settings import ModelSource
 from iclscope.language_models.texts.labelled_text import LabelledTexts
 
 FORM = PromptFormat()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +12,14 @@ import pytest
 
 from iclscope.claims.claim import JudgedClaim
 from iclscope.core.errors import BadRequest
-from iclscope.language_models.evaluation.rows import AS_GIVEN, SHUFFLED
-from iclscope.language_models.models.loading import ModelSource
-from iclscope.language_models.prompts.prepared import Prepared, TextMeasurement, prepare
+from iclscope.language_models.evaluation.rows import AS_GIVEN, OTHER_PATTERNS, SHUFFLED
+from iclscope.language_models.measurement import Measured, measure
+from iclscope.language_models.prompts.prepared import Prepared, prepare
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.selection.claims import select_claims
 from iclscope.language_models.selection.figure import select_figure, select_text, shots_text
-from iclscope.language_models.selection.measurement import SelectDone, selection
-from iclscope.language_models.selection.rows import OTHER_PATTERNS, SelectSettings, narrowed, see, units
-from iclscope.language_models.selectors import SELECTORS, SelectorOptions
+from iclscope.language_models.selection.measurement import Selection
+from iclscope.language_models.settings import SELECTORS, ModelSource, SelectorOptions, SelectSettings, TextMeasurement
 
 SETTINGS = SelectSettings(shots=(1, 2), options=SelectorOptions(patterns=3, candidates=60))
 
@@ -37,11 +35,11 @@ def folder(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> RunF
 
 
 @pytest.fixture(scope="module")
-def done(prepared: Prepared, folder: RunFolder) -> SelectDone:
-    return selection(prepared, SETTINGS, folder, explain=1)
+def done(prepared: Prepared, folder: RunFolder) -> Measured[pl.DataFrame]:
+    return measure(Selection(prepared, SETTINGS, folder, explain=1))
 
 
-def test_all_selectors_and_controls_are_measured(done: SelectDone) -> None:
+def test_all_selectors_and_controls_are_measured(done: Measured[pl.DataFrame]) -> None:
     found = done.rows.group_by("arm", "selector", "shots").len()
     assert (found["len"] == 2 * 6).all()
     given = found.filter(pl.col("arm") == AS_GIVEN)
@@ -50,30 +48,31 @@ def test_all_selectors_and_controls_are_measured(done: SelectDone) -> None:
     assert others == {(OTHER_PATTERNS, "pattern", 1), (OTHER_PATTERNS, "pattern", 2), (SHUFFLED, "pattern", 2)}
 
 
-def test_alpha_is_the_share_of_demonstrations_with_the_pattern(prepared: Prepared, done: SelectDone) -> None:
-    seen = see(narrowed(prepared, SETTINGS), SETTINGS)
+def test_alpha_is_the_share_of_demonstrations_with_the_pattern(
+    prepared: Prepared, done: Measured[pl.DataFrame]
+) -> None:
+    seen = Selection(prepared, SETTINGS).seen
     for row in done.rows.iter_rows(named=True):
         kinds = [seen.pool_patterns[place] for place in row["demonstrations"]]
         assert row["pattern"] == seen.query_patterns[row["query"]]
         assert row["alpha"] == pytest.approx(np.mean([kind == row["pattern"] for kind in kinds]))
 
 
-def test_the_selector_pattern_has_the_largest_alpha_of_all(done: SelectDone) -> None:
+def test_the_selector_pattern_has_the_largest_alpha_of_all(done: Measured[pl.DataFrame]) -> None:
     """Of all with balanced labels; others may share more by leaving the balance."""
     share = {key: part["alpha"].mean() for key, part in done.rows.group_by("arm", "selector")}
     assert share[AS_GIVEN, "pattern"] > share[AS_GIVEN, "balanced"] > share[OTHER_PATTERNS, "pattern"] == 0
 
 
 def test_a_finished_comparison_is_not_measured_again(
-    prepared: Prepared, folder: RunFolder, done: SelectDone, monkeypatch: pytest.MonkeyPatch
+    prepared: Prepared, folder: RunFolder, done: Measured[pl.DataFrame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The package has a function of the module's name.
-    monkeypatch.setattr(sys.modules["iclscope.language_models.selection.rows"], "fitted_answers", None)
+    monkeypatch.setattr("iclscope.language_models.evaluation.rows.fitted_answers", None)
     again = RunFolder(folder.path, {**prepared.noted(), **SETTINGS.model_dump(mode="json")})
-    assert selection(prepared, SETTINGS, again).rows.equals(done.rows)
+    assert measure(Selection(prepared, SETTINGS, again)).rows.equals(done.rows)
 
 
-def test_an_explanation_names_what_was_taken_and_why(done: SelectDone) -> None:
+def test_an_explanation_names_what_was_taken_and_why(done: Measured[pl.DataFrame]) -> None:
     (table,) = done.explained
     assert [row[0] for row in table.rows] == [name for name in SELECTORS for _ in range(2)]
     for name, text, label, why, pattern, shares in table.rows:
@@ -84,7 +83,7 @@ def test_an_explanation_names_what_was_taken_and_why(done: SelectDone) -> None:
         assert (shares == "yes") == (f"of pattern {pattern};" in table.caption)
 
 
-def test_the_page_and_the_claims_are_written(folder: RunFolder, done: SelectDone) -> None:
+def test_the_page_and_the_claims_are_written(folder: RunFolder, done: Measured[pl.DataFrame]) -> None:
     page = (folder.path / "report.html").read_text(encoding="utf-8")
     assert "Shots for the same accuracy" in page
     assert "Demonstrations of query 2" in page
@@ -95,7 +94,7 @@ def test_the_page_and_the_claims_are_written(folder: RunFolder, done: SelectDone
 
 
 @pytest.mark.parametrize("selectors", [("bm25",), ("pattern",), ("balanced", "random")])
-def test_with_fewer_selectors_there_is_no_claim(selectors: tuple[str, ...], done: SelectDone) -> None:
+def test_with_fewer_selectors_there_is_no_claim(selectors: tuple[str, ...], done: Measured[pl.DataFrame]) -> None:
     controls = [OTHER_PATTERNS, SHUFFLED] if "pattern" in selectors else []
     rows = done.rows.filter(
         ((pl.col("arm") == AS_GIVEN) & pl.col("selector").is_in(selectors)) | pl.col("arm").is_in(controls)
@@ -168,17 +167,17 @@ def test_a_number_that_is_not_reached_is_said_so() -> None:
 def test_what_cannot_be_measured_is_refused(prepared: Prepared) -> None:
     few = SelectSettings(shots=(8,), options=SelectorOptions(candidates=4))
     with pytest.raises(BadRequest, match="--shots = 8 is not allowed; allowed: at most 4, the number of candidates"):
-        see(narrowed(prepared, few), few)
+        Selection(prepared, few)
     many = SelectSettings(shots=(2,), options=SelectorOptions(candidates=20, patterns=21))
     with pytest.raises(BadRequest, match="--patterns = 21 is not allowed; allowed: at most 20"):
-        see(narrowed(prepared, many), many)
+        Selection(prepared, many)
     with pytest.raises(BadRequest, match="--shots"):
         SelectSettings(shots=(0,))
     with pytest.raises(BadRequest, match="--selector = 'best' is not allowed"):
         SelectSettings(selectors=("best",))
 
 
-def test_units_without_the_selector_pattern_shuffle_the_first() -> None:
-    found = units(SelectSettings(shots=(2, 4), selectors=("bm25", "random")), 1)
-    assert [unit.selector for unit in found if unit.arm == SHUFFLED] == ["bm25"]
-    assert not any(unit.arm == OTHER_PATTERNS for unit in found)
+def test_units_without_the_selector_pattern_shuffle_the_first(prepared: Prepared) -> None:
+    found = Selection(prepared, SelectSettings(shots=(2, 4), selectors=("bm25", "random"))).arms([0])
+    assert [name for arm, name, _, _ in found if arm == SHUFFLED] == ["bm25"]
+    assert not any(arm == OTHER_PATTERNS for arm, _, _, _ in found)

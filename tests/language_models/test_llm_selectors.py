@@ -19,10 +19,11 @@ from iclscope.language_models.models.loading import LanguageModel
 from iclscope.language_models.prompts.draws import Asked, draw_queries
 from iclscope.language_models.prompts.format import PromptFormat
 from iclscope.language_models.prompts.tokens import encode_texts
-from iclscope.language_models.selectors import SELECTORS, SeenTexts, SelectorOptions, choose
+from iclscope.language_models.selectors import SeenTexts, choose
 from iclscope.language_models.selectors.by_likeness import RELEVANCE_WEIGHT, by_words, diverse, nearest
 from iclscope.language_models.selectors.by_pattern import by_pattern
 from iclscope.language_models.selectors.patterns import unit
+from iclscope.language_models.settings import SELECTORS, SelectorOptions
 from iclscope.language_models.texts.labelled_text import LabelledTexts, load_task
 
 BY_QUERY = ("similarity", "bm25", "diverse", "pattern")

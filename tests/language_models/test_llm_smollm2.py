@@ -13,22 +13,28 @@ import torch
 from language_models.harness import compare_with_the_harness
 from transformers import AutoModelForCausalLM
 
-from iclscope.language_models.evaluation.measurement import evaluation
-from iclscope.language_models.evaluation.rows import AS_GIVEN, EvaluateSettings, accuracy_table
-from iclscope.language_models.heads.measurement import attention_measurement
-from iclscope.language_models.heads.prompts import AttentionSettings
-from iclscope.language_models.models.loading import LanguageModel, ModelSource
-from iclscope.language_models.prompts.prepared import Prepared, TextMeasurement, prepare
+from iclscope.language_models.evaluation.measurement import Evaluation
+from iclscope.language_models.evaluation.rows import AS_GIVEN, accuracy_table
+from iclscope.language_models.heads.measurement import Attention
+from iclscope.language_models.measurement import measure
+from iclscope.language_models.models.loading import LanguageModel
+from iclscope.language_models.prompts.prepared import Prepared, prepare
 from iclscope.language_models.prompts.tokens import encode_texts
 from iclscope.language_models.pruning.cost import weight_bytes
-from iclscope.language_models.pruning.measurement import pruning
+from iclscope.language_models.pruning.measurement import Pruning
 from iclscope.language_models.pruning.neuron_scores import activity
 from iclscope.language_models.pruning.pruned import pruned_model, save_checkpoint, without_neurons
-from iclscope.language_models.pruning.rows import PruneSettings
 from iclscope.language_models.run_folder import RunFolder
-from iclscope.language_models.selection.measurement import selection
-from iclscope.language_models.selection.rows import SelectSettings
-from iclscope.language_models.selectors import SelectorOptions
+from iclscope.language_models.selection.measurement import Selection
+from iclscope.language_models.settings import (
+    AttentionSettings,
+    EvaluateSettings,
+    ModelSource,
+    PruneSettings,
+    SelectorOptions,
+    SelectSettings,
+    TextMeasurement,
+)
 from iclscope.pruning import kept_neurons
 
 GGUF = "ICLSCOPE_SMOLLM2"
@@ -77,7 +83,7 @@ def test_gguf_is_loaded_as_what_it_is(smollm2: LanguageModel) -> None:
 
 
 def test_it_learns_the_words_in_context(asked: Prepared, folder: RunFolder) -> None:
-    done = evaluation(asked, EvaluateSettings(shots=(10,), selectors=("balanced",)), folder)
+    done = measure(Evaluation(asked, EvaluateSettings(shots=(10,), selectors=("balanced",)), folder))
     table = accuracy_table(done.rows.filter(pl.col("arm") == AS_GIVEN))
     assert table["accuracy"][0] > 0.5
 
@@ -90,7 +96,7 @@ def test_it_answers_as_in_the_harness(asked: Prepared) -> None:
 def test_selectors_that_look_at_the_query_find_more_of_its_pattern(few: Prepared, folder: RunFolder) -> None:
     options = SelectorOptions(patterns=5, candidates=80)
     settings = SelectSettings(shots=(5,), selectors=("balanced", "similarity", "pattern"), options=options)
-    done = selection(few, settings, folder, explain=1)
+    done = measure(Selection(few, settings, folder, explain=1))
     given = done.rows.filter(pl.col("arm") == AS_GIVEN).group_by("selector").agg(pl.col("alpha").mean())
     alpha = dict(given.iter_rows())
     assert alpha["pattern"] > alpha["balanced"]
@@ -101,14 +107,14 @@ def test_selectors_that_look_at_the_query_find_more_of_its_pattern(few: Prepared
 
 def test_the_papers_rule_harms_it_more_than_weighing_by_activity(few: Prepared, folder: RunFolder) -> None:
     settings = PruneSettings(rates=(0.2,), scores=("magnitude", "activation"), shots=5, prompts=4, texts=4, timings=0)
-    done = pruning(few, settings, folder)
+    done = measure(Pruning(few, settings, folder))
     surprise = {point.score: point.surprise.value for point in done.points}
     assert surprise["activation"] < surprise["none"] + 0.4
     assert surprise["magnitude"] > surprise["none"] + 2
 
 
 def test_every_head_is_measured(asked: Prepared, folder: RunFolder) -> None:
-    done = attention_measurement(asked, AttentionSettings(shots=5), folder)
+    done = measure(Attention(asked, AttentionSettings(shots=5), folder))
     heads = done.heads.select("layer", "head").unique()
     assert len(heads) == 30 * 9
     assert set(verdicts(folder)) == {claim.claim.id for claim in done.claims}

@@ -10,17 +10,16 @@ import polars as pl
 import pytest
 
 from iclscope.language_models.evaluation.measurement import evaluation
-from iclscope.language_models.evaluation.rows import EvaluateSettings
 from iclscope.language_models.models.loading import LanguageModel
 from iclscope.language_models.prompts.draws import Asked
-from iclscope.language_models.prompts.prepared import Prepared, TextMeasurement
+from iclscope.language_models.prompts.prepared import Prepared
 from iclscope.language_models.prompts.undecided import undecided_notes
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.selection.measurement import selection
-from iclscope.language_models.selection.rows import SelectSettings
-from iclscope.language_models.selectors import SeenTexts, SelectorOptions, choose
+from iclscope.language_models.selectors import SeenTexts, choose
 from iclscope.language_models.selectors.by_likeness import Ranked, all_equal, by_words, diverse, nearest
 from iclscope.language_models.selectors.by_pattern import by_pattern
+from iclscope.language_models.settings import EvaluateSettings, SelectorOptions, SelectSettings, TextMeasurement
 from iclscope.language_models.texts.labelled_text import LabelledTexts
 from iclscope.language_models.texts.terms import terms_of
 

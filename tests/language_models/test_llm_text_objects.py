@@ -15,10 +15,8 @@ import pytest
 from iclscope import language_models
 from iclscope.core.errors import BadRequest
 from iclscope.language_models import api
-from iclscope.language_models.evaluation.rows import EvaluateSettings
-from iclscope.language_models.prompts.prepared import TextMeasurement
-from iclscope.language_models.pruning.rows import PruneSettings
-from iclscope.language_models.selection.rows import SelectSettings
+from iclscope.language_models.prompts.prepared import text_task
+from iclscope.language_models.settings import EvaluateSettings, PruneSettings, SelectSettings, TextMeasurement
 from iclscope.language_models.texts.labelled_text import LabelledTexts, load_task
 
 TEXTS, LABELS = ("a b", "c d", "e", "f"), ("x", "y", "x", "y")
@@ -161,7 +159,7 @@ def test_settings_that_python_gives_in_short(tmp_path: Path) -> None:
     assert measurement.format.query == "Q: {text}\nA:"
     assert measurement.seed == 2
     frame = pl.DataFrame({"text": list(TEXTS), "label": [0.0, 1.0, 0.0, 1.0]})
-    assert measurement.model_copy(update={"data": frame}).task().pool.classes == ("no", "yes")
+    assert text_task(measurement.model_copy(update={"data": frame})).pool.classes == ("no", "yes")
 
 
 def test_a_model_and_a_data_frame_from_python(tiny_llama_folder: Path, tmp_path: Path) -> None:

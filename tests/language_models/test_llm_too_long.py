@@ -16,14 +16,16 @@ from language_models.tiny_models import make_tiny
 
 import iclscope.language_models as llm
 from iclscope.core.errors import BadRequest
-from iclscope.language_models.evaluation.rows import EvaluateSettings, draw_seed, evaluate_rows, fit_evaluation
-from iclscope.language_models.heads.prompts import AttentionSettings, Unit, fit_attention
+from iclscope.language_models.evaluation.measurement import Evaluation
+from iclscope.language_models.evaluation.rows import draw_seed
+from iclscope.language_models.heads.measurement import Attention
+from iclscope.language_models.measurement import unit_tables
 from iclscope.language_models.models.loading import LanguageModel, load_language_model
 from iclscope.language_models.prompts.format import PromptFormat
-from iclscope.language_models.prompts.prepared import Prepared, TextMeasurement, prepare
-from iclscope.language_models.pruning.rows import PruneSettings
+from iclscope.language_models.prompts.prepared import Prepared, prepare
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.selectors.at_random import balanced
+from iclscope.language_models.settings import AttentionSettings, EvaluateSettings, PruneSettings, TextMeasurement
 
 CONTEXT = 96
 LONG = ("the horse and the wolf " * 8, "bread and soup and bread " * 9, "a good film and the wolf " * 7)
@@ -89,7 +91,11 @@ def nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object, **__: object) -> None:
         raise AssertionError("a prompt was read")
 
-    reads = {"prompts.answers": "scored_labels", "heads.rows": "demonstration_attention", "pruning.rows": "activity"}
+    reads = {
+        "prompts.answers": "scored_labels",
+        "heads.measurement": "demonstration_attention",
+        "pruning.rows": "activity",
+    }
     for module, name in reads.items():  # the package has functions of some modules' names
         monkeypatch.setattr(sys.modules[f"iclscope.language_models.{module}"], name, never)
 
@@ -131,7 +137,7 @@ def test_how_many_and_how_long_is_counted_by_hand(model: str, asked: dict[str, A
     count = sum(length > CONTEXT for length in lengths)
     assert count == 6
     with pytest.raises(BadRequest) as told:
-        fit_evaluation(prepared, EvaluateSettings(shots=(4,)))
+        Evaluation(prepared, EvaluateSettings(shots=(4,))).fit()
     # Labels dealt anew, in the control, are of other lengths by a token or two.
     assert str(told.value).startswith("12 of 60 prompts are longer")
     assert abs(int(str(told.value).split("the longest ")[1].split()[0]) - max(lengths)) <= 4
@@ -170,12 +176,12 @@ def growing(folder: Path) -> Path:
 
 def test_a_query_too_long_in_one_draw_is_left_out_of_all(model: str, tmp_path: Path) -> None:
     prepared = prepare(TextMeasurement(model=model, data=growing(tmp_path / "texts"), draws=3, too_long="skip"))
-    fitted = fit_evaluation(prepared, EvaluateSettings(shots=(4,), selectors=("random",)))
+    fitted = Evaluation(prepared, EvaluateSettings(shots=(4,), selectors=("random",))).fit()
     queries = range(len(prepared.asked.queries.texts))
     long: list[set[int]] = []
     for unit, choice in fitted.choices.items():
         shown = prepared.asked.pool.at(choice.demonstrations[0])
-        if unit.arm == "as given":
+        if unit.tags["arm"] == "as given":
             prefix = PromptFormat().prefix(shown)
             prompts = [f"{prefix}Text: {text}\nLabel:" for text in prepared.asked.queries.texts]
             kinds = ("animal", "food")
@@ -202,7 +208,8 @@ def test_more_draws_that_leave_out_more(model: str, tmp_path: Path) -> None:
         prepared = prepare(TextMeasurement(model=model, data=data, draws=draws, too_long="skip"))
         folder = RunFolder(tmp_path / out, prepared.noted())
         folder.begin()
-        return evaluate_rows(prepared, EvaluateSettings(shots=(4,), selectors=("random",)), folder)
+        settings = EvaluateSettings(shots=(4,), selectors=("random",))
+        return unit_tables(Evaluation(prepared, settings, folder))["rows"]
 
     fewer, more = rows(1, "out"), rows(4, "out")
     assert fewer["query"].n_unique() > more["query"].n_unique(), "another draw must leave out more"
@@ -252,12 +259,13 @@ def test_all_prompts_of_a_draw_show_the_same_to_attention(model: str, asked: dic
     done = attention(model, too_long="drop-shots", **asked)
     assert "Of 4 demonstrations all prompts show only the last" in " ".join(done.notes)
     prepared = prepare(TextMeasurement(model=model, data=asked["data"], draws=2, too_long="drop-shots"))
-    fitted = fit_attention(prepared, AttentionSettings(shots=4))
+    fitted = Attention(prepared, AttentionSettings(shots=4)).fit()
+    of_draw: dict[int, set[tuple[int, ...]]] = {}
     for unit, choice in fitted.choices.items():
-        (shown,) = set(choice.demonstrations)
-        whole = balanced(prepared.asked, 4, draw_seed(0, unit.draw))
-        assert shown == whole[4 - len(shown) :]
-        assert set(choice.demonstrations) == set(fitted.choices[Unit(not unit.shuffled, unit.draw)].demonstrations)
+        of_draw.setdefault(unit.tags["draw"], set()).update(choice.demonstrations)
+    assert len(fitted.choices) == 2 * len(of_draw) == 4
+    for draw, (shown,) in of_draw.items():  # one for both units of the draw, labels as given and dealt
+        assert shown == balanced(prepared.asked, 4, draw_seed(0, draw))[4 - len(shown) :]
     longer = texts(asked["data"].parent / "longer", ("the wolf " * 34, *LONG))
     with pytest.raises(BadRequest, match=r"--too-long = 'drop-shots' .* no demonstration of each label would fit"):
         attention(model, too_long="drop-shots", **{**asked, "data": longer, "out": asked["out"] / "other"})

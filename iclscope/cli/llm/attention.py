@@ -5,16 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from iclscope.cli.llm import options
 from iclscope.core.errors import require
-from iclscope.language_models.api import results_folder
-from iclscope.language_models.heads.figure import heads_text
-from iclscope.language_models.heads.measurement import attention_measurement
-from iclscope.language_models.heads.prompts import AttentionSettings
-from iclscope.language_models.prompts.prepared import prepare
-from iclscope.study.pages.claims_table import print_claims
+from iclscope.language_models.settings import AttentionSettings
 
 
 @options.about_a_model
@@ -28,12 +22,7 @@ def attention_command(
     """
     require(shots >= 2, "--shots", shots, "a whole number from 2 on, at least one demonstration of each label")
     settings = AttentionSettings(shots=shots)
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    prepared = prepare(asked.measurement)
-    folder = results_folder("attention", prepared, settings, asked.out, force=asked.force)
-    with options.prompts_bar(console) as told:
-        done = attention_measurement(prepared, settings, folder, progress=told)
-    options.print_table(console, heads_text(done.heads))
-    print_claims(done.claims, console)
-    options.print_notes(console, done.notes)
-    console.print(f"Report: {folder.path / 'report.html'}")
+    from iclscope.cli.llm.measured import measured
+    from iclscope.language_models.heads.measurement import Attention
+
+    measured(Attention, asked, settings)

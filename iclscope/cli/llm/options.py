@@ -1,29 +1,28 @@
-"""What all commands of `iclscope llm` take, and how they show that they work."""
+"""What all commands of `iclscope llm` take."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 
 from iclscope.core.errors import BadRequest, require
-from iclscope.core.files import user_path
-from iclscope.language_models.models.loading import DEVICES, DTYPES, ModelSource
 from iclscope.language_models.prompts.format import PromptFormat
-from iclscope.language_models.prompts.label_lengths import LABEL_SCORES, LabelScore, check_label_score
-from iclscope.language_models.prompts.prepared import REFUSE, TOO_LONG, TextMeasurement
+from iclscope.language_models.settings import (
+    DEVICES,
+    DTYPES,
+    LABEL_SCORES,
+    REFUSE,
+    TOO_LONG,
+    ModelSource,
+    TextMeasurement,
+)
 from iclscope.language_models.texts.escapes import unescaped
-from iclscope.study.pages.page import TextTable
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A hub name, a folder (safetensors) or a GGUF file.")]
 Data = Annotated[
@@ -154,7 +153,7 @@ def _asked(
         seed=seed,
         too_long=too_long,
     )
-    return Asked(measurement, None if out is None else user_path(out, "--out"), force)
+    return Asked(measurement, out, force)
 
 
 def _label_words(words: list[str]) -> dict[str, str]:
@@ -182,65 +181,6 @@ def whole_numbers(option: str, text: str, *, least: int = 0) -> tuple[int, ...]:
     return found
 
 
-def names(option: str, text: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
-    """Names with commas between, each once.
-
-    Raises:
-        BadRequest: if there is no such name.
-    """
-    found = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
-    for name in found:
-        require(name in allowed, option, name, ", ".join(allowed))
-    return found
-
-
-def label_score(value: str) -> LabelScore:
-    """What labels are compared by.
-
-    Raises:
-        BadRequest: if they cannot be.
-    """
-    return cast("LabelScore", check_label_score(value))
-
-
-def _silence(read: int, total: int) -> None:
-    """Tell nobody."""
-    del read, total
-
-
-@contextmanager
-def prompts_bar(console: Console) -> Iterator[Callable[[int, int], None]]:
-    """A bar with the time left on a terminal, silence elsewhere.
-
-    What is given is to be called with how many prompts have been read, of how many.
-    """
-    if not console.is_terminal:
-        yield _silence
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as progress:
-        bar = progress.add_task("prompts", total=None)
-        yield lambda read, total: progress.update(bar, completed=read, total=total)
-
-
-def print_table(console: Console, table: TextTable) -> None:
-    """A table in the terminal."""
-    shown = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name in table.head:
-        shown.add_column(name, overflow="fold")
-    for row in table.rows:
-        shown.add_row(*(Text(cell) for cell in row))
-    console.print(shown)
-
-
-def print_notes(console: Console, notes: Sequence[str]) -> None:
-    """What a reader must know, a line each."""
-    for note in notes:
-        console.print(f"Note: {note}")
+def names(text: str) -> tuple[str, ...]:
+    """Names with commas between."""
+    return tuple(part.strip() for part in text.split(","))

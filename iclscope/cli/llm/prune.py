@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from iclscope.cli.llm import options
 from iclscope.core.errors import BadRequest, require
-from iclscope.core.files import user_path
-from iclscope.language_models.api import results_folder
-from iclscope.language_models.prompts.label_lengths import DEFAULT
-from iclscope.language_models.prompts.prepared import prepare
-from iclscope.language_models.pruning.figure import costs_text, points_text
-from iclscope.language_models.pruning.measurement import RECOMMENDED, PruneDone, Save, check_save, pruning
-from iclscope.language_models.pruning.neuron_scores import NORMS, SCORES
-from iclscope.language_models.pruning.rows import PruneSettings
-from iclscope.study.pages.claims_table import print_claims
+from iclscope.language_models.settings import NORMS, RECOMMENDED, SCORES, SUM, PruneSettings
+
+if TYPE_CHECKING:
+    from iclscope.language_models.pruning.save import Save, Saved
+
+MEASURING = ("rates", "score", "draws", "timings", "label_score", "out", "force")
+"""Options that only a measurement reads: whoever names one of them wants to be told of it."""
 
 
 @options.about_a_model
 def prune_command(
     asked: options.Asked,
+    context: typer.Context,
     rates: Annotated[
         str, typer.Option(metavar="R,R,…", help="Shares of the neurons of each layer to remove.")
     ] = "0.05,0.1,0.2,0.3,0.4",
@@ -37,7 +35,7 @@ def prune_command(
     prompts: Annotated[int, typer.Option(metavar="N", help="Prompts that activation is measured on.")] = 16,
     texts: Annotated[int, typer.Option(metavar="N", help="Other prompts that perplexity is measured on.")] = 8,
     timings: Annotated[int, typer.Option(metavar="N", help="How often latency is measured; 0: not at all.")] = 5,
-    label_score: options.LabelScoreName = DEFAULT,
+    label_score: options.LabelScoreName = SUM,
     save: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write a smaller checkpoint into this new or empty folder.")
     ] = None,
@@ -52,54 +50,31 @@ def prune_command(
 
     Recommends the largest rate whose loss is within the interval of none. With --save it writes a checkpoint that
     transformers loads as any other. Exit status 1 if the recommended one was to be saved and there is none.
+    With --save, --save-rate and --save-score, and none of --rates, --score, --draws, --timings, --label-score, --out
+    and --force, nothing is measured: the checkpoint is written, and that is all.
     Finished parts are kept: an interrupted command, run again, asks only what is missing.
     """
-    settings = PruneSettings(
-        rates=_shares("--rates", rates),
-        scores=options.names("--score", score, SCORES),
-        shots=shots,
-        norm=_one_of("--norm", norm, NORMS),
-        prompts=prompts,
-        texts=texts,
-        timings=timings,
-        label_score=options.label_score(label_score),
-    )
-    wanted = _wanted(save, save_rate, save_score)
-    if wanted is not None:
-        check_save(wanted, settings)
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    prepared = prepare(asked.measurement)
-    folder = results_folder("prune", prepared, settings, asked.out, force=asked.force)
-    with options.prompts_bar(console) as told:
-        done = pruning(prepared, settings, folder, save=wanted, progress=told)
-    _show(console, done)
-    console.print(f"Report: {folder.path / 'report.html'}")
-    if wanted is not None:
-        if done.saved is None:
-            console.print("Nothing was saved: no rate is recommended; --save-rate names one.")
-            raise typer.Exit(1)
-        size = f"{done.saved.bytes_on_disk / 1e6:.1f} MB of weights"
-        console.print(f"Saved: {done.saved.folder} ({done.saved.score}, {100 * done.saved.rate:g} % removed, {size})")
-
-
-def _show(console: Console, done: PruneDone) -> None:
-    options.print_table(console, points_text(done.points))
-    if done.costs is not None:
-        console.print()
-        options.print_table(console, costs_text(done.costs))
-    console.print()
-    print_claims(done.claims, console)
-    reason = done.recommendation.reason
-    console.print(reason[0].upper() + reason[1:])
-    options.print_notes(console, done.notes)
-
-
-def _wanted(save: Path | None, rate: str, score: str | None) -> Save | None:
     if save is None:
-        require(rate == RECOMMENDED, "--save-rate", rate, "only with --save")
-        require(score is None, "--save-score", score, "only with --save")
-        return None
-    return Save(user_path(save, "--save"), None if rate == RECOMMENDED else _shares("--save-rate", rate)[0], score)
+        require(save_rate == RECOMMENDED, "--save-rate", save_rate, "only with --save")
+        require(save_score is None, "--save-score", save_score, "only with --save")
+    rate = None if save_rate == RECOMMENDED else _shares("--save-rate", save_rate)[0]
+    alone = rate is not None and save_score is not None and not any(_is_given(context, one) for one in MEASURING)
+    if alone:
+        require(0 < (rate or 0) < 1, "--save-rate", rate, "a share above 0 and below 1: at 1 no neuron is left")
+        require(save_score in SCORES, "--save-score", save_score, ", ".join(SCORES))
+        rates, score = save_rate, save_score or score
+    require(norm in NORMS, "--norm", norm, ", ".join(NORMS))
+    given: dict[str, Any] = {"norm": norm, "label_score": label_score, "scores": options.names(score)}
+    counts = {"shots": shots, "prompts": prompts, "texts": texts, "timings": timings}
+    settings = PruneSettings(rates=_shares("--rates", rates), **counts, **given)
+    wanted = None if save is None else _checked(save, rate, save_score, settings)
+    saved = _saved_alone(asked, settings, wanted.folder) if alone and wanted else _measured(asked, settings, wanted)
+    if saved is not None:
+        size = f"{saved.bytes_on_disk / 1e6:.1f} MB of weights"
+        typer.echo(f"Saved: {saved.folder} ({saved.score}, {100 * saved.rate:g} % removed, {size})")
+    elif wanted is not None:
+        typer.echo("Nothing was saved: no rate is recommended; --save-rate names one.")
+        raise typer.Exit(1)
 
 
 def _shares(option: str, text: str) -> tuple[float, ...]:
@@ -110,6 +85,31 @@ def _shares(option: str, text: str) -> tuple[float, ...]:
         raise BadRequest(f"{option} = {text!r} is not allowed; allowed: {allowed}") from None
 
 
-def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> str:
-    require(value in allowed, option, value, ", ".join(allowed))
-    return value
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
+def _checked(save: Path, rate: float | None, score: str | None, settings: PruneSettings) -> Save:
+    from iclscope.core.files import user_path
+    from iclscope.language_models.pruning.save import Save, check_save
+
+    wanted = Save(user_path(save, "--save"), rate, score)
+    check_save(wanted, settings)
+    return wanted
+
+
+def _measured(asked: options.Asked, settings: PruneSettings, save: Save | None) -> Saved | None:
+    from iclscope.cli.llm.measured import measured
+    from iclscope.language_models.pruning.measurement import Pruning
+
+    return measured(Pruning, asked, settings, apart=True, save=save).saved
+
+
+def _saved_alone(asked: options.Asked, settings: PruneSettings, folder: Path) -> Saved:
+    from iclscope.language_models.prompts.prepared import prepare
+    from iclscope.language_models.pruning.measurement import save_unmeasured
+
+    saved = save_unmeasured(prepare(asked.measurement), settings, folder)
+    typer.echo("Nothing was measured, as a rate and a score were given to save; --rates or --score asks for it.")
+    return saved

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from iclscope.cli.llm import options
 from iclscope.core.errors import require
-from iclscope.language_models.api import results_folder
-from iclscope.language_models.prompts.label_lengths import DEFAULT
-from iclscope.language_models.prompts.prepared import prepare
-from iclscope.language_models.selection.measurement import selection
-from iclscope.language_models.selection.rows import SelectSettings
-from iclscope.language_models.selectors import SELECTORS, SelectorOptions
-from iclscope.study.pages.claims_table import print_claims
+from iclscope.language_models.settings import SELECTORS, SUM, SelectorOptions, SelectSettings
 
 
 @options.about_a_model
@@ -35,7 +28,7 @@ def select_command(
             metavar="NAME", help="A sentence-transformers model for likeness; default: MODEL's hidden states."
         ),
     ] = None,
-    label_score: options.LabelScoreName = DEFAULT,
+    label_score: options.LabelScoreName = SUM,
     explain: Annotated[
         int, typer.Option(metavar="N", help="Tell for so many queries which demonstrations were taken and why.")
     ] = 0,
@@ -50,22 +43,13 @@ def select_command(
         ("--explain", explain, 0),
     ):
         require(value >= least, option, value, f"a whole number from {least} on")
+    given: dict[str, Any] = {"selectors": options.names(selector), "label_score": label_score}
     settings = SelectSettings(
         shots=options.whole_numbers("--shots", shots, least=1),
-        selectors=options.names("--selector", selector, SELECTORS),
         options=SelectorOptions(patterns=patterns, candidates=candidates, embeddings=embeddings),
-        label_score=options.label_score(label_score),
+        **given,
     )
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    prepared = prepare(asked.measurement)
-    folder = results_folder("select", prepared, settings, asked.out, force=asked.force)
-    with options.prompts_bar(console) as told:
-        done = selection(prepared, settings, folder, explain=explain, progress=told)
-    for table in (*done.tables, *done.explained):
-        console.print(table.title)
-        console.print(table.caption)
-        options.print_table(console, table)
-        console.print()
-    print_claims(done.claims, console)
-    options.print_notes(console, done.notes)
-    console.print(f"Report: {folder.path / 'report.html'}")
+    from iclscope.cli.llm.measured import measured
+    from iclscope.language_models.selection.measurement import Selection
+
+    measured(Selection, asked, settings, apart=True, titled=True, explain=explain)

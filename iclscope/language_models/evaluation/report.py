@@ -26,7 +26,7 @@ def evaluate_claims(rows: pl.DataFrame) -> list[JudgedClaim]:
     """Judge what can be judged: whether demonstrations help, against demonstrations whose labels say nothing.
 
     Args:
-        rows: of `evaluate_rows`.
+        rows: of `Evaluation`.
 
     Returns:
         No claim where no prompt without demonstrations was asked, or none with any.

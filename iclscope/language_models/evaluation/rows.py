@@ -1,213 +1,96 @@
-"""How accurate in-context learning is, against the number of demonstrations."""
+"""How a model answers queries behind demonstrations: each number of them, chosen by each selector, in each draw."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import ClassVar, NamedTuple
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import polars as pl
-from pydantic import Field, field_validator
 
 from iclscope.claims.crossed import crossed_rate
-from iclscope.core.errors import require
-from iclscope.core.settings import Settings
-from iclscope.language_models.one_or_more import OneOrMore
+from iclscope.language_models.measurement import Measurement, Unit
 from iclscope.language_models.prompts.answers import crossed
 from iclscope.language_models.prompts.draws import generator, shuffled_labels
-from iclscope.language_models.prompts.label_lengths import DEFAULT, LabelScore, check_label_score
+from iclscope.language_models.prompts.format import CONTENT_FREE
 from iclscope.language_models.prompts.prepared import Prepared
 from iclscope.language_models.prompts.scoring import Told
-from iclscope.language_models.prompts.too_long import Fitted, Plan, fit_prompts, fitted_answers, to_be_checked
+from iclscope.language_models.prompts.too_long import Fitted, Plan, fit_prompts, fitted_answers
 from iclscope.language_models.prompts.undecided import with_undecided
 from iclscope.language_models.run_folder import RunFolder
-from iclscope.language_models.selectors import Choice, SeenTexts, check_selectors, choose
+from iclscope.language_models.selectors import Choice, SeenTexts, check_shots, choose
+from iclscope.language_models.selectors.at_random import AT_RANDOM
+from iclscope.language_models.settings import ShotsAndSelectors
 from iclscope.language_models.texts.labelled_text import LabelledTexts
 
-AS_GIVEN, SHUFFLED = "as given", "shuffled labels"
+AS_GIVEN, SHUFFLED, OTHER_PATTERNS = "as given", "shuffled labels", "other patterns"
+"""Arms. Two controls: labels dealt anew; and the farthest patterns first, labels balanced all the same."""
+
+ShotsT = TypeVar("ShotsT", bound=ShotsAndSelectors)
 
 
-class ShotsAndSelectors(Settings):
-    """Which numbers of demonstrations, chosen how.
+class Asking(Measurement[ShotsT, pl.DataFrame]):
+    """A measurement that asks all queries.
+
+    The rows have the columns of `answers`, and ``arm``, ``selector``, ``shots``, ``draw`` and ``undecided`` (whether
+    the selector could not tell texts apart, so that chance chose).
 
     Attributes:
-        shots: numbers of demonstrations, the same for all selectors.
-        selectors: how demonstrations are chosen.
-        label_score: what labels are compared by in tables, figures and claims; the rows have all of them.
+        seen: what selectors look at.
     """
 
-    least_shots: ClassVar[int] = 0
+    def __init__(self, prepared: Prepared, settings: ShotsT, folder: RunFolder | None = None) -> None:
+        """Nothing is read yet.
 
-    shots: OneOrMore[int] = Field(min_length=1)
-    selectors: OneOrMore[str] = Field(min_length=1)
-    label_score: LabelScore = DEFAULT
+        Raises:
+            BadRequest: if the pool is too small.
+        """
+        super().__init__(prepared, settings, folder)
+        self.seen = self.looked_at(prepared)
+        check_shots(prepared.asked, settings.shots)
 
-    @field_validator("label_score", mode="before")
-    @classmethod
-    def _known_score(cls, value: str) -> str:
-        return check_label_score(value)
+    def looked_at(self, prepared: Prepared) -> SeenTexts:
+        """What selectors look at."""
+        return SeenTexts(prepared.language_model, prepared.asked, prepared.format, seed=prepared.settings.seed)
 
-    @field_validator("shots")
-    @classmethod
-    def _increasing(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        allowed = f"whole numbers from {cls.least_shots} on"
-        require(all(shots >= cls.least_shots for shots in value), "--shots", list(value), allowed)
-        return tuple(sorted(set(value)))
+    @abstractmethod
+    def arms(self, draws: Iterable[int]) -> list[tuple[str, str, int, int]]:
+        """Arm, selector, shots and draw of each unit."""
 
-    @field_validator("selectors")
-    @classmethod
-    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        check_selectors(value)
-        return tuple(dict.fromkeys(value))
+    def units(self, prepared: Prepared) -> list[Unit]:
+        """One for each of `arms`, those with the longest prompts first to be measured."""
+        return [_unit(len(prepared.asked.queries.texts), *one) for one in self.arms(range(prepared.settings.draws))]
 
+    def fit(self) -> Fitted[Unit]:
+        """Choose all demonstrations, and see that all prompts fit."""
+        checked = self.to_be_checked(self.units(self.prepared))
+        return fit_prompts(self.prepared, {unit: Plan(self.chosen(unit), self._pool(unit).at) for unit in checked})
 
-class EvaluateSettings(ShotsAndSelectors):
-    """What is evaluated: accuracy at each number of shots with each selector."""
+    def chosen(self, unit: Unit) -> Choice:
+        """The demonstrations of a unit."""
+        arm, name, shots, draw = unit.tags.values()
+        seed, far = draw_seed(self.prepared.settings.seed, draw), arm == OTHER_PATTERNS
+        return choose(name, self.seen.language_model, self.seen.asked, shots, seed, seen=self.seen, far=far)
 
-    shots: OneOrMore[int] = Field((0, 2, 4, 8, 16), min_length=1)
-    selectors: OneOrMore[str] = Field(("balanced",), min_length=1)
+    def run(self, fitted: Fitted[Unit], unit: Unit, told: Told | None) -> pl.DataFrame:
+        """Ask the queries of a unit."""
+        choice, pool = fitted.choices[unit], self._pool(unit)
+        return with_undecided(fitted_answers(fitted.prepared, choice, unit.tags["shots"], pool=pool, told=told), choice)
 
-
-class Unit(NamedTuple):
-    """What is measured at a time, and kept when it is finished."""
-
-    arm: str
-    selector: str
-    shots: int
-    draw: int
-
-    @property
-    def name(self) -> str:
-        """Of its file."""
-        return f"{self.arm}-{self.selector}-{self.shots}-shots-draw-{self.draw}".replace(" ", "-")
+    def _pool(self, unit: Unit) -> LabelledTexts:
+        """What demonstrations are taken from: labels are dealt anew for the control."""
+        pool, seed = self.prepared.asked.pool, self.prepared.settings.seed
+        return shuffled_labels(pool, draw_seed(seed, unit.tags["draw"])) if unit.tags["arm"] == SHUFFLED else pool
 
 
-def units(settings: EvaluateSettings, draws: int) -> list[Unit]:
-    """All that is to be measured; the control, shuffled labels, at the most shots.
-
-    Without demonstrations there is nothing to draw or to choose: one unit, of draw 0, of the first selector.
-    """
-    found = []
-    for shots in settings.shots:
-        if shots == 0:
-            found.append(Unit(AS_GIVEN, settings.selectors[0], 0, 0))
-            continue
-        for name in settings.selectors:
-            found += [Unit(AS_GIVEN, name, shots, draw) for draw in range(draws)]
-    most = settings.shots[-1]
-    if most > 0:
-        found += [Unit(SHUFFLED, settings.selectors[0], most, draw) for draw in range(draws)]
-    return found
-
-
-def evaluate_rows(
-    prepared: Prepared,
-    settings: EvaluateSettings,
-    folder: RunFolder | None = None,
-    *,
-    fitted: Fitted[Unit] | None = None,
-    told: Told | None = None,
-    began: Callable[[Unit], None] | None = None,
-) -> pl.DataFrame:
-    """Ask all queries at each number of shots, for each draw of demonstrations.
-
-    Args:
-        prepared: model and texts.
-        settings: what to evaluate.
-        folder: where finished parts are kept; None: nowhere.
-        fitted: of `fit_evaluation`; None: found now.
-        told: is told how many prompts have been read.
-        began: is told which unit begins.
-
-    Returns:
-        The columns of `answers`, and ``arm``, ``selector``, ``shots``, ``draw``, ``undecided``.
-
-    Raises:
-        BadRequest: if the pool is too small or a prompt too long; nothing has been asked then.
-    """
-    fits = fit_evaluation(prepared, settings, folder) if fitted is None else fitted
-
-    def measure(unit: Unit) -> pl.DataFrame:
-        pool = pool_of(prepared, unit)
-        choice = fits.choices[unit]
-        found = fitted_answers(fits.prepared, choice, unit.shots, pool=pool, told=told)
-        return with_undecided(found, choice)
-
-    parts = None if folder is None else folder.marked(fits.mark)
-    return rows_of_units(units(settings, prepared.settings.draws), measure, parts, began=began)
-
-
-def fit_evaluation(prepared: Prepared, settings: EvaluateSettings, folder: RunFolder | None = None) -> Fitted[Unit]:
-    """Choose all demonstrations, and see that all prompts fit.
-
-    Args:
-        prepared: model and texts.
-        settings: what to evaluate.
-        folder: where finished parts are kept; None: nowhere.
-
-    Raises:
-        BadRequest: as `fit_prompts`.
-    """
-    seen = SeenTexts(prepared.language_model, prepared.asked, prepared.format, seed=prepared.settings.seed)
-
-    def chosen(unit: Unit) -> Choice:
-        seed = draw_seed(prepared.settings.seed, unit.draw)
-        return choose(unit.selector, prepared.language_model, prepared.asked, unit.shots, seed, seen=seen)
-
-    return fit_units(prepared, units(settings, prepared.settings.draws), chosen, folder)
-
-
-def fit_units(
-    prepared: Prepared, every: Sequence[Unit], chosen: Callable[[Unit], Choice], folder: RunFolder | None = None
-) -> Fitted[Unit]:
-    """See that the prompts of all units fit.
-
-    Args:
-        prepared: model and texts.
-        every: the units.
-        chosen: the demonstrations of a unit.
-        folder: where finished parts are kept; None: nowhere.
-
-    Raises:
-        BadRequest: as `fit_prompts`.
-    """
-    asked_for = to_be_checked(prepared, every, folder, lambda unit: [unit.name])
-    return fit_prompts(prepared, {unit: Plan(chosen(unit), pool_of(prepared, unit).at) for unit in asked_for})
-
-
-def pool_of(prepared: Prepared, unit: Unit) -> LabelledTexts:
-    """What the demonstrations of a unit are taken from: the control's labels are dealt anew."""
-    pool = prepared.asked.pool
-    return shuffled_labels(pool, draw_seed(prepared.settings.seed, unit.draw)) if unit.arm == SHUFFLED else pool
-
-
-def rows_of_units(
-    asked_for: Sequence[Unit],
-    measure: Callable[[Unit], pl.DataFrame],
-    folder: RunFolder | None = None,
-    *,
-    began: Callable[[Unit], None] | None = None,
-) -> pl.DataFrame:
-    """Measure units, the longest prompts first.
-
-    Args:
-        asked_for: what to measure.
-        measure: unit → its rows.
-        folder: where finished parts are kept; None: nowhere.
-        began: is told which unit begins.
-
-    Returns:
-        All rows in the order of the units, behind the columns of `Unit`.
-    """
-    found: dict[Unit, pl.DataFrame] = {}
-    for unit in sorted(asked_for, key=lambda unit: -unit.shots):
-        if began is not None:
-            began(unit)
-        part = folder.part(unit.name, partial(measure, unit)) if folder is not None else measure(unit)
-        tagged = [pl.lit(value).alias(name) for name, value in zip(Unit._fields, unit, strict=True)]
-        found[unit] = part.select(*tagged, pl.all())
-    # Parts that an older version left may lack a column.
-    return pl.concat([found[unit] for unit in asked_for], how="diagonal")
+def _unit(queries: int, arm: str, selector: str, shots: int, draw: int) -> Unit:
+    free = len(CONTENT_FREE)  # asked once behind demonstrations that all queries share, else behind those of each
+    return Unit(
+        name=f"{arm}-{selector}-{shots}-shots-draw-{draw}".replace(" ", "-"),
+        tags={"arm": arm, "selector": selector, "shots": shots, "draw": draw},
+        prompts=queries + free if selector in AT_RANDOM else queries * (1 + free),
+        turn=-shots,
+    )
 
 
 def draw_seed(seed: int, draw: int) -> int:
@@ -219,7 +102,7 @@ def accuracy_table(rows: pl.DataFrame, by: Sequence[str] = ("arm", "selector", "
     """Accuracies with 95 % intervals over draws and queries.
 
     Args:
-        rows: of `evaluate_rows`, or any with ``draw``, ``query``, ``correct`` and ``calibrated_correct``.
+        rows: of `Asking`, or any with ``draw``, ``query``, ``correct`` and ``calibrated_correct``.
         by: columns that tell the points apart.
 
     Returns:

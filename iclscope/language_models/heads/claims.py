@@ -50,7 +50,7 @@ def attention_claims(rows: pl.DataFrame) -> list[JudgedClaim]:
     """Judge whether attention concentrates.
 
     Args:
-        rows: of `attention_rows`.
+        rows: of `Attention`.
     """
     heads = f"the {BEST} best heads, chosen on half of the queries and measured on the other half"
     quantity = f"attention to {{}} over that to all, less their share, mean over {heads}"

@@ -63,7 +63,7 @@ def concentrations(rows: pl.DataFrame, part: str) -> Concentrations:
     A head that gives a query's demonstrations nothing at all (they lie outside its window) has no preference: 0.
 
     Args:
-        rows: of `attention_rows`, of one arm.
+        rows: of `Attention`, of one arm.
         part: `WHOLE` or `WORDS`.
     """
     rows = rows.sort("layer", "head", "draw", "query")
@@ -105,7 +105,7 @@ def heads_table(rows: pl.DataFrame) -> pl.DataFrame:
     """Concentration and mass of each head, with 95 % intervals over draws and queries.
 
     Args:
-        rows: of `attention_rows`.
+        rows: of `Attention`.
 
     Returns:
         Columns ``arm``, ``part`` (`WHOLE` or `WORDS`), ``rank`` (from 1), ``layer``, ``head``, ``concentration``,

@@ -1,87 +1,106 @@
-"""The whole measurement of `iclscope llm attention`: rows, claims, maps of heads, and a page."""
+"""The measurement of `iclscope llm attention`."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import polars as pl
 
-from iclscope.claims.claim import JudgedClaim
-from iclscope.language_models.evaluation.measurement import Counter, Progress
+from iclscope.language_models.evaluation.rows import SHUFFLED
 from iclscope.language_models.heads.claims import attention_claims
 from iclscope.language_models.heads.concentration import LEAST_MASS, heads_table
 from iclscope.language_models.heads.figure import attention_figure, heads_text
-from iclscope.language_models.heads.prompts import AttentionSettings, Queries, fit_attention, measured_queries, units
-from iclscope.language_models.heads.rows import attention_rows
+from iclscope.language_models.heads.prompts import fit_attention, measured_queries, shown_demonstrations
+from iclscope.language_models.heads.reading import demonstration_attention
+from iclscope.language_models.heads.rows import (
+    NEAREST,
+    NEAREST_OTHER,
+    OWN_LABEL,
+    RANDOM_QUERY,
+    SAME_LABEL,
+    Group,
+    grouped_rows,
+    label_group,
+)
+from iclscope.language_models.measurement import Measurement, Unit
 from iclscope.language_models.prompts.prepared import Prepared
-from iclscope.language_models.report import write_report
-from iclscope.language_models.run_folder import RunFolder
+from iclscope.language_models.prompts.scoring import Told
+from iclscope.language_models.prompts.too_long import Fitted
+from iclscope.language_models.report import Meaning
+from iclscope.language_models.selectors.nearest_demonstrations import NearestDemonstrations
+from iclscope.language_models.settings import AttentionSettings
+
+BY_QUERY = "by query"
+"""The table of what each query gave; it is kept in parts alone. ``rows`` has a row per head, arm and kind of token."""
 
 
-class AttentionDone(NamedTuple):
-    """A finished measurement.
+class Attention(Measurement[AttentionSettings, pl.DataFrame]):
+    """Where each head looks from the query.
 
-    Attributes:
-        heads: of `heads_table`.
-        claims: what was judged.
-        notes: what a reader must know.
+    The table `BY_QUERY` has a row per ``arm``, ``draw``, ``query`` (its place), ``layer`` and ``head``, with ``label``
+    (which decides which demonstrations count as the same), ``half`` of the query, and attention: ``same`` (to those
+    that count), ``total`` (to all demonstrations), ``share`` (the part of the total that those would have if heads did
+    not look at the query, as `Group` says), and with ``_words`` the same of what writes their labels.
     """
 
-    heads: pl.DataFrame
-    claims: Sequence[JudgedClaim]
-    notes: Sequence[str]
+    command = "attention"
+    about = "Attention from a query to the demonstrations of its label"
 
+    def units(self, prepared: Prepared) -> list[Unit]:
+        """Each draw with its labels as given, then with these dealt among the demonstrations."""
+        count = len(measured_queries(prepared.asked, prepared.settings.seed).places)
+        return [
+            Unit(f"{name}-draw-{draw}", {"shuffled": shuffled, "draw": draw}, count, table=BY_QUERY)
+            for shuffled, name in ((False, "as-given"), (True, "shuffled"))
+            for draw in range(prepared.settings.draws)
+        ]
 
-def attention_measurement(
-    prepared: Prepared, settings: AttentionSettings, folder: RunFolder, *, progress: Progress | None = None
-) -> AttentionDone:
-    """Measure where queries look, and write ``rows.parquet``, ``claims.json``, ``report.html`` and the maps.
+    def fit(self) -> Fitted[Unit]:
+        """Choose the demonstrations of each draw, and see that the prompts of all measured queries fit."""
+        fitted = fit_attention(self.prepared, self.settings.shots, self.to_be_checked(self.units(self.prepared)))
+        asked = fitted.prepared.asked
+        self.queries = measured_queries(asked, self.prepared.settings.seed)
+        self.nearest = NearestDemonstrations(fitted.prepared, asked.queries.at(self.queries.places))
+        return fitted
 
-    ``rows.parquet`` has a row per head, arm and kind of token; what each query gave stays in the finished parts.
+    def run(self, fitted: Fitted[Unit], unit: Unit, told: Told | None) -> pl.DataFrame:
+        """Read the prompts of a unit, and sum attention over the demonstrations that count as the same."""
+        prepared, queries, places = fitted.prepared, self.queries, fitted.choices[unit].demonstrations[0]
+        shown = shown_demonstrations(prepared, unit, places)
+        texts = prepared.asked.queries.at(queries.places).texts
+        model, form, classes = prepared.language_model, prepared.format, prepared.asked.classes
+        attention = demonstration_attention(model, form, shown, texts, classes, told=told)
+        own = label_group(queries.labels, shown.labels)
+        if unit.tags["shuffled"]:
+            before = label_group(queries.labels, prepared.asked.pool.at(places).labels)
+            return grouped_rows(attention, queries, {SHUFFLED: own, OWN_LABEL: before})
+        near = self.nearest.nearest_half(shown)
+        everyone = ("",) * len(queries.places)
+        groups = {
+            SAME_LABEL: own,
+            RANDOM_QUERY: label_group(queries.dealt, shown.labels),
+            NEAREST: Group(everyone, near, paired=True),
+            NEAREST_OTHER: Group(everyone, near[list(queries.others)], paired=True),
+        }
+        return grouped_rows(attention, queries, groups)
 
-    Args:
-        prepared: model and texts; the model stays as it is.
-        settings: what to measure.
-        folder: where to; what is finished there is not measured again.
-        progress: is told how far it is.
+    def results(self, tables: Mapping[str, pl.DataFrame]) -> Mapping[str, pl.DataFrame]:
+        """The heads."""
+        return {"rows": heads_table(tables[BY_QUERY])}
 
-    Raises:
-        BadRequest: if there are too few demonstrations or queries, a prompt is too long, or the model does not show its
-            attention.
-    """
-    began = time.monotonic()
-    fitted = fit_attention(prepared, settings, folder)
-    prepared = fitted.prepared
-    queries = measured_queries(prepared.asked, prepared.settings.seed)
-    folder.begin()
-    parts = folder.marked(fitted.mark)
-    todo = [unit for unit in units(prepared.settings.draws) if parts.finished(unit.name) is None]
-    counter = Counter(len(todo) * len(queries.places), progress)
-    rows = attention_rows(prepared, settings, folder, fitted=fitted, told=counter.add)
-    table = heads_table(rows)
-    folder.write_rows(table)
-    figure = attention_figure(table, attention_claims(rows))
-    written = write_report(
-        folder,
-        prepared,
-        command="attention",
-        lead=f"Attention from a query to the demonstrations of its label: {figure.finding}",
-        figures=[figure],
-        tables=[heads_text(table)],
-        notes=[*fitted.notes, *_notes(queries)],
-        seconds=time.monotonic() - began,
-        settings={
-            "demonstrations": f"{settings.shots}, balanced",
-            "queries measured": str(len(queries.places)),
-            "heads ranked first": f"those that give demonstrations at least {LEAST_MASS:g} of their attention",
-        },
-    )
-    return AttentionDone(table, *written)
-
-
-def _notes(queries: Queries) -> list[str]:
-    if not queries.left_out:
-        return []
-    return [f"Too few queries to measure, and left out: those labelled {', '.join(queries.left_out)}."]
+    def meaning(self, fitted: Fitted[Unit], tables: Mapping[str, pl.DataFrame]) -> Meaning[pl.DataFrame]:
+        """Maps of all heads, and whether some concentrate."""
+        heads, left_out = tables["rows"], self.queries.left_out
+        few = [f"Too few queries to measure, and left out: those labelled {', '.join(left_out)}."] if left_out else []
+        return Meaning(
+            heads,
+            figure=attention_figure(heads, attention_claims(tables[BY_QUERY])),
+            tables=[heads_text(heads)],
+            notes=[*fitted.notes, *few],
+            settings={
+                "demonstrations": f"{self.settings.shots}, balanced",
+                "queries measured": str(len(self.queries.places)),
+                "heads ranked first": f"those that give demonstrations at least {LEAST_MASS:g} of their attention",
+            },
+            extra={"heads": heads},
+        )

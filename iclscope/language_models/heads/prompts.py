@@ -7,37 +7,18 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from pydantic import Field
-
 from iclscope.core.errors import require
-from iclscope.core.settings import Settings
 from iclscope.language_models.evaluation.rows import draw_seed
+from iclscope.language_models.measurement import Unit
 from iclscope.language_models.prompts.draws import Asked, generator
-from iclscope.language_models.prompts.prepared import DROP_SHOTS, SKIP, Prepared
-from iclscope.language_models.prompts.too_long import (
-    Fitted,
-    Plan,
-    fit_prompts,
-    lengths_behind,
-    most_tokens,
-    to_be_checked,
-)
-from iclscope.language_models.run_folder import RunFolder
+from iclscope.language_models.prompts.prepared import Prepared
+from iclscope.language_models.prompts.too_long import Fitted, Plan, fit_prompts, lengths_behind, most_tokens
 from iclscope.language_models.selectors import Choice, choose
+from iclscope.language_models.settings import DROP_SHOTS, SKIP
 from iclscope.language_models.texts.labelled_text import LabelledTexts
 
 LEAST_QUERIES = 4
 """A label with fewer queries is left out: each half of the queries needs two of it, for a mean and its spread."""
-
-
-class AttentionSettings(Settings):
-    """What is measured.
-
-    Attributes:
-        shots: demonstrations per prompt, balanced over labels.
-    """
-
-    shots: int = Field(8, ge=2)
 
 
 class Queries(NamedTuple):
@@ -61,23 +42,6 @@ class Queries(NamedTuple):
     def dealt(self) -> tuple[str, ...]:
         """The same labels dealt anew at random within each half."""
         return tuple(self.labels[other] for other in self.others)
-
-
-class Unit(NamedTuple):
-    """What is measured at a time, and kept when it is finished."""
-
-    shuffled: bool
-    draw: int
-
-    @property
-    def name(self) -> str:
-        """Of its file."""
-        return f"{'shuffled' if self.shuffled else 'as-given'}-draw-{self.draw}"
-
-
-def units(draws: int) -> list[Unit]:
-    """All that is to be measured."""
-    return [Unit(shuffled, draw) for shuffled in (False, True) for draw in range(draws)]
 
 
 def measured_queries(asked: Asked, seed: int) -> Queries:
@@ -107,16 +71,6 @@ def measured_queries(asked: Asked, seed: int) -> Queries:
     return Queries(places, labels, tuple(others), tuple(half), left_out)
 
 
-def check_shots(asked: Asked, shots: int) -> None:
-    """Refuse too few demonstrations: every query needs one of its label.
-
-    Raises:
-        BadRequest: naming the least.
-    """
-    least = len(asked.classes)
-    require(shots >= least, "--shots", shots, f"at least {least}, one demonstration of each label")
-
-
 def dealt_labels(shown: LabelledTexts, seed: int) -> LabelledTexts:
     """Demonstrations with their labels dealt among them at random: each label is shown as often as before."""
     order = generator(seed, "dealt labels").permutation(len(shown.labels))
@@ -126,38 +80,38 @@ def dealt_labels(shown: LabelledTexts, seed: int) -> LabelledTexts:
 def shown_demonstrations(prepared: Prepared, unit: Unit, places: Sequence[int]) -> LabelledTexts:
     """Demonstrations as a unit shows them: with their own labels, or with these dealt among them."""
     given = prepared.asked.pool.at(places)
-    return dealt_labels(given, draw_seed(prepared.settings.seed, unit.draw)) if unit.shuffled else given
+    seed = draw_seed(prepared.settings.seed, unit.tags["draw"])
+    return dealt_labels(given, seed) if unit.tags["shuffled"] else given
 
 
-def fit_attention(prepared: Prepared, settings: AttentionSettings, folder: RunFolder | None = None) -> Fitted[Unit]:
+def fit_attention(prepared: Prepared, shots: int, units: Sequence[Unit]) -> Fitted[Unit]:
     """Choose the demonstrations of each draw, and see that the prompts of all measured queries fit.
 
     With ``drop-shots`` all prompts of a draw lose the same demonstrations: all queries look at the same ones.
 
     Args:
         prepared: model and texts.
-        settings: what to measure.
-        folder: where finished parts are kept; None: nowhere.
+        shots: demonstrations per prompt, balanced over labels.
+        units: what is to be measured.
 
     Raises:
-        BadRequest: as `fit_prompts`; or if what is left of demonstrations or queries is too little to measure.
+        BadRequest: as `fit_prompts`; or if there are too few demonstrations or queries, or too few are left.
     """
-    check_shots(prepared.asked, settings.shots)
+    least = len(prepared.asked.classes)
+    require(shots >= least, "--shots", shots, f"at least {least}, one demonstration of each label")
     measured = prepared.at(measured_queries(prepared.asked, prepared.settings.seed).places)
-
-    def plan(unit: Unit) -> Plan:
-        seed = draw_seed(prepared.settings.seed, unit.draw)
-        choice = choose("balanced", prepared.language_model, measured.asked, settings.shots, seed)
-        return Plan(choice, partial(shown_demonstrations, prepared, unit))
-
-    every = to_be_checked(prepared, units(prepared.settings.draws), folder, lambda unit: [unit.name])
-    found = fit_prompts(measured, {unit: plan(unit) for unit in every}, free=())
+    plans = {}
+    for unit in units:
+        seed = draw_seed(prepared.settings.seed, unit.tags["draw"])
+        choice = choose("balanced", prepared.language_model, measured.asked, shots, seed)
+        plans[unit] = Plan(choice, partial(shown_demonstrations, prepared, unit))
+    found = fit_prompts(measured, plans, free=())
     if found.left_out:
         measured_queries(found.prepared.asked, prepared.settings.seed)  # enough must be left
         return found
     if found.notes:
         choices = _alike(measured, found.choices)
-        return Fitted(prepared, choices, notes=_fewer(prepared, choices, settings.shots))
+        return Fitted(prepared, choices, notes=_fewer(prepared, choices, shots))
     return Fitted(prepared, found.choices)
 
 
@@ -166,8 +120,8 @@ def _alike(measured: Prepared, choices: Mapping[Unit, Choice]) -> dict[Unit, Cho
     asked = measured.asked
     found: dict[Unit, Choice] = {}
     places = range(len(asked.queries.texts))
-    for draw in sorted({unit.draw for unit in choices}):
-        both = [unit for unit in choices if unit.draw == draw]
+    for draw in sorted({unit.tags["draw"] for unit in choices}):
+        both = [unit for unit in choices if unit.tags["draw"] == draw]
         shown = min((one for unit in both for one in choices[unit].demonstrations), key=len)
         while True:
             kinds = set(asked.pool.at(shown).labels)
@@ -184,7 +138,7 @@ def _alike(measured: Prepared, choices: Mapping[Unit, Choice]) -> dict[Unit, Cho
 
 
 def _fewer(prepared: Prepared, choices: Mapping[Unit, Choice], shots: int) -> tuple[str, ...]:
-    left = {unit.draw: len(choice.demonstrations[0]) for unit, choice in choices.items()}
+    left = {unit.tags["draw"]: len(choice.demonstrations[0]) for unit, choice in choices.items()}
     shown = ", ".join(f"{count} in draw {draw}" for draw, count in left.items() if count < shots)
     model = prepared.language_model
     return (

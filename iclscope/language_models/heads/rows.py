@@ -1,4 +1,4 @@
-"""The measurement behind `iclscope llm attention`: what each query's heads give to which demonstrations."""
+"""What each query's heads give to which demonstrations."""
 
 from __future__ import annotations
 
@@ -10,22 +10,7 @@ import polars as pl
 from jaxtyping import Bool, Float32
 
 from iclscope.language_models.evaluation.rows import SHUFFLED
-from iclscope.language_models.heads.prompts import (
-    AttentionSettings,
-    Queries,
-    Unit,
-    fit_attention,
-    measured_queries,
-    shown_demonstrations,
-    units,
-)
-from iclscope.language_models.heads.reading import demonstration_attention
-from iclscope.language_models.prompts.prepared import Prepared
-from iclscope.language_models.prompts.scoring import Told
-from iclscope.language_models.prompts.too_long import Fitted
-from iclscope.language_models.run_folder import RunFolder
-from iclscope.language_models.selectors import Choice
-from iclscope.language_models.selectors.nearest_demonstrations import NearestDemonstrations
+from iclscope.language_models.heads.prompts import Queries
 
 SAME_LABEL, RANDOM_QUERY, OWN_LABEL = "same label", "random query labels", "shuffled labels, by text"
 NEAREST, NEAREST_OTHER = "nearest pattern", "nearest pattern of another query"
@@ -51,79 +36,6 @@ class Group(NamedTuple):
     paired: bool = False
 
 
-def attention_rows(
-    prepared: Prepared,
-    settings: AttentionSettings,
-    folder: RunFolder | None = None,
-    *,
-    fitted: Fitted[Unit] | None = None,
-    told: Told | None = None,
-) -> pl.DataFrame:
-    """Measure all draws.
-
-    Args:
-        prepared: model and texts.
-        settings: what to measure.
-        folder: where finished parts are kept; None: nowhere.
-        fitted: of `fit_attention`; None: found now.
-        told: is told how many prompts have been read.
-
-    Returns:
-        A row per ``arm``, ``draw``, ``query`` (its place), ``layer`` and ``head``, with ``label`` (which decides which
-        demonstrations count as the same), ``half`` of the query, and attention:
-        ``same`` (to those that count), ``total`` (to all demonstrations), ``share`` (the part of the total that those
-        would have if heads did not look at the query, as `Group` says), and with ``_words`` the same of what writes
-        their labels.
-
-    Raises:
-        BadRequest: if there are too few demonstrations or queries, or a prompt is too long; nothing has been read then.
-    """
-    fits = fit_attention(prepared, settings, folder) if fitted is None else fitted
-    prepared = fits.prepared
-    folder = None if folder is None else folder.marked(fits.mark)
-    queries = measured_queries(prepared.asked, prepared.settings.seed)
-    nearest = NearestDemonstrations(prepared, prepared.asked.queries.at(queries.places))
-    found = []
-    for unit in units(prepared.settings.draws):
-
-        def measured(unit: Unit = unit) -> pl.DataFrame:
-            return _measured(prepared, fits.choices[unit], queries, nearest, unit, told)
-
-        part = folder.part(unit.name, measured) if folder is not None else measured()
-        found.append(part.with_columns(draw=pl.lit(unit.draw, dtype=pl.Int32)))
-    return pl.concat(found)
-
-
-def _measured(
-    prepared: Prepared,
-    choice: Choice,
-    queries: Queries,
-    nearest: NearestDemonstrations,
-    unit: Unit,
-    told: Told | None,
-) -> pl.DataFrame:
-    asked = prepared.asked
-    given = asked.pool.at(choice.demonstrations[0])
-    shown = shown_demonstrations(prepared, unit, choice.demonstrations[0])
-    texts = asked.queries.at(queries.places).texts
-    attention = demonstration_attention(
-        prepared.language_model, prepared.format, shown, texts, asked.classes, told=told
-    )
-    by_shown = {one: label_group(one, shown.labels) for one in (queries.labels, queries.dealt)}
-    if unit.shuffled:
-        groups = {SHUFFLED: by_shown[queries.labels], OWN_LABEL: label_group(queries.labels, given.labels)}
-    else:
-        near = nearest.nearest_half(shown)
-        everyone = ("",) * len(queries.places)
-        groups = {
-            SAME_LABEL: by_shown[queries.labels],
-            RANDOM_QUERY: by_shown[queries.dealt],
-            NEAREST: Group(everyone, near, paired=True),
-            NEAREST_OTHER: Group(everyone, near[list(queries.others)], paired=True),
-        }
-    return grouped_rows(attention, queries, groups)
-
-
 def label_group(asked_for: tuple[str, ...], shown: Sequence[str]) -> Group:
     """Demonstrations of the query's label.
 
@@ -145,7 +57,7 @@ def grouped_rows(
         groups: by arm.
 
     Returns:
-        The rows of `attention_rows` without ``draw``.
+        The rows of `Attention` without its tags.
     """
     _, count, layers, heads, _ = attention.shape
     at = np.indices((count, layers, heads)).reshape(3, -1)

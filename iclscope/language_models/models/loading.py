@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from huggingface_hub import try_to_load_from_cache
@@ -21,32 +21,12 @@ from transformers.utils import logging as transformers_logging
 from iclscope.core.addresses import without_secrets
 from iclscope.core.errors import BadRequest, require
 from iclscope.core.files import user_path
-from iclscope.core.settings import Settings
 from iclscope.language_models.models.hub import is_only_cached
 from iclscope.language_models.models.weight_files import ReadWeights, WeightFiles, weight_files
 from iclscope.language_models.prompts.plain_text import TextReader
+from iclscope.language_models.settings import ModelSource
 
-DTYPES = ("auto", "float32", "bfloat16", "float16")
-DEVICES = ("auto", "cpu", "cuda")
 _GPU = "cuda"
-
-
-class ModelSource(Settings):
-    """Which language model, and how to load it.
-
-    Attributes:
-        name: a name on the Hugging Face hub, a folder with a checkpoint in safetensors, or a GGUF file.
-        revision: branch, tag or commit on the hub; None: its main one.
-        dtype: of the weights; auto: bfloat16 on a GPU, float32 on a CPU.
-        device: auto: a GPU if there is one.
-        trust_remote_code: whether to run Python code that comes with the model.
-    """
-
-    name: str
-    revision: str | None = None
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    trust_remote_code: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from iclscope.language_models.models.loading import LanguageModel
 from iclscope.language_models.prompts.calibration import calibrated
 from iclscope.language_models.prompts.draws import Asked
 from iclscope.language_models.prompts.format import CONTENT_FREE, PromptFormat, PromptGroup
-from iclscope.language_models.prompts.label_lengths import DEFAULT, LABEL_SCORES, column_of, scores_by_length
+from iclscope.language_models.prompts.label_lengths import column_of, scores_by_length
 from iclscope.language_models.prompts.scoring import Told, scored_labels
 from iclscope.language_models.selectors import Choice
+from iclscope.language_models.settings import LABEL_SCORES, SUM
 from iclscope.language_models.texts.labelled_text import LabelledTexts
 
 Scores = Float64[np.ndarray, "query label"]
@@ -102,10 +103,10 @@ def _rows(asked: Asked, choice: Choice, scores: Mapping[str, Scores], fair: Mapp
         {
             "query": np.arange(len(right)),
             "label": classes[right].tolist(),
-            **judged(DEFAULT),
-            "log_probability": log_softmax(scores[DEFAULT], axis=1)[np.arange(len(right)), right],
+            **judged(SUM),
+            "log_probability": log_softmax(scores[SUM], axis=1)[np.arange(len(right)), right],
             "demonstrations": pl.Series(choice.demonstrations, dtype=pl.List(pl.Int64)),
-            **{column: values for name in LABEL_SCORES if name != DEFAULT for column, values in judged(name).items()},
+            **{column: values for name in LABEL_SCORES if name != SUM for column, values in judged(name).items()},
             **{f"score_{name}": pl.Series(scores[name].tolist(), dtype=pl.List(pl.Float64)) for name in LABEL_SCORES},
         }
     )

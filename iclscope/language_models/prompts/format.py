@@ -10,7 +10,6 @@ from pydantic import field_validator
 
 from iclscope.core.errors import require
 from iclscope.core.settings import Settings
-from iclscope.language_models.texts.labelled_text import LabelledTexts
 
 CONTENT_FREE = ("N/A", "", "[MASK]")
 """Queries that say nothing (Zhao et al., "Calibrate before use", 2021, Section 5)."""
@@ -45,8 +44,8 @@ class PromptFormat(Settings):
         require(fields == [wanted], option, value, f"a text with {{{wanted}}} in it once, and no other braces")
         return value
 
-    def prefix(self, demonstrations: LabelledTexts) -> str:
-        """All that stands before the query."""
+    def prefix(self, demonstrations: tuple[tuple[str, ...], tuple[str, ...]]) -> str:
+        """All that stands before the query: demonstrations are texts and their labels."""
         shown = [
             self.query.format(text=text) + self.label.format(label=kind) + self.between
             for text, kind in zip(*demonstrations, strict=True)

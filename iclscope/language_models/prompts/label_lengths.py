@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
 
 import numpy as np
 import polars as pl
 from jaxtyping import Float64, Int64
 
-from iclscope.core.errors import require
-
-LabelScore = Literal["sum", "token", "character"]
-LABEL_SCORES: tuple[LabelScore, ...] = get_args(LabelScore)
-"""What labels are compared by: the sum of the log-probabilities of their tokens, or its mean per token or character."""
-
-DEFAULT: LabelScore = "sum"
+from iclscope.language_models.settings import SUM, LabelScore
 
 _SHOWN = 3
 _JUDGED = ("answer", "correct", "calibrated_answer", "calibrated_correct")
@@ -24,16 +17,6 @@ _WORDS = {
     "token": "the mean log-probability of their tokens",
     "character": "the log-probability per character",
 }
-
-
-def check_label_score(value: str) -> str:
-    """Refuse what labels cannot be compared by.
-
-    Raises:
-        BadRequest: naming what they can.
-    """
-    require(value in LABEL_SCORES, "--label-score", value, ", ".join(LABEL_SCORES))
-    return value
 
 
 def scores_by_length(
@@ -52,7 +35,7 @@ def scores_by_length(
 
 def column_of(name: str, score: str) -> str:
     """The column of the rows that has, by a score, what ``name`` has by the sum."""
-    return name if score == DEFAULT else f"{name}_by_{score}"
+    return name if score == SUM else f"{name}_by_{score}"
 
 
 def judged_by(rows: pl.DataFrame, score: str) -> pl.DataFrame:
@@ -62,7 +45,7 @@ def judged_by(rows: pl.DataFrame, score: str) -> pl.DataFrame:
         rows: of `answers`.
         score: one of `LABEL_SCORES`.
     """
-    if score == DEFAULT:
+    if score == SUM:
         return rows
     return rows.with_columns(**{name: pl.col(column_of(name, score)) for name in _JUDGED})
 
@@ -80,7 +63,7 @@ def label_notes(labels: Sequence[str], score: str) -> list[str]:
     shown = ", ".join(f"{one!r} of {other!r}" for one, other in pairs[:_SHOWN])
     more = f" and {len(pairs) - _SHOWN} more" if len(pairs) > _SHOWN else ""
     told = f"A label is the beginning of another: {shown}{more}. "
-    if score == DEFAULT:
+    if score == SUM:
         return [
             told + "By the sum of log-probabilities the longer one can never win where its tokens begin with those of "
             "the shorter one; only calibrated answers can be it. --label-score token or character compares means; "

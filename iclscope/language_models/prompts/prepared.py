@@ -4,88 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple, get_args
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from pydantic import Field, field_validator
-
-from iclscope.core.errors import require
-from iclscope.core.settings import Settings
 from iclscope.language_models.models.fingerprint import model_fingerprint
 from iclscope.language_models.models.finite import check_gives_numbers
 from iclscope.language_models.models.kept_state import check_reads_in_parts
-from iclscope.language_models.models.loading import LanguageModel, ModelSource, load_language_model
+from iclscope.language_models.models.loading import LanguageModel, load_language_model
 from iclscope.language_models.prompts.draws import Asked, draw_queries
 from iclscope.language_models.prompts.format import PromptFormat
+from iclscope.language_models.settings import REFUSE, TextMeasurement
 from iclscope.language_models.texts.labelled_text import TextTask, load_task
 
 _TRIED = 24
 """Tokens that are read before all else, to see whether a model can be measured."""
-TooLong = Literal["refuse", "skip", "drop-shots"]
-TOO_LONG: tuple[TooLong, ...] = get_args(TooLong)
-"""What is done with prompts that are longer than the model reads."""
-
-REFUSE, SKIP, DROP_SHOTS = TOO_LONG
-
-
-class TextMeasurement(Settings):
-    """What is asked of which model: the settings that all measurements share.
-
-    Attributes:
-        model: which language model.
-        data: ``words``, a file, a folder or a table in memory, as `load_task` takes it.
-        test: the same for queries; None: the folder's own, or set aside from ``data``.
-        text: the column of texts.
-        label: the column of labels.
-        words: label in the data → word that the model should answer with.
-        encoding: of text files, as Python names it; None: UTF-8.
-        format: how an example is written; a text alone is how it is written before its label.
-        queries: how many queries, at most.
-        draws: how many draws of demonstrations.
-        seed: of queries and draws.
-        too_long: what is done with prompts that are longer than the model reads: ``refuse`` them, ``skip`` their
-            queries, or drop as many demonstrations as it takes, the first ones first (``drop-shots``).
-    """
-
-    model: ModelSource
-    data: Any = "words"
-    test: Any = None
-    text: str = "text"
-    label: str = "label"
-    words: dict[str, str] = Field(default_factory=dict)
-    encoding: str | None = None
-    format: PromptFormat = Field(default_factory=PromptFormat)
-    queries: int = Field(200, ge=1)
-    draws: int = Field(3, ge=1)
-    seed: int = Field(0, ge=0)
-    too_long: TooLong = REFUSE
-
-    @field_validator("too_long", mode="before")
-    @classmethod
-    def _known_way(cls, value: object) -> object:
-        require(value in TOO_LONG, "--too-long", value, ", ".join(TOO_LONG))
-        return value
-
-    @field_validator("model", mode="before")
-    @classmethod
-    def _named(cls, value: object) -> object:
-        return ModelSource(name=os.fspath(value)) if isinstance(value, (str, os.PathLike)) else value
-
-    @field_validator("words", mode="before")
-    @classmethod
-    def _by_text(cls, value: object) -> object:
-        return {str(label): word for label, word in value.items()} if isinstance(value, Mapping) else value
-
-    @field_validator("format", mode="before")
-    @classmethod
-    def _written(cls, value: object) -> object:
-        return PromptFormat(query=value) if isinstance(value, str) else value
-
-    def task(self) -> TextTask:
-        """Read the texts."""
-        columns = {"text": self.text, "label": self.label}
-        return load_task(self.data, test=self.test, **columns, words=self.words, encoding=self.encoding)
 
 
 class Prepared(NamedTuple):
@@ -135,6 +67,12 @@ class Prepared(NamedTuple):
         return {"left out": counts} if counts else {}
 
 
+def text_task(settings: TextMeasurement) -> TextTask:
+    """Read the texts."""
+    columns = {"text": settings.text, "label": settings.label}
+    return load_task(settings.data, test=settings.test, **columns, words=settings.words, encoding=settings.encoding)
+
+
 def prepare(settings: TextMeasurement) -> Prepared:
     """Read the texts, then load the model, and try whether it can be measured.
 
@@ -142,7 +80,7 @@ def prepare(settings: TextMeasurement) -> Prepared:
         BadRequest: if that cannot be done, the model keeps another state than keys and values, or what it gives are no
             numbers.
     """
-    asked = draw_queries(settings.task(), settings.queries, settings.seed)
+    asked = draw_queries(text_task(settings), settings.queries, settings.seed)
     language_model = load_language_model(settings.model)
     tokens = _some_tokens(language_model, settings.format.asked(asked.queries.texts[0]))
     check_reads_in_parts(language_model, tokens)

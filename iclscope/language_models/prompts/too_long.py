@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
@@ -15,11 +15,11 @@ from jaxtyping import Int64
 from iclscope.core.errors import BadRequest
 from iclscope.language_models.prompts.answers import answers
 from iclscope.language_models.prompts.format import CONTENT_FREE, PromptGroup
-from iclscope.language_models.prompts.prepared import DROP_SHOTS, REFUSE, SKIP, Prepared
+from iclscope.language_models.prompts.prepared import Prepared
 from iclscope.language_models.prompts.scoring import Told
 from iclscope.language_models.prompts.tokens import encode_group, prompt_lengths
-from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.selectors import Choice
+from iclscope.language_models.settings import DROP_SHOTS, SKIP
 from iclscope.language_models.texts.labelled_text import LabelledTexts
 
 UnitT = TypeVar("UnitT", bound=Hashable)
@@ -98,22 +98,6 @@ def fit_prompts(
     bare = any(len(plans[unit].choice.demonstrations[place]) == 0 for unit in plans for place in too_long[unit])
     total = sum(map(len, lengths.values()))
     raise refusal(prepared, f"{count} of {total} prompts", max(int(found.max()) for found in lengths.values()), bare)
-
-
-def to_be_checked(
-    prepared: Prepared, units: Iterable[UnitT], folder: RunFolder | None, names: Callable[[UnitT], Sequence[str]]
-) -> list[UnitT]:
-    """The units whose prompts must fit: where nothing is left out or dropped, those that are not finished.
-
-    Args:
-        prepared: what is done with prompts that are too long.
-        units: all.
-        folder: where finished parts are kept; None: nowhere.
-        names: of the parts of a unit.
-    """
-    if folder is None or prepared.settings.too_long != REFUSE:
-        return list(units)
-    return [unit for unit in units if any(folder.finished(name) is None for name in names(unit))]
 
 
 def fitted_answers(

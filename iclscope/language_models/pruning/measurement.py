@@ -1,231 +1,183 @@
-"""The whole measurement of `iclscope llm prune`: rows, costs, a recommendation, a page, and a smaller checkpoint."""
+"""The measurement of `iclscope llm prune`, and a smaller checkpoint, measured or not."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
+import numpy as np
 import polars as pl
 
 from iclscope import __version__
-from iclscope.claims.claim import JudgedClaim
 from iclscope.core.errors import require
-from iclscope.language_models.evaluation.measurement import Counter, Progress
+from iclscope.language_models.evaluation.rows import draw_seed
+from iclscope.language_models.measurement import Measurement, Unit
 from iclscope.language_models.models.mlp_layout import mlp_layout
 from iclscope.language_models.prompts.format import CONTENT_FREE
 from iclscope.language_models.prompts.label_lengths import compared_by, judged_by, label_notes
 from iclscope.language_models.prompts.prepared import Prepared
+from iclscope.language_models.prompts.scoring import Told
+from iclscope.language_models.prompts.too_long import Fitted, Plan, fit_prompts, fitted_answers
 from iclscope.language_models.pruning.claims import RATE, prune_claims
 from iclscope.language_models.pruning.cost import cost_rows
 from iclscope.language_models.pruning.figure import costs_text, points_text, prune_figure
 from iclscope.language_models.pruning.losses import Point, Recommendation, prune_points, recommend
 from iclscope.language_models.pruning.neuron_scores import resolved_norm
-from iclscope.language_models.pruning.pruned import check_empty, check_saveable, pruned_model, save_checkpoint
-from iclscope.language_models.pruning.rows import (
-    ASKED,
-    READ,
-    Neurons,
-    PruneRows,
-    PruneSettings,
-    Unit,
-    fit_pruning,
-    part_name,
-    prune_rows,
-    reads_texts,
-    units,
-)
-from iclscope.language_models.pruning.rows import removed_neurons as count_removed
-from iclscope.language_models.report import write_report
+from iclscope.language_models.pruning.perplexity import text_surprise
+from iclscope.language_models.pruning.pruned import check_saveable, pruned_model, save_checkpoint, without_neurons
+from iclscope.language_models.pruning.rows import WHOLE, Neurons, PruneRows, removed_neurons
+from iclscope.language_models.pruning.save import Save, Saved, check_save
+from iclscope.language_models.report import Meaning
 from iclscope.language_models.run_folder import RunFolder
-from iclscope.language_models.selectors import check_shots
-from iclscope.study.pages.page import TextTable
+from iclscope.language_models.selectors import check_shots, choose
+from iclscope.language_models.settings import PruneSettings
 
-RECOMMENDED = "recommended"
+ANSWERS, TEXTS, COSTS = "rows", "texts", "costs"
+"""The tables: answers to queries, perplexity, and what is saved."""
 
 
-class Save(NamedTuple):
-    """What smaller model is written where.
+class Pruning(Measurement[PruneSettings, PruneRows]):
+    """What is lost when MLP neurons are removed: accuracy of in-context learning, and perplexity, against the rate.
 
-    Attributes:
-        folder: a new or an empty one.
-        rate: one of those measured; None: the recommended one.
-        score: one of those measured; None: the recommended one, else the first.
+    Neurons are masked: they give zero, as if they were cut; the model's weights stay as they are.
     """
 
-    folder: Path
-    rate: float | None = None
-    score: str | None = None
+    command = "prune"
+    about = "What is lost when neurons of the MLPs are removed"
+    claims_need = f"{RATE:g} among --rates, and magnitude beside largest or activation beside random"
 
+    def __init__(
+        self, prepared: Prepared, settings: PruneSettings, folder: RunFolder | None = None, *, save: Save | None = None
+    ) -> None:
+        """Nothing is read yet.
 
-class Saved(NamedTuple):
-    """A checkpoint that was written.
+        Args:
+            prepared: model and texts.
+            settings: what to remove.
+            folder: where finished parts are kept; None: nowhere.
+            save: what smaller model to write; None: none.
 
-    Attributes:
-        folder: where to.
-        score: by what neurons were chosen.
-        rate: the share that was removed.
-        bytes_on_disk: of its weights.
-    """
+        Raises:
+            BadRequest: if the model's MLPs are of no known layout, a rate leaves nothing, the pool is too small, or the
+                checkpoint cannot be saved as asked.
+        """
+        super().__init__(prepared, settings, folder)
+        if save is not None:
+            check_save(save, settings, None if folder is None else folder.path)
+            check_saveable(prepared.language_model)
+        self._save, self._neurons = save, Neurons(prepared, settings, folder)
+        check_shots(prepared.asked, [settings.shots])
 
-    folder: Path
-    score: str
-    rate: float
-    bytes_on_disk: int
+    def units(self, prepared: Prepared) -> list[Unit]:
+        """Answers and perplexity at all rates of all scores, the whole model first; and costs.
 
+        A draw of all scores and rates is asked before the next draw: what an interrupted run leaves can be compared. A
+        text is not read again where an earlier draw removes the same neurons.
+        """
+        pairs = [(WHOLE, 0.0), *((score, rate) for score in self.settings.scores for rate in self.settings.rates)]
+        draws, texts = prepared.settings.draws, len(self._neurons.texts.held_out)
+        asked = len(prepared.asked.queries.texts) + len(CONTENT_FREE)
+        found = []
+        for kind, table, prompts in (("answers", ANSWERS, asked), ("texts", TEXTS, texts)):
+            for score, rate, draw in ((*pair, draw) for pair in pairs for draw in range(draws)):
+                if table == ANSWERS or draw == 0 or score == "random":
+                    name, tags = f"{kind}-{score}-{rate:g}-draw-{draw}", {"score": score, "rate": rate, "draw": draw}
+                    found.append(Unit(name, tags, prompts, draw if table == ANSWERS else draws, table))
+        return [*found, *([Unit(COSTS, {}, 0, draws + 1, COSTS)] if self.settings.timings > 0 else [])]
 
-class PruneDone(NamedTuple):
-    """A finished measurement.
+    def fit(self) -> Fitted[int]:
+        """Choose the demonstrations of each draw, and see that all prompts fit."""
+        prepared = self.prepared
+        asked = self.to_be_checked(unit for unit in self.units(prepared) if unit.table == ANSWERS)
+        plans = {}
+        for draw in sorted({unit.tags["draw"] for unit in asked}):
+            seed = draw_seed(prepared.settings.seed, draw)
+            choice = choose("balanced", prepared.language_model, prepared.asked, self.settings.shots, seed)
+            plans[draw] = Plan(choice, prepared.asked.pool.at)
+        return fit_prompts(prepared, plans)
 
-    Attributes:
-        rows: of answers and texts.
-        costs: of `cost_rows`, with ``rate``; None if nothing was timed.
-        points: means with intervals.
-        claims: what was judged.
-        recommendation: what to remove.
-        saved: the checkpoint; None if none was asked for, or none recommended.
-        notes: what a reader must know.
-    """
+    def run(self, fitted: Fitted[int], unit: Unit, told: Told | None) -> pl.DataFrame:
+        """Ask all queries, or read all texts, without the neurons of a unit; or measure what all rates save."""
+        model, tokens, settings = self.prepared.language_model, self._neurons.texts.held_out, self.settings
+        if unit.table == COSTS:
+            counts = [removed_neurons(rate, mlp_layout(model).width) for rate in settings.rates]
+            costs = cost_rows(model, counts, tokens[0], repeats=settings.timings)
+            return costs.with_columns(rate=pl.Series(settings.rates))
+        with without_neurons(model, self._neurons.kept(**unit.tags)):
+            if unit.table == ANSWERS:
+                return fitted_answers(fitted.prepared, fitted.choices[unit.tags["draw"]], settings.shots, told=told)
+            surprise = text_surprise(model, tokens, told=told)
+        counts = [len(row) - 1 for row in tokens]
+        return pl.DataFrame({"text": np.arange(len(tokens)), "tokens": counts, "surprise": surprise})
 
-    rows: PruneRows
-    costs: pl.DataFrame | None
-    points: Sequence[Point]
-    claims: Sequence[JudgedClaim]
-    recommendation: Recommendation
-    saved: Saved | None
-    notes: Sequence[str]
-
-
-def check_save(save: Save, settings: PruneSettings, out: Path | None = None) -> None:
-    """Refuse what cannot be saved, before anything is computed.
-
-    Args:
-        save: what is asked for.
-        settings: what is measured.
-        out: the folder of results; None: not known yet.
-
-    Raises:
-        BadRequest: if the folder is not empty or holds the results, or the score or rate is not measured.
-    """
-    check_empty(save.folder)
-    if save.rate is not None:
-        allowed = f"{RECOMMENDED}, or one of --rates: {', '.join(f'{rate:g}' for rate in settings.rates)}"
-        require(save.rate in settings.rates, "--save-rate", save.rate, allowed)
-    if save.score is not None:
-        require(
-            save.score in settings.scores, "--save-score", save.score, f"one of --score: {', '.join(settings.scores)}"
+    def meaning(self, fitted: Fitted[int], tables: Mapping[str, pl.DataFrame]) -> Meaning[PruneRows]:
+        """What is lost and saved, which rate may go, and the smaller checkpoint, which is written now."""
+        prepared, settings, neurons = fitted.prepared, self.settings, self._neurons
+        rows, costs = PruneRows(tables[ANSWERS], tables[TEXTS]), tables.get(COSTS)
+        labels = prepared.asked.queries.labels
+        chance = max(labels.count(label) for label in set(labels)) / len(labels)
+        judged = rows._replace(answers=judged_by(rows.answers, settings.label_score))
+        points = prune_points(judged)
+        recommendation = recommend(points, chance, queries=len(labels))
+        saved = self._saved(points, recommendation)
+        named = _named(prepared, settings, neurons)
+        if saved is not None:
+            removed = f"{100 * saved.rate:g} % of the neurons removed by {saved.score}"
+            named["saved"] = f"{removed}, {saved.bytes_on_disk / 1e6:.1f} MB of weights"
+        return Meaning(
+            rows,
+            figure=prune_figure(points, chance, prune_claims(judged), recommendation.reason),
+            tables=[points_text(points), *([] if costs is None else [costs_text(costs)])],
+            notes=[
+                *fitted.notes,
+                *neurons.texts.notes,
+                *recommendation.warnings,
+                *label_notes(prepared.asked.classes, settings.label_score),
+            ],
+            settings=named,
+            extra={"costs": costs, "points": points, "recommendation": recommendation, "saved": saved},
         )
-    if out is not None:
-        apart = not out.resolve().is_relative_to(save.folder.resolve())
-        require(apart, "--save", str(save.folder), f"a folder that does not hold the results in {out}")
+
+    def _saved(self, points: Sequence[Point], found: Recommendation) -> Saved | None:
+        if self._save is None:
+            return None
+        score = self._save.score or found.score or self.settings.scores[0]
+        rate = self._save.rate
+        if rate is None:
+            rate = found.rate if self._save.score in (None, found.score) else found.rates.get(score, 0.0)
+        if rate == 0:
+            return None
+        point = next(point for point in points if (point.score, point.rate) == (score, rate))
+        measured = {"calibrated accuracy": point.calibrated[:3], "loss of calibrated accuracy": point.loss[:3]}
+        return _cut_and_saved(self.prepared, self._neurons, self._save.folder, score, rate, measured)
 
 
-def pruning(
-    prepared: Prepared,
-    settings: PruneSettings,
-    folder: RunFolder,
-    *,
-    save: Save | None = None,
-    progress: Progress | None = None,
-) -> PruneDone:
-    """Prune a model by each score and rate, and write rows, ``claims.json``, ``report.html`` and the figure.
+def save_unmeasured(prepared: Prepared, settings: PruneSettings, folder: Path) -> Saved:
+    """Write a smaller checkpoint, and measure nothing: its neurons are those that a measurement would remove.
 
     Args:
         prepared: model and texts; the model stays as it is.
-        settings: what to remove.
-        folder: where to; what is finished there is not measured again.
-        save: what smaller model to write; None: none.
-        progress: is told how far it is.
+        settings: one rate and one score, and what neurons are scored by.
+        folder: a new or an empty one.
 
     Raises:
-        BadRequest: if the model's MLPs are of no known layout, a rate leaves nothing, or the checkpoint cannot be saved
-            as asked, or a prompt is too long; nothing has been computed or written then.
+        BadRequest: if there are several rates or scores, the model's MLPs are of no known layout, the rate leaves
+            nothing, or the checkpoint cannot be saved.
     """
-    began = time.monotonic()
-    if save is not None:
-        check_save(save, settings, folder.path)
-        check_saveable(prepared.language_model)
-    neurons = Neurons(prepared, settings, folder)
-    check_shots(prepared.asked, [settings.shots])
-    fitted = fit_pruning(prepared, settings, folder)
-    prepared = fitted.prepared
-    folder.begin({"label score": settings.label_score, "labels": prepared.asked.classes})
-    parts = folder.marked(fitted.mark)
-    counter = Counter(_prompts_to_read(prepared, settings, parts, len(neurons.texts.held_out)), progress)
-    rows = prune_rows(prepared, settings, folder, neurons=neurons, fitted=fitted, told=counter.add)
-    folder.write_rows(rows.answers)
-    folder.write_rows(rows.texts, "texts")
-    costs = _costs(prepared, settings, folder, neurons) if settings.timings > 0 else None
-    labels = prepared.asked.queries.labels
-    chance = max(labels.count(label) for label in set(labels)) / len(labels)
-    judged = rows._replace(answers=judged_by(rows.answers, settings.label_score))
-    points = prune_points(judged)
-    recommendation = recommend(points, chance, queries=len(labels))
-    saved = None if save is None else _saved(prepared, settings, neurons, save, points, recommendation)
-    figure = prune_figure(points, chance, prune_claims(judged), recommendation.reason)
-    written = write_report(
-        folder,
-        prepared,
-        command="prune",
-        lead=f"What is lost when neurons of the MLPs are removed: {recommendation.reason}",
-        figures=[figure],
-        tables=_tables(points, costs),
-        claims_need=f"{RATE:g} among --rates, and magnitude beside largest or activation beside random",
-        notes=[
-            *fitted.notes,
-            *neurons.texts.notes,
-            *recommendation.warnings,
-            *label_notes(prepared.asked.classes, settings.label_score),
-        ],
-        seconds=time.monotonic() - began,
-        settings=_named(prepared, settings, neurons) | _named_saved(saved),
-    )
-    return PruneDone(rows, costs, points, written.claims, recommendation, saved, written.notes)
+    for option, value in (("--rates", settings.rates), ("--score", settings.scores)):
+        require(len(value) == 1, option, list(value), "one, where nothing is measured")
+    (rate,), (score,) = settings.rates, settings.scores
+    check_save(Save(folder), settings)
+    check_saveable(prepared.language_model)
+    removed_neurons(rate, mlp_layout(prepared.language_model).width, "--save-rate")
+    return _cut_and_saved(prepared, Neurons(prepared, settings), folder, score, rate, {})
 
 
-def _prompts_to_read(prepared: Prepared, settings: PruneSettings, folder: RunFolder, texts: int) -> int:
-    todo = 0
-    for unit in units(settings, prepared.settings.draws):
-        if folder.finished(part_name(ASKED, unit)) is None:
-            todo += len(prepared.asked.queries.texts) + len(CONTENT_FREE)
-        if reads_texts(unit) and folder.finished(part_name(READ, unit)) is None:
-            todo += texts
-    return todo
-
-
-def _costs(prepared: Prepared, settings: PruneSettings, folder: RunFolder, neurons: Neurons) -> pl.DataFrame:
-    width = mlp_layout(prepared.language_model).width
-
-    def measured() -> pl.DataFrame:
-        counts = [count_removed(rate, width) for rate in settings.rates]
-        rows = cost_rows(prepared.language_model, counts, neurons.texts.held_out[0], repeats=settings.timings)
-        return rows.with_columns(rate=pl.Series(settings.rates))
-
-    rows = folder.part("costs", measured)
-    folder.write_rows(rows, "costs")
-    return rows
-
-
-def _saved(
-    prepared: Prepared,
-    settings: PruneSettings,
-    neurons: Neurons,
-    save: Save,
-    points: Sequence[Point],
-    recommendation: Recommendation,
-) -> Saved | None:
-    score = save.score or recommendation.score or settings.scores[0]
-    rate = save.rate
-    if rate is None:
-        rate = (
-            recommendation.rate if save.score in (None, recommendation.score) else recommendation.rates.get(score, 0.0)
-        )
-    if rate == 0:
-        return None
-    kept = neurons.kept(Unit(score, rate, 0))
-    point = next(point for point in points if (point.score, point.rate) == (score, rate))
-    note: dict[str, Any] = {
+def _cut_and_saved(
+    prepared: Prepared, neurons: Neurons, folder: Path, score: str, rate: float, measured: Mapping[str, object]
+) -> Saved:
+    kept = neurons.kept(score, rate)
+    note = {
         "made by": "iclscope llm prune",
         "iclscope": __version__,
         "model": prepared.language_model.name,
@@ -233,22 +185,9 @@ def _saved(
         "score": score,
         "rate": rate,
         "neurons per layer": {"before": kept.shape[1], "after": int(kept[0].sum())},
-        "calibrated accuracy": point.calibrated[:3],
-        "loss of calibrated accuracy": point.loss[:3],
+        **measured,
     }
-    size = save_checkpoint(pruned_model(prepared.language_model, kept), save.folder, note)
-    return Saved(save.folder, score, rate, size)
-
-
-def _tables(points: Sequence[Point], costs: pl.DataFrame | None) -> list[TextTable]:
-    return [points_text(points), *([] if costs is None else [costs_text(costs)])]
-
-
-def _named_saved(saved: Saved | None) -> dict[str, str]:
-    if saved is None:
-        return {}
-    removed = f"{100 * saved.rate:g} % of the neurons removed by {saved.score}"
-    return {"saved": f"{removed}, {saved.bytes_on_disk / 1e6:.1f} MB of weights"}
+    return Saved(folder, score, rate, save_checkpoint(pruned_model(prepared.language_model, kept), folder, note))
 
 
 def _named(prepared: Prepared, settings: PruneSettings, neurons: Neurons) -> dict[str, str]:

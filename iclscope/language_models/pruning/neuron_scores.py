@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Float64
@@ -23,13 +23,7 @@ from iclscope.language_models.models.mlp_layout import (
 )
 from iclscope.language_models.models.padded import PaddedBatch, halves_of, padded_batches
 from iclscope.language_models.prompts.scoring import Told
-
-ScoreName = Literal["magnitude", "activation", "random", "largest"]
-SCORES: tuple[ScoreName, ...] = get_args(ScoreName)
-"""``largest`` is magnitude with the largest removed first; it and ``random`` are controls."""
-
-Norm = Literal["auto", "incoming", "outgoing", "product"]
-NORMS: tuple[Norm, ...] = get_args(Norm)
+from iclscope.language_models.settings import NORMS
 
 
 def magnitudes(language_model: LanguageModel, norm: str = "auto") -> Float[Tensor, "layer neuron"]:

@@ -18,9 +18,10 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from iclscope.core.errors import BadRequest, require
-from iclscope.core.files import check_writable, storage_failures, write_text
+from iclscope.core.files import storage_failures, write_text
 from iclscope.language_models.models.loading import LanguageModel, quiet_transformers
 from iclscope.language_models.models.mlp_layout import LayerMLP, MLPLayout, Projection, mlp_layout, mlps_of
+from iclscope.language_models.pruning.save import check_empty
 
 NOTE = "pruning.json"
 """The file beside a pruned checkpoint that says what was removed; transformers passes over it."""
@@ -108,16 +109,6 @@ def _choose(projection: Projection, rows: Int64[Tensor, " chosen"], *, of_output
         projection.bias = nn.Parameter(projection.bias.index_select(0, rows), requires_grad=False)
     name = {(True, True): "nf", (True, False): "nx", (False, True): "out_features", (False, False): "in_features"}
     setattr(projection, name[is_conv, of_outputs], len(rows))
-
-
-def check_empty(folder: Path, option: str = "--save") -> None:
-    """Refuse a folder for a checkpoint that is not empty or cannot be written to, before anything is computed.
-
-    Raises:
-        BadRequest: naming the option.
-    """
-    check_writable(folder, option)
-    require(not folder.exists() or not any(folder.iterdir()), option, str(folder), "a new or an empty folder")
 
 
 def check_saveable(language_model: LanguageModel, option: str = "--save") -> None:

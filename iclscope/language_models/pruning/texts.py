@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from iclscope.core.errors import require
-from iclscope.language_models.prompts.prepared import DROP_SHOTS, SKIP, Prepared
+from iclscope.language_models.prompts.prepared import Prepared
 from iclscope.language_models.prompts.tokens import encode_texts
 from iclscope.language_models.prompts.too_long import most_tokens, refusal
 from iclscope.language_models.selectors.at_random import balanced
+from iclscope.language_models.settings import DROP_SHOTS, SKIP
 
 Tokens = tuple[tuple[int, ...], ...]
 

@@ -12,13 +12,13 @@ from iclscope.claims.answers import answered
 from iclscope.claims.claim import Claim, Control, JudgedClaim, Region
 from iclscope.claims.crossed import crossed_rate_difference
 from iclscope.claims.intervals import Interval
-from iclscope.language_models.evaluation.rows import AS_GIVEN
+from iclscope.language_models.evaluation.rows import AS_GIVEN, OTHER_PATTERNS
 from iclscope.language_models.prompts.answers import crossed
 from iclscope.language_models.report import PAPER
 from iclscope.language_models.selection.alpha import error_slope, saved_shots
-from iclscope.language_models.selection.rows import BALANCED, OTHER_PATTERNS, PATTERN
 
 FIGURE = "selectors"
+BALANCED, PATTERN = "balanced", "pattern"
 ELSEWHERE = "patterns of other queries"
 
 LEAST_GAIN = 0.02
@@ -33,7 +33,7 @@ def select_claims(rows: pl.DataFrame) -> list[JudgedClaim]:
     """Judge whether demonstrations with the query's pattern help.
 
     Args:
-        rows: of `select_rows`.
+        rows: of `Selection`.
 
     Returns:
         No claim without the selectors ``balanced`` and ``pattern``; none on numbers of shots if there was one only.

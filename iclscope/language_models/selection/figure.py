@@ -9,11 +9,10 @@ import polars as pl
 from matplotlib.axes import Axes
 
 from iclscope.claims.intervals import Interval
-from iclscope.language_models.evaluation.rows import AS_GIVEN, accuracy_table
+from iclscope.language_models.evaluation.rows import AS_GIVEN, OTHER_PATTERNS, accuracy_table
 from iclscope.language_models.report import DrawnFigure, percent
 from iclscope.language_models.selection.alpha import error_by_alpha, shots_needed
-from iclscope.language_models.selection.claims import FIGURE, mean_alpha, select_claims
-from iclscope.language_models.selection.rows import BALANCED, OTHER_PATTERNS, PATTERN
+from iclscope.language_models.selection.claims import BALANCED, FIGURE, PATTERN, mean_alpha, select_claims
 from iclscope.plotting.style import curve, legend, new_figure
 from iclscope.study.pages.page import TextTable
 
@@ -26,7 +25,7 @@ def select_figure(rows: pl.DataFrame) -> DrawnFigure:
     """Error against α', and accuracy against shots for each selector.
 
     Args:
-        rows: of `select_rows`.
+        rows: of `Selection`.
     """
     table = accuracy_table(rows)
     figure = new_figure(9.4, 3.8)

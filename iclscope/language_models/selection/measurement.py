@@ -1,107 +1,137 @@
-"""The whole measurement of `iclscope llm select`: rows, claims, figure, tables, and a page."""
+"""The measurement of `iclscope llm select`: selectors at equal shots, and how many demonstrations share a pattern."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
 
+import numpy as np
 import polars as pl
 
-from iclscope.claims.claim import JudgedClaim
-from iclscope.language_models.evaluation.measurement import Counter, Progress, prompts_to_ask
+from iclscope.core.errors import require
+from iclscope.language_models.evaluation.rows import AS_GIVEN, OTHER_PATTERNS, SHUFFLED, Asking
+from iclscope.language_models.measurement import Unit
 from iclscope.language_models.models.hidden_states import middle_layer
+from iclscope.language_models.prompts.draws import generator
 from iclscope.language_models.prompts.label_lengths import compared_by, judged_by, label_notes
 from iclscope.language_models.prompts.prepared import Prepared
+from iclscope.language_models.prompts.scoring import Told
+from iclscope.language_models.prompts.too_long import Fitted
 from iclscope.language_models.prompts.undecided import undecided_notes
-from iclscope.language_models.report import write_report
+from iclscope.language_models.report import Meaning
 from iclscope.language_models.run_folder import RunFolder
+from iclscope.language_models.selection.claims import PATTERN
 from iclscope.language_models.selection.explanation import explanations
 from iclscope.language_models.selection.figure import select_figure, select_text, shots_text
-from iclscope.language_models.selection.rows import SelectSettings, fit_selection, narrowed, see, select_rows, units
-from iclscope.language_models.selectors import check_shots
-from iclscope.study.pages.page import TextTable
+from iclscope.language_models.selectors import SeenTexts
+from iclscope.language_models.selectors.patterns import pattern_share
+from iclscope.language_models.settings import SelectSettings
 
 _EXPLAINED = 2
+"""Of how many queries the page tells the demonstrations, at least."""
 
 
-class SelectDone(NamedTuple):
-    """A finished measurement.
+class Selection(Asking[SelectSettings]):
+    """How accurate in-context learning is with each selector, all choosing among the same texts: the candidates.
 
-    Attributes:
-        rows: of `select_rows`.
-        claims: what was judged.
-        tables: accuracies, and shots needed.
-        explained: which demonstrations the first queries were given, a table each.
-        notes: what a reader must know.
+    Beside the columns of `Asking`, the rows have ``pattern`` (of the query), ``alpha`` (the share of its demonstrations
+    that have it), and ``alpha_elsewhere`` (the share that has the pattern of another query, drawn at random, as a
+    control).
     """
 
-    rows: pl.DataFrame
-    claims: Sequence[JudgedClaim]
-    tables: Sequence[TextTable]
-    explained: Sequence[TextTable]
-    notes: Sequence[str]
+    command = "select"
+    about = "Which demonstrations help"
+    claims_need = "balanced and pattern among the selectors"
 
+    def __init__(
+        self, prepared: Prepared, settings: SelectSettings, folder: RunFolder | None = None, *, explain: int = 0
+    ) -> None:
+        """Nothing is read yet.
 
-def selection(
-    prepared: Prepared,
-    settings: SelectSettings,
-    folder: RunFolder,
-    *,
-    explain: int = 0,
-    progress: Progress | None = None,
-) -> SelectDone:
-    """Compare selectors, and write ``rows.parquet``, ``claims.json``, ``report.html`` and the figure.
+        Args:
+            prepared: model and texts.
+            settings: what to compare.
+            folder: where finished parts are kept; None: nowhere.
+            explain: of how many queries the demonstrations are told.
 
-    Args:
-        prepared: model and texts.
-        settings: what to compare.
-        folder: where to; what is finished there is not measured again.
-        explain: of how many queries the demonstrations are told; the page shows two at least.
-        progress: is told how far it is.
+        Raises:
+            BadRequest: if there are fewer candidates than shots or patterns, or no such embeddings.
+        """
+        seed = prepared.settings.seed
+        pool = SeenTexts(prepared.language_model, prepared.asked, options=settings.options, seed=seed).pool
+        super().__init__(prepared._replace(asked=prepared.asked._replace(pool=pool)), settings, folder)
+        self._explain = explain
 
-    Raises:
-        BadRequest: if there are too few candidates, or a prompt is too long; nothing has been asked or written then.
-    """
-    began = time.monotonic()
-    prepared = narrowed(prepared, settings)
-    seen = see(prepared, settings)
-    check_shots(prepared.asked, settings.shots)
-    fitted = fit_selection(prepared, settings, seen, folder)
-    if fitted.left_out:
-        prepared = fitted.prepared
-        seen = see(prepared, settings)
-    folder.begin({"label score": settings.label_score, "labels": prepared.asked.classes})
-    every = units(settings, prepared.settings.draws)
-    counter = Counter(prompts_to_ask(every, fitted, folder), progress)
-    rows = select_rows(prepared, settings, seen, folder, fitted=fitted, told=counter.add)
-    folder.write_rows(rows)
-    explained = explanations(seen, settings, prepared.settings.seed, max(explain, _EXPLAINED), fitted.choices)
-    judged = judged_by(rows, settings.label_score)
-    figure, tables = select_figure(judged), [select_text(judged), shots_text(judged)]
-    options = settings.options
-    layer = middle_layer(prepared.language_model)
-    written = write_report(
-        folder,
-        prepared,
-        command="select",
-        lead=f"Which demonstrations help: {figure.finding}",
-        figures=[figure],
-        tables=[*tables, *explained],
-        seconds=time.monotonic() - began,
-        claims_need="balanced and pattern among the selectors",
-        notes=[
-            *fitted.notes,
-            "Selectors that look at the query choose among a random half of the pool, another in each draw; intervals "
-            "tell how much the pool matters.",
-            *undecided_notes(rows),
-            *label_notes(prepared.asked.classes, settings.label_score),
-        ],
-        settings={
-            "labels compared by": compared_by(settings.label_score),
-            "patterns": f"{options.patterns}, by k-means of the last token's hidden state behind layer {layer}",
-            "likeness by": options.embeddings
-            or f"the model's own hidden states: mean over tokens behind layer {layer}",
-        },
-    )
-    return SelectDone(rows, written.claims, tables, explained[:explain], written.notes)
+    def looked_at(self, prepared: Prepared) -> SeenTexts:
+        """What selectors look at."""
+        asked, options, most = prepared.asked, self.settings.options, self.settings.shots[-1]
+        count = len(asked.pool.texts)
+        for option, value in (("--shots", most), ("--patterns", options.patterns)):
+            require(value <= count, option, value, f"at most {count}, the number of candidates")
+        seen = SeenTexts(prepared.language_model, asked, prepared.format, options, prepared.settings.seed)
+        if options.embeddings is not None:
+            assert seen.encoder  # a wrong name is told before anything is measured
+        return seen
+
+    def arms(self, draws: Iterable[int]) -> list[tuple[str, str, int, int]]:
+        """All selectors at all numbers of shots, with two controls.
+
+        ``pattern`` with other patterns, at all numbers of shots; and, at the most shots, ``pattern`` (without it, the
+        first selector) among texts whose labels were dealt at random.
+        """
+        shots, names = self.settings.shots, self.settings.selectors
+        far = [PATTERN] if PATTERN in names else []
+        kinds = [*((AS_GIVEN, name) for name in names), *((OTHER_PATTERNS, name) for name in far)]
+        arms = [(*kind, number) for kind in kinds for number in shots]
+        arms.append((SHUFFLED, (*far, names[0])[0], shots[-1]))
+        return [(*arm, draw) for arm in arms for draw in draws]
+
+    def fit(self) -> Fitted[Unit]:
+        """Choose all demonstrations, and see that all prompts fit."""
+        fitted = super().fit()
+        if fitted.left_out:
+            self.seen = self.looked_at(fitted.prepared)
+        return fitted
+
+    def run(self, fitted: Fitted[Unit], unit: Unit, told: Told | None) -> pl.DataFrame:
+        """Ask the queries of a unit, and count the demonstrations of their patterns."""
+        rows, shown = super().run(fitted, unit, told), fitted.choices[unit].demonstrations
+        of_pool, of_query = self.seen.pool_patterns, self.seen.query_patterns
+        order = generator(self.prepared.settings.seed, "patterns of other queries").permutation(len(of_query))
+        return rows.with_columns(
+            pattern=pl.Series(of_query.astype(np.int64)),
+            alpha=pl.Series(pattern_share(shown, of_pool, of_query)),
+            alpha_elsewhere=pl.Series(pattern_share(shown, of_pool, of_query[order])),
+        )
+
+    def meaning(self, fitted: Fitted[Unit], tables: Mapping[str, pl.DataFrame]) -> Meaning[pl.DataFrame]:
+        """Accuracies, what α' does to them, shots needed, and what some queries were shown."""
+        rows, score, options = tables["rows"], self.settings.label_score, self.settings.options
+        judged = judged_by(rows, score)
+        layer = middle_layer(fitted.prepared.language_model)
+        first = {"arm": AS_GIVEN, "shots": self.settings.shots[-1], "draw": 0}
+        shown = {
+            unit.tags["selector"]: fitted.choices.get(unit) or self.chosen(unit)
+            for unit in self.units(fitted.prepared)
+            if first.items() <= unit.tags.items()
+        }
+        explained = explanations(self.seen, shown, max(self._explain, _EXPLAINED))
+        return Meaning(
+            rows,
+            figure=select_figure(judged),
+            tables=[select_text(judged), shots_text(judged)],
+            appendix=explained,
+            notes=[
+                *fitted.notes,
+                "Selectors that look at the query choose among a random half of the pool, another in each draw; "
+                "intervals tell how much the pool matters.",
+                *undecided_notes(rows),
+                *label_notes(fitted.prepared.asked.classes, score),
+            ],
+            settings={
+                "labels compared by": compared_by(score),
+                "patterns": f"{options.patterns}, by k-means of the last token's hidden state behind layer {layer}",
+                "likeness by": options.embeddings
+                or f"the model's own hidden states: mean over tokens behind layer {layer}",
+            },
+            extra={"explained": explained[: self._explain]},
+        )

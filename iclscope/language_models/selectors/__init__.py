@@ -1,24 +1,6 @@
 """Which demonstrations a prompt shows."""
 
-from iclscope.language_models.selectors.choice import (
-    SCORES,
-    SELECTORS,
-    Choice,
-    SelectorName,
-    check_selectors,
-    check_shots,
-    choose,
-)
-from iclscope.language_models.selectors.seen import SeenTexts, SelectorOptions
+from iclscope.language_models.selectors.choice import SCORES, Choice, check_shots, choose
+from iclscope.language_models.selectors.seen import SeenTexts
 
-__all__ = [
-    "SCORES",
-    "SELECTORS",
-    "Choice",
-    "SeenTexts",
-    "SelectorName",
-    "SelectorOptions",
-    "check_selectors",
-    "check_shots",
-    "choose",
-]
+__all__ = ["SCORES", "Choice", "SeenTexts", "check_shots", "choose"]

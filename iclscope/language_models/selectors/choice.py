@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,9 +14,7 @@ from iclscope.language_models.selectors.at_random import balanced, random
 from iclscope.language_models.selectors.by_likeness import Ranked, by_words, diverse, nearest
 from iclscope.language_models.selectors.by_pattern import by_pattern
 from iclscope.language_models.selectors.seen import SeenTexts
-
-SelectorName = Literal["random", "balanced", "similarity", "bm25", "diverse", "pattern"]
-SELECTORS: tuple[SelectorName, ...] = get_args(SelectorName)
+from iclscope.language_models.settings import check_selectors
 
 SCORES: dict[str, str] = {
     "similarity": "cosine with the query",
@@ -50,19 +47,6 @@ class Choice(NamedTuple):
         return Choice(tuple(self.demonstrations[i] for i in queries), self.shared, scores, undecided)
 
 
-def check_selectors(names: Sequence[str]) -> None:
-    """Refuse selectors that there are not, or whose package is missing.
-
-    Raises:
-        BadRequest: naming the first one.
-    """
-    for name in names:
-        require(name in SELECTORS, "--selector", name, ", ".join(SELECTORS))
-        there = name != "bm25" or importlib.util.find_spec("bm25s") is not None
-        others = ", ".join(one for one in SELECTORS if one != "bm25")
-        require(there, "--selector", name, f"{others}; bm25 too once pip install 'iclscope[llm]' was run")
-
-
 def check_shots(asked: Asked, shots: Sequence[int]) -> None:
     """Refuse more demonstrations than the pool has texts.
 
@@ -92,7 +76,7 @@ def choose(
     Selectors that look at the query choose among the half of the candidates that the draw has (`SeenTexts.drawn`).
 
     Args:
-        name: one of `SELECTORS`.
+        name: one of `settings.SELECTORS`.
         language_model: whose hidden states some selectors look at.
         asked: the pool and the queries.
         shots: how many demonstrations; 0 gives none.

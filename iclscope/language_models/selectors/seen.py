@@ -8,33 +8,16 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int64
-from pydantic import Field
 
 from iclscope.core.addresses import without_secrets
 from iclscope.core.errors import BadRequest, require
-from iclscope.core.settings import Settings
 from iclscope.language_models.models.hidden_states import TextStates, text_states
 from iclscope.language_models.models.loading import LanguageModel, quiet_transformers
 from iclscope.language_models.prompts.draws import Asked, generator
 from iclscope.language_models.prompts.format import PromptFormat
 from iclscope.language_models.selectors.patterns import Patterns, find_patterns, unit
+from iclscope.language_models.settings import SelectorOptions
 from iclscope.language_models.texts.labelled_text import LabelledTexts
-
-
-class SelectorOptions(Settings):
-    """How selectors look at texts.
-
-    Attributes:
-        patterns: how many patterns the pool is split into.
-        embeddings: a model of ``sentence-transformers`` that tells how alike texts are; None: hidden states of the
-            language model itself.
-        candidates: how many texts of the pool are looked at, at most; the others are never shown by selectors that
-            look at the query.
-    """
-
-    patterns: int = Field(8, ge=1)
-    embeddings: str | None = None
-    candidates: int = Field(2000, ge=2)
 
 
 class SeenTexts:

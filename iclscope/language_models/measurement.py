@@ -1,0 +1,231 @@
+"""A measurement on a language model: what it asks, in which units, and what the rows mean; and what runs any of them.
+
+The folder of a measurement keeps the rows of each unit as soon as it is finished; an interrupted run goes on from them.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, ClassVar, Generic, TypeVar
+
+import polars as pl
+
+from iclscope.claims.claim import JudgedClaim
+from iclscope.core.settings import Settings
+from iclscope.language_models.prompts.prepared import Prepared
+from iclscope.language_models.prompts.scoring import Told
+from iclscope.language_models.prompts.too_long import Fitted
+from iclscope.language_models.report import Meaning, RowsT, write_report
+from iclscope.language_models.run_folder import RunFolder
+from iclscope.language_models.settings import REFUSE, ByLabels
+from iclscope.study.pages.page import TextTable
+
+Progress = Callable[[int, int], None]
+"""Is told how many prompts have been read, of how many."""
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What is measured at a time, and kept when it is finished.
+
+    Attributes:
+        name: of its part in the folder.
+        tags: the columns that tell its rows from those of other units.
+        prompts: how many prompts it reads; what reads none is the same whichever queries are left out.
+        turn: units of a smaller number are measured first.
+        table: which table its rows belong to.
+    """
+
+    name: str
+    tags: Mapping[str, Any] = field(compare=False)
+    prompts: int = field(compare=False)
+    turn: int = field(default=0, compare=False)
+    table: str = "rows"
+
+
+class Measurement(ABC, Generic[SettingsT, RowsT]):
+    """What is asked of a model, and what comes of it.
+
+    Attributes:
+        command: its name.
+        about: what is measured, in words.
+        claims_need: what must be asked for that there are claims, in words; empty where there always are.
+        prepared: model and texts.
+        settings: what to measure.
+        folder: where finished parts are kept; None: nowhere.
+    """
+
+    command: ClassVar[str]
+    about: ClassVar[str]
+    claims_need: ClassVar[str] = ""
+
+    def __init__(self, prepared: Prepared, settings: SettingsT, folder: RunFolder | None = None) -> None:
+        """Nothing is read yet.
+
+        Raises:
+            BadRequest: if it cannot be measured.
+        """
+        self.prepared, self.settings, self.folder = prepared, settings, folder
+
+    @abstractmethod
+    def units(self, prepared: Prepared) -> list[Unit]:
+        """All that is measured, in the order of the rows.
+
+        Args:
+            prepared: with the queries that are asked.
+        """
+
+    @abstractmethod
+    def fit(self) -> Fitted[Any]:
+        """Choose all demonstrations, and see that all prompts fit.
+
+        Raises:
+            BadRequest: as `fit_prompts`.
+        """
+
+    @abstractmethod
+    def run(self, fitted: Fitted[Any], unit: Unit, told: Told | None) -> pl.DataFrame:
+        """The rows of a unit, without its tags.
+
+        Args:
+            fitted: the prompts, of `fit`.
+            unit: one of `units`.
+            told: is told how many prompts have been read.
+        """
+
+    def results(self, tables: Mapping[str, pl.DataFrame]) -> Mapping[str, pl.DataFrame]:
+        """The tables that are written, by the names of their files: those of the units, or what comes of them."""
+        return tables
+
+    @abstractmethod
+    def meaning(self, fitted: Fitted[Any], tables: Mapping[str, pl.DataFrame]) -> Meaning[RowsT]:
+        """What the rows say.
+
+        Args:
+            fitted: the prompts.
+            tables: of the units, and those of `results`.
+        """
+
+    def to_be_checked(self, units: Iterable[Unit]) -> list[Unit]:
+        """The units whose prompts must fit: where nothing is left out or dropped, those that are not finished."""
+        if self.folder is None or self.prepared.settings.too_long != REFUSE:
+            return list(units)
+        return [unit for unit in units if self.folder.finished(unit.name) is None]
+
+
+@dataclass(frozen=True)
+class Measured(Generic[RowsT]):
+    """A finished measurement. What it alone has found, as `extra` names it, is an attribute too.
+
+    Attributes:
+        rows: all rows.
+        claims: what was judged.
+        tables: the rows in short.
+        notes: what a reader must know.
+        extra: what this measurement alone has found, by name.
+    """
+
+    rows: RowsT
+    claims: Sequence[JudgedClaim]
+    tables: Sequence[TextTable]
+    notes: Sequence[str]
+    extra: Mapping[str, Any]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name not in self.extra:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        return self.extra[name]
+
+
+class _Counter:
+    """Counts prompts for whoever watches."""
+
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        """Nothing is read yet; ``total`` prompts are to be."""
+        self._read, self._total, self._progress = 0, total, progress
+
+    def add(self, count: int) -> None:
+        """So many more were read."""
+        self._read += count
+        if self._progress is not None:
+            self._progress(min(self._read, self._total), self._total)
+
+
+def unit_tables(
+    measurement: Measurement[Any, Any], *, fitted: Fitted[Any] | None = None, told: Told | None = None
+) -> dict[str, pl.DataFrame]:
+    """Measure all units that are not finished.
+
+    Args:
+        measurement: what to measure; its folder, if it has one, has begun.
+        fitted: of its `fit`; None: found now.
+        told: is told how many prompts have been read.
+
+    Returns:
+        All rows by table, in the order of the units, behind their tags.
+
+    Raises:
+        BadRequest: if a prompt is too long; nothing has been read then.
+    """
+    fits = measurement.fit() if fitted is None else fitted
+    every = measurement.units(fits.prepared)
+    found: dict[Unit, pl.DataFrame] = {}
+    for unit in sorted(every, key=lambda unit: unit.turn):
+        make = partial(measurement.run, fits, unit, told)
+        part = make() if measurement.folder is None else _place(measurement.folder, fits, unit).part(unit.name, make)
+        found[unit] = part.select(*(pl.lit(value).alias(name) for name, value in unit.tags.items()), pl.all())
+    parts: dict[str, list[pl.DataFrame]] = {}
+    for unit in every:
+        parts.setdefault(unit.table, []).append(found[unit])
+    # Parts that an older version left may lack a column.
+    return {table: pl.concat(rows, how="diagonal") for table, rows in parts.items()}
+
+
+def measure(measurement: Measurement[Any, RowsT], *, progress: Progress | None = None) -> Measured[RowsT]:
+    """Measure, and write the rows, ``claims.json``, ``report.html`` and the figure into the folder of the measurement.
+
+    Args:
+        measurement: what to measure; what is finished in its folder is not measured again.
+        progress: is told how far it is.
+
+    Raises:
+        BadRequest: if a prompt is too long; nothing has been read or written then.
+    """
+    began, folder = time.monotonic(), measurement.folder
+    assert folder is not None
+    fitted = measurement.fit()
+    prepared, settings = fitted.prepared, measurement.settings
+    more = (
+        {"label score": settings.label_score, "labels": prepared.asked.classes}
+        if isinstance(settings, ByLabels)
+        else {}
+    )
+    folder.begin(more)
+    units = measurement.units(prepared)
+    total = sum(unit.prompts for unit in units if _place(folder, fitted, unit).finished(unit.name) is None)
+    tables = unit_tables(measurement, fitted=fitted, told=_Counter(total, progress).add)
+    results = measurement.results(tables)
+    for name, rows in results.items():
+        folder.write_rows(rows, name)
+    meaning = measurement.meaning(fitted, {**tables, **results})
+    notes = write_report(
+        folder,
+        prepared,
+        meaning,
+        command=measurement.command,
+        about=measurement.about,
+        claims_need=measurement.claims_need,
+        seconds=time.monotonic() - began,
+    )
+    return Measured(meaning.rows, meaning.figure.claims, meaning.tables, notes, meaning.extra)
+
+
+def _place(folder: RunFolder, fitted: Fitted[Any], unit: Unit) -> RunFolder:
+    """Where the part of a unit is kept."""
+    return folder.marked(fitted.mark) if unit.prompts else folder
