@@ -22,7 +22,7 @@ COMMANDS = [
 
 def loaded_after(code: str) -> set[str]:
     """What a new process has imported after some code, of that which takes long."""
-    asked = "('torch', 'transformers', 'sklearn', 'scipy.stats', 'matplotlib', 'iclscope.language_models')"
+    asked = "('torch', 'transformers', 'sklearn', 'scipy.stats', 'matplotlib', 'polars', 'iclscope.language_models')"
     ended = subprocess.run(
         [sys.executable, "-c", f"import sys\n{code}\nprint(*(name for name in {asked} if name in sys.modules))"],
         capture_output=True,
@@ -36,6 +36,37 @@ def loaded_after(code: str) -> set[str]:
 def test_help_and_a_wrong_name_import_nothing_that_takes_long() -> None:
     code = "from iclscope.cli.main import main\nmain(['--help'])\nmain(['llm', '--help'])\nmain(['no-such-command'])"
     assert loaded_after(code) == set()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("evaluate --help", "--shots"),
+        ("select --help", "--selector"),
+        ("prune --help", "--save-rate"),
+        ("attention --help", "--shots"),
+        ("evaluate MODEL words --shots x", "--shots = 'x' is not allowed"),
+        ("evaluate MODEL words --selector nope", "--selector = 'nope' is not allowed"),
+        ("evaluate MODEL words --label-score best", "--label-score = 'best' is not allowed"),
+        ("evaluate MODEL words --dtype int8", "--dtype = 'int8' is not allowed"),
+        ("evaluate MODEL words --device tpu", "--device = 'tpu' is not allowed"),
+        ("evaluate MODEL words --format text", "--format = 'text' is not allowed"),
+        ("evaluate MODEL words --too-long cut", "--too-long = 'cut' is not allowed"),
+        ("select MODEL words --patterns 0", "--patterns = 0 is not allowed"),
+        ("prune MODEL words --score size", "--score = 'size' is not allowed"),
+        ("prune MODEL words --norm l2", "--norm = 'l2' is not allowed"),
+        ("prune MODEL words --rates 1", "--rates = 1.0 is not allowed"),
+        ("attention MODEL words --shots 1", "--shots = 1 is not allowed"),
+    ],
+)
+def test_help_and_mistakes_in_options_of_language_models_load_no_model(words: str, told: str) -> None:
+    code = f"""
+import contextlib, io
+from iclscope.cli.main import main
+with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
+    main({["llm", *words.split()]})
+assert {told!r} in out.getvalue(), out.getvalue()"""
+    assert loaded_after(code) <= {"iclscope.language_models"}
 
 
 def test_theories_and_models_come_without_what_language_models_need() -> None:

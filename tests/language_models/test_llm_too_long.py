@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,13 +90,8 @@ def nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object, **__: object) -> None:
         raise AssertionError("a prompt was read")
 
-    reads = {
-        "prompts.answers": "scored_labels",
-        "heads.measurement": "demonstration_attention",
-        "pruning.rows": "activity",
-    }
-    for module, name in reads.items():  # the package has functions of some modules' names
-        monkeypatch.setattr(sys.modules[f"iclscope.language_models.{module}"], name, never)
+    for name in ("prompts.answers.scored_labels", "heads.measurement.demonstration_attention", "pruning.rows.activity"):
+        monkeypatch.setattr(f"iclscope.language_models.{name}", never)
 
 
 def written(language_model: LanguageModel, prompt: str, label: str) -> int:

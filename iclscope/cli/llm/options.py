@@ -24,46 +24,6 @@ from iclscope.language_models.settings import (
 )
 from iclscope.language_models.texts.escapes import unescaped
 
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="A hub name, a folder (safetensors) or a GGUF file.")]
-Data = Annotated[
-    str,
-    typer.Argument(
-        metavar="DATA", help="words, or a JSONL, CSV, TSV, Parquet file, or a folder (datasets, train/test)."
-    ),
-]
-Test = Annotated[str | None, typer.Option(metavar="FILE", help="Queries; default: of DATA's folder, or set aside.")]
-TextColumnName = Annotated[str, typer.Option("--text", metavar="NAME", help="The column of texts.")]
-LabelColumnName = Annotated[str, typer.Option("--label", metavar="NAME", help="The column of labels.")]
-LabelWords = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--label-word", metavar="LABEL=WORD", help="What the model is to answer for a label; may be repeated."
-    ),
-]
-Format = Annotated[
-    str,
-    typer.Option(
-        "--format",
-        metavar="TEXT",
-        help=r"How an example is written before its label; \n is a new line, \t a tab, \\ a backslash.",
-    ),
-]
-Encoding = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Of JSONL, CSV and TSV files, as cp1252 or utf-16; default: utf-8.")
-]
-Queries = Annotated[int, typer.Option(metavar="N", help="Queries, at most.")]
-Draws = Annotated[int, typer.Option(metavar="N", help="Draws of demonstrations.")]
-Seed = Annotated[int, typer.Option(metavar="N", help="Of queries and draws.")]
-TooLong = Annotated[
-    str, typer.Option(metavar="|".join(TOO_LONG), help="What becomes of prompts longer than MODEL reads.")
-]
-Dtype = Annotated[str, typer.Option(metavar="|".join(DTYPES), help="Of the weights; auto: bfloat16 on a GPU.")]
-Device = Annotated[str, typer.Option(metavar="|".join(DEVICES), help="Where to compute.")]
-Revision = Annotated[str | None, typer.Option(metavar="NAME", help="Branch, tag or commit on the hub.")]
-Trust = Annotated[bool, typer.Option("--trust-remote-code", help="Run Python code that comes with the model.")]
-Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Default: results/llm/COMMAND-MODEL-DATA.")]
-Force = Annotated[bool, typer.Option("--force", help="Make everything anew, also over other settings.")]
-
 LabelScoreName = Annotated[
     str,
     typer.Option(
@@ -114,24 +74,52 @@ def about_a_model(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _asked(
-    model: Model,
-    data: Data,
-    test: Test = None,
-    text: TextColumnName = "text",
-    label: LabelColumnName = "label",
-    label_word: LabelWords = None,
-    encoding: Encoding = None,
-    form: Format = DEFAULT_FORMAT,
-    queries: Queries = 200,
-    draws: Draws = 3,
-    seed: Seed = 0,
-    too_long: TooLong = REFUSE,
-    dtype: Dtype = "auto",
-    device: Device = "auto",
-    revision: Revision = None,
-    trust_remote_code: Trust = False,
-    out: Out = None,
-    force: Force = False,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A hub name, a folder (safetensors) or a GGUF file.")],
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA", help="words, or a JSONL, CSV, TSV, Parquet file, or a folder (datasets, train/test)."
+        ),
+    ],
+    test: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Queries; default: of DATA's folder, or set aside.")
+    ] = None,
+    text: Annotated[str, typer.Option("--text", metavar="NAME", help="The column of texts.")] = "text",
+    label: Annotated[str, typer.Option("--label", metavar="NAME", help="The column of labels.")] = "label",
+    label_word: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--label-word", metavar="LABEL=WORD", help="What the model is to answer for a label; may be repeated."
+        ),
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Of JSONL, CSV and TSV files, as cp1252 or utf-16; default: utf-8."),
+    ] = None,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="TEXT",
+            help=r"How an example is written before its label; \n is a new line, \t a tab, \\ a backslash.",
+        ),
+    ] = DEFAULT_FORMAT,
+    queries: Annotated[int, typer.Option(metavar="N", help="Queries, at most.")] = 200,
+    draws: Annotated[int, typer.Option(metavar="N", help="Draws of demonstrations.")] = 3,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of queries and draws.")] = 0,
+    too_long: Annotated[
+        str, typer.Option(metavar="|".join(TOO_LONG), help="What becomes of prompts longer than MODEL reads.")
+    ] = REFUSE,
+    dtype: Annotated[
+        str, typer.Option(metavar="|".join(DTYPES), help="Of the weights; auto: bfloat16 on a GPU.")
+    ] = "auto",
+    device: Annotated[str, typer.Option(metavar="|".join(DEVICES), help="Where to compute.")] = "auto",
+    revision: Annotated[str | None, typer.Option(metavar="NAME", help="Branch, tag or commit on the hub.")] = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run Python code that comes with the model.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default: results/llm/COMMAND-MODEL-DATA.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Make everything anew, also over other settings.")] = False,
 ) -> Asked:
     """The settings behind the shared options, checked."""
     require(dtype in DTYPES, "--dtype", dtype, ", ".join(DTYPES))

@@ -40,7 +40,8 @@ def prune_command(
         Path | None, typer.Option(metavar="DIR", help="Write a smaller checkpoint into this new or empty folder.")
     ] = None,
     save_rate: Annotated[
-        str, typer.Option(metavar=f"R|{RECOMMENDED}", help="Which of --rates is saved.")
+        str,
+        typer.Option(metavar=f"R|{RECOMMENDED}", help="Which of --rates is saved; with --save-score alone, any rate."),
     ] = RECOMMENDED,
     save_score: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which of --score is saved; default: the recommended one.")
