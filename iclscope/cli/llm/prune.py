@@ -59,11 +59,11 @@ def prune_command(
         require(save_rate == RECOMMENDED, "--save-rate", save_rate, "only with --save")
         require(save_score is None, "--save-score", save_score, "only with --save")
     rate = None if save_rate == RECOMMENDED else _shares("--save-rate", save_rate)[0]
-    alone = rate is not None and save_score is not None and not any(_is_given(context, one) for one in MEASURING)
-    if alone:
-        require(0 < (rate or 0) < 1, "--save-rate", rate, "a share above 0 and below 1: at 1 no neuron is left")
+    alone = False
+    if rate is not None and save_score is not None and not any(_is_given(context, name) for name in MEASURING):
+        require(0 < rate < 1, "--save-rate", rate, "a share above 0 and below 1: at 1 no neuron is left")
         require(save_score in SCORES, "--save-score", save_score, ", ".join(SCORES))
-        rates, score = save_rate, save_score or score
+        alone, rates, score = True, save_rate, save_score
     require(norm in NORMS, "--norm", norm, ", ".join(NORMS))
     given: dict[str, Any] = {"norm": norm, "label_score": label_score, "scores": options.names(score)}
     counts = {"shots": shots, "prompts": prompts, "texts": texts, "timings": timings}
@@ -104,7 +104,8 @@ def _measured(asked: options.Asked, settings: PruneSettings, save: Save | None) 
     from iclscope.cli.llm.measured import measured
     from iclscope.language_models.pruning.measurement import Pruning
 
-    return measured(Pruning, asked, settings, apart=True, save=save).saved
+    saved: Saved | None = measured(Pruning, asked, settings, apart=True, save=save).saved
+    return saved
 
 
 def _saved_alone(asked: options.Asked, settings: PruneSettings, folder: Path) -> Saved:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float32
+from torch import Tensor
 
 from iclscope.language_models.models.finite import not_numbers
 from iclscope.language_models.models.halving import in_halves

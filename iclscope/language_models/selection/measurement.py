@@ -20,8 +20,7 @@ from iclscope.language_models.prompts.undecided import undecided_notes
 from iclscope.language_models.report import Meaning
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.selection.claims import PATTERN
-from iclscope.language_models.selection.explanation import explanations
-from iclscope.language_models.selection.figure import select_figure, select_text, shots_text
+from iclscope.language_models.selection.figure import explanations, select_figure, select_text, shots_text
 from iclscope.language_models.selectors import SeenTexts
 from iclscope.language_models.selectors.patterns import pattern_share
 from iclscope.language_models.settings import SelectSettings
