@@ -12,10 +12,9 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from iclscope import language_models
 from iclscope.core.errors import BadRequest
-from iclscope.language_models import api
-from iclscope.language_models.prompts.prepared import text_task
+from iclscope.language_models import api, evaluate
+from iclscope.language_models.prompts.prepared import prepare, text_task
 from iclscope.language_models.settings import EvaluateSettings, PruneSettings, SelectSettings, TextMeasurement
 from iclscope.language_models.texts.labelled_text import LabelledTexts, load_task
 
@@ -148,7 +147,7 @@ def test_shots_and_selectors_of_other_types_are_refused_in_one_line(given: dict[
 def test_what_else_is_of_another_type(given: dict[str, Any], told: str) -> None:
     arguments = {"model": "none", "data": "words"} | given
     with pytest.raises(BadRequest) as refused:
-        api._prepared(arguments.pop("model"), arguments.pop("data"), arguments)
+        prepare(api._asked(arguments.pop("model"), arguments.pop("data"), arguments))
     assert told in str(refused.value)
     assert "\n" not in str(refused.value)
 
@@ -167,9 +166,7 @@ def test_a_model_and_a_data_frame_from_python(tiny_llama_folder: Path, tmp_path:
     rows = 24
     frame = pd.DataFrame({"text": [f"text {i}" for i in range(rows)], "label": [i % 2 for i in range(rows)]})
     queries = datasets.Dataset.from_dict({"text": ["TEXT  3.", "new", "New."], "label": [1, 0, 0]})
-    done = language_models.evaluate(
-        tiny_llama_folder, frame, test=queries, shots=2, selectors="random", draws=1, out=tmp_path / "out"
-    )
+    done = evaluate(tiny_llama_folder, frame, test=queries, shots=2, selectors="random", draws=1, out=tmp_path / "out")
     assert done.rows.filter(pl.col("arm") == "as given").height == 2
     assert any(note.startswith("Rows of the pool with the text of a query, left out: 1 ") for note in done.notes)
     assert any(note.startswith("Rows of queries that repeat an earlier one, left out: 1 ") for note in done.notes)

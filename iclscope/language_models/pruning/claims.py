@@ -29,7 +29,7 @@ def prune_claims(rows: PruneRows) -> list[JudgedClaim]:
     """Judge what was measured at a rate of 20 %.
 
     Args:
-        rows: of `prune_rows`.
+        rows: of `Pruning`.
 
     Returns:
         No claim of a score whose rows, or its control's, are missing.
