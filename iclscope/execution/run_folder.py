@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ import polars as pl
 from filelock import FileLock, Timeout
 
 from iclscope.core.addresses import without_secrets
-from iclscope.core.errors import BadRequest, require
+from iclscope.core.errors import BadRequest, Notice, require
 from iclscope.core.files import (
     check_writable,
     parquet_bytes,
@@ -23,6 +24,7 @@ from iclscope.core.files import (
     write_bytes,
     write_text,
 )
+from iclscope.execution.stores.reservations import has_locks
 
 LOCK = ".lock"
 
@@ -101,15 +103,19 @@ class RunFolder:
         Raises:
             BadRequest: if another one is at work here, or the folder cannot be written to.
         """
+        lock = FileLock(self.path / LOCK)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / LOCK, timeout=0)
-            lock.acquire()
+            if has_locks(self.path):
+                lock.acquire(timeout=0)
+            else:
+                text = f"{self.path} is on a file system without locks: no second command may write there meanwhile"
+                warnings.warn(text, Notice, stacklevel=3)
         except Timeout as error:
             raise self.refused(
                 "another iclscope command is at work in it; choose another folder, or this one once that has ended"
             ) from error
-        except (OSError, NotImplementedError) as error:
+        except OSError as error:
             raise self.refused(f"it cannot be written to ({error})") from error
         try:
             self.noted = self._noted()  # as others have left it

@@ -195,10 +195,17 @@ def measure(measurement: Measurement[Any, RowsT], *, progress: Progress | None =
         progress: is told how far it is.
 
     Raises:
-        BadRequest: if a prompt is too long; nothing has been read or written then.
+        BadRequest: if a prompt is too long, or another command is at work in the folder; nothing has been read or
+            written then.
     """
-    began, folder = time.monotonic(), measurement.folder
-    assert folder is not None
+    assert measurement.folder is not None
+    with measurement.folder.reserved():
+        return _measured(measurement, measurement.folder, progress)
+
+
+def _measured(measurement: Measurement[Any, RowsT], folder: RunFolder, progress: Progress | None) -> Measured[RowsT]:
+    """Do it, in a folder that nobody else writes to."""
+    began = time.monotonic()
     fitted = measurement.fit()
     prepared, settings = fitted.prepared, measurement.settings
     more = (

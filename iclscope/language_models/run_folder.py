@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,12 @@ class RunFolder(Folder):
         super().__init__(path, MEASUREMENT, PARTS)
         self._mark = ""
         self._settings = json.loads(json.dumps(settings))
-        self._is_new = self.noted is None or force
-        if self.noted is None or force:
+        self._force = force
+        self._check()
+
+    def _check(self) -> None:
+        self._is_new = self.noted is None or self._force
+        if self.noted is None or self._force:
             return
         layout = self.noted.get("format")
         if layout != FORMAT:
@@ -63,6 +68,13 @@ class RunFolder(Folder):
         changed = _first_difference(self.noted.get("settings"), self._settings)
         if changed:
             raise self.refused(f"it has another {changed}; choose another folder, or --force to make it anew")
+
+    @contextlib.contextmanager
+    def reserved(self) -> Iterator[None]:
+        """As of every folder; what another command has begun in it since is looked at again."""
+        with super().reserved():
+            self._check()
+            yield
 
     def marked(self, mark: str) -> RunFolder:
         """The same folder with finished parts of its own, known by a mark; call it once the folder has begun.

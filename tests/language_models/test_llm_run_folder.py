@@ -211,7 +211,9 @@ def test_a_foreign_folder_is_left_as_it_is(note: str | None, force: bool, tmp_pa
     ):
         RunFolder(tmp_path, SETTINGS, force=force)
     assert (tmp_path / "mine.txt").read_text() == "mine"
-    assert {path.name for path in tmp_path.iterdir()} == {"mine.txt"} | ({MEASUREMENT.note} if note is not None else set())
+    assert {path.name for path in tmp_path.iterdir()} == {"mine.txt"} | (
+        {MEASUREMENT.note} if note is not None else set()
+    )
 
 
 def test_another_layout_is_refused_unless_forced(tmp_path: Path) -> None:
@@ -254,3 +256,25 @@ def test_files_are_whole(tmp_path: Path) -> None:
     assert pl.read_parquet(tmp_path / "rows.parquet").equals(ROWS)
     assert (tmp_path / "notes" / "über.txt").read_text(encoding="utf-8") == "größer"
     assert {path.name for path in tmp_path.iterdir()} == {MEASUREMENT.note, PARTS, "rows.parquet", "notes"}
+
+
+def test_a_second_command_is_refused_while_the_first_is_at_work(tmp_path: Path) -> None:
+    first, second = RunFolder(tmp_path / "out", SETTINGS), RunFolder(tmp_path / "out", SETTINGS)
+    with first.reserved():
+        with pytest.raises(BadRequest, match="another iclscope command is at work in it"), second.reserved():
+            pass
+        first.begin()
+        make = Counted()
+        first.part("a", make)
+    with second.reserved():
+        second.begin()
+        assert second.part("a", make).equals(ROWS)
+    assert make.times == 1, "what the first finished was not forgotten by the second, which had seen an empty folder"
+
+
+def test_what_was_begun_meanwhile_with_other_settings_is_refused(tmp_path: Path) -> None:
+    later = RunFolder(tmp_path / "out", {**SETTINGS, "shots": (0, 8)})
+    begun(tmp_path / "out").part("a", Counted())
+    with pytest.raises(BadRequest, match="it has another shots"), later.reserved():
+        pass
+    assert begun(tmp_path / "out").finished("a") is not None
