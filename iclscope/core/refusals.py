@@ -50,8 +50,12 @@ def closest_of(name: str, names: Iterable[str], alike: float = 0.5) -> str | Non
 
 def advice(name: object, names: Iterable[str]) -> str:
     """What to add to a refusal of an unknown name: the known one that looks most like it, if any does."""
-    closest = closest_of(name, names) if isinstance(name, str) else None
-    return f"; did you mean {closest}?" if closest else ""
+    if not isinstance(name, str):
+        return ""
+    known = list(names)
+    first, dot, _ = name.partition(".")
+    meant = nested_text(name) if dot and first in known else closest_of(name, known)
+    return f"; did you mean {meant}?" if meant else ""
 
 
 def nested_text(name: str) -> str:
@@ -74,11 +78,8 @@ def check_names(given: Iterable[str], known: Iterable[str], values: Mapping[str,
     """
     names = list(known)
     for name in given:
-        if name in names:
-            continue
-        first, dot, _ = name.partition(".") if isinstance(name, str) else (None, "", "")
-        meant = f"; did you mean {nested_text(name)}?" if dot and first in names else advice(name, names)
-        raise refusal(joined(place, name), values.get(name), ", ".join(names) + meant)
+        if name not in names:
+            raise refusal(joined(place, name), values.get(name), ", ".join(names) + advice(name, names))
 
 
 def joined(place: str, name: str) -> str:

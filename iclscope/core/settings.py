@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 
 from iclscope.core.errors import BadRequest, require
-
+from iclscope.core.refusals import advice
 
 def without_negative_zero(value: Any) -> Any:
     """A value with 0.0 wherever it says −0.0, also within lists, tuples and mappings; anything else is left alone."""
@@ -28,7 +28,7 @@ def check_unconverted(given: Any, understood: Any, place: str) -> None:
     """Refuse a text or true where a number is meant, and the other way round: pydantic would take them for it.
 
     A whole number may stand for a real one and the other way round, as 1 and 1.0 are the same number, and a list for a
-    tuple.
+    tuple. Settings within settings are checked where they are made.
 
     Args:
         given: what was written.
@@ -38,18 +38,19 @@ def check_unconverted(given: Any, understood: Any, place: str) -> None:
     Raises:
         BadRequest: naming the place and what should have been written.
     """
-    if isinstance(given, Mapping) and isinstance(understood, (Mapping, BaseModel)):
+    if given is understood:
+        return
+    if isinstance(given, Mapping) and isinstance(understood, Mapping):
         for name, value in given.items():
-            held = understood.get(name) if isinstance(understood, Mapping) else getattr(understood, str(name), None)
-            check_unconverted(value, held, f"{place}.{name}")
+            check_unconverted(value, understood.get(name), f"{place}.{name}")
     elif isinstance(given, (list, tuple)) and isinstance(understood, (list, tuple)):
         for index, (value, held) in enumerate(zip(given, understood, strict=False)):
             check_unconverted(value, held, f"{place}[{index}]")
     elif _kind(understood) is not None and _kind(given) not in (None, _kind(understood)):
-        require(False, place, given, as_it_should_be(given, understood))
+        require(False, place, given, _as_it_should_be(given, understood))
 
 
-def as_it_should_be(given: object, understood: object) -> str:
+def _as_it_should_be(given: object, understood: object) -> str:
     """What should have been written in place of a value that pydantic has understood otherwise."""
     if _kind(understood) is bool:
         return "true or false"
@@ -84,12 +85,18 @@ class Settings(BaseModel):
         except ValidationError as error:
             raise BadRequest(self._one_line(error)) from error
 
+    # It changes what errors are raised, not what is made: so pydantic need not call it for settings within others.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
     @model_validator(mode="wrap")
     @classmethod
     def _as_given(cls, given: Any, make: ModelWrapValidatorHandler[Self]) -> Self:
         """Take numbers for numbers only."""
-        made = make(given)
-        for name, value in given.items() if isinstance(given, Mapping) else ():
+        try:
+            made = make(given)
+        except ValidationError as error:
+            raise BadRequest(cls._one_line(error)) from error
+        for name, value in given.items() if isinstance(given, dict) else ():
             check_unconverted(value, getattr(made, _fields_of(cls)[name]), name)
         return made
 
@@ -110,7 +117,7 @@ class Settings(BaseModel):
             return message
         where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
         if first["type"] == "extra_forbidden":
-            message = f"{cls.__name__} has {', '.join(cls.model_fields)}"
+            message = f"{cls.__name__} has {', '.join(cls.model_fields)}{advice(where, cls.model_fields)}"
         if first["type"] == "union_tag_not_found":
             message = "it does not say its kind"
         return f"{where} = {first['input']!r} is not allowed: {message}"

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from iclscope.core.errors import BadRequest, require
 from iclscope.core.random_streams import RandomStream
-from iclscope.core.refusals import advice, check_names, inside, refusal
+from iclscope.core.refusals import advice, inside, refusal
 from iclscope.core.settings import Settings
 from iclscope.sweeps.file.axes import Axis, Range
 
@@ -176,7 +176,6 @@ def design_from(given: Any) -> Design:
     if not isinstance(kind, str) or kind not in _DESIGNS:
         raise refusal("design", given, f"{allowed}{advice(kind, _DESIGNS)}")
     design = _DESIGNS[kind]
-    check_names(settings, design.model_fields, settings, "design")
     if "samples" in design.model_fields and "samples" not in settings:
         raise refusal("design", given, f"{{kind: {kind}, samples: …}}")
     with inside("design"):

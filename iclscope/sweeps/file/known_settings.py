@@ -1,24 +1,18 @@
-"""From settings as a file says them to our configs, without converting anything on the way.
-
-Pydantic takes "0.8" and true for numbers, which is a help in Python and a trap in a file. So whatever a config has
-understood is compared with what was written, and refused where the two are not the same.
-"""
+"""From settings as a file says them to our configs: which there are, and what is too large for them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
-from iclscope.core.refusals import advice, check_names, inside, joined, refusal
+from iclscope.core.refusals import advice, inside, joined, refusal
 from iclscope.core.registry import MODELS, TASKS
-from iclscope.core.settings import Settings, as_it_should_be
+from iclscope.core.settings import Settings
 from iclscope.sweeps.file.settings_tree import Tree
 from iclscope.tasks import Task
 from iclscope.training.trial import Evaluation, Training
-
-Config = TypeVar("Config", bound=Settings)
 
 PARTS = ("task", "model", "training", "evaluation")
 """What a trial is made of, but for its seed."""
@@ -49,32 +43,6 @@ MOST_PATTERNS = 1000
 """The largest M1, since a pattern task lists its M1(M1 − 1) tasks."""
 
 _MOST_OF = {"M1": MOST_PATTERNS, "batch_size": MOST_PROMPTS, "prompts": MOST_PROMPTS, "steps": MOST_STEPS}
-
-
-def check_known(settings: Mapping[str, Any], classes: Sequence[type[Settings]], place: str = "") -> None:
-    """Refuse a setting that no config of these has, naming the closest that one has.
-
-    Args:
-        settings: of one config; its ``kind`` says which, where there are several.
-        classes: what it may be.
-        place: where the settings stand, as a dotted path.
-
-    Raises:
-        BadRequest: naming the first unknown setting, or a kind that is missing or unknown.
-    """
-    config = config_of(settings, classes, place)
-    check_names(settings, config.model_fields, settings, place)
-    for name, value in settings.items():
-        below = _configs_in(config.model_fields[name].annotation)
-        if not below or not isinstance(value, Mapping):
-            continue
-        where = joined(place, name)
-        if name == "on":  # tasks by a name of their own
-            for task, its_settings in value.items():
-                if isinstance(its_settings, Mapping):
-                    check_known(its_settings, below, joined(where, task))
-        else:
-            check_known(value, below, where)
 
 
 def config_of(settings: Mapping[str, Any], classes: Sequence[type[Settings]], place: str) -> type[Settings]:
@@ -147,11 +115,8 @@ def config_from(settings: Mapping[str, Any], part: str) -> Any:
 def _config(part: str, text: str) -> Settings:
     settings: Tree = json.loads(text)
     classes = classes_of(part)
-    check_known(settings, classes)
     _check_sizes(settings, classes, sizes=part in ("task", "model"))
-    config = config_of(settings, classes, "")(**_made(settings))
-    check_unconverted(settings, config.model_dump(mode="json"))
-    return config
+    return config_of(settings, classes, "")(**_made(settings))
 
 
 def _made(settings: Tree) -> Tree:
@@ -195,32 +160,3 @@ def _check_sizes(settings: Mapping[str, Any], classes: Sequence[type[Settings]],
                 raise refusal(name, value, f"at most {most:,}")
             if isinstance(number, float) and abs(number) > LARGEST_NUMBER:
                 raise refusal(name, value, f"at most {LARGEST_NUMBER:g}")
-
-
-def check_unconverted(given: Any, understood: Any, place: str = "") -> None:
-    """Refuse a value that was understood as another one than was written: a number in quotes, true as a number.
-
-    A whole number may stand for a real one and the other way round, as 1 and 1.0 are the same number.
-
-    Args:
-        given: plain values.
-        understood: the config's own, as plain values; it may have more names.
-        place: where the value stands, as a dotted path.
-
-    Raises:
-        BadRequest: naming the place and what should have been written.
-    """
-    if isinstance(given, Mapping) and isinstance(understood, Mapping):
-        for name, value in given.items():
-            check_unconverted(value, understood.get(name), joined(place, name))
-    elif isinstance(given, (list, tuple)) and isinstance(understood, list):
-        for index, (value, other) in enumerate(zip(given, understood, strict=True)):
-            check_unconverted(value, other, f"{place}[{index}]")
-    elif type(given) is not type(understood) and not (_is_number(given) and _is_number(understood)):
-        raise refusal(place, given, as_it_should_be(given, understood))
-    elif given != understood:
-        raise refusal(place, given, f"{understood!r}, which is what it would be taken for")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -26,7 +26,7 @@ from iclscope.sweeps.file.paper_settings import paper_names, paper_settings
 from iclscope.sweeps.file.places import in_the_file
 from iclscope.sweeps.file.planned import SweepTest, planned_trials
 from iclscope.sweeps.file.settings_tree import Tree, check_plain, merged
-from iclscope.sweeps.file.varied_settings import check_base, check_test_varied, check_varied
+from iclscope.sweeps.file.varied_settings import check_test_varied, check_varied
 
 MOST_TRIALS = 1_000_000
 MOST_TESTS = 1000
@@ -116,8 +116,6 @@ class Sweep(Settings):
         require(self.paper is not None or self.preset is None, "preset", self.preset, "with a paper only")
         _check_seeds(self.seeds)
         settings, axes = self.settings, self.axes
-        with inside("base"):
-            check_base(settings)
         with self._in_the_file():
             check_varied(settings, axes)
             self.design.check(axes)

@@ -1,4 +1,4 @@
-"""Whether what a sweep starts from, and what it varies, are settings that its trials have."""
+"""Whether what a sweep varies can be settings of its trials."""
 
 from __future__ import annotations
 
@@ -8,26 +8,16 @@ from itertools import islice
 from iclscope.core.errors import BadRequest
 from iclscope.core.refusals import closest_of, refusal
 from iclscope.sweeps.file.axes import Axis, Range, Values, values_text
-from iclscope.sweeps.file.known_settings import PARTS, check_known, classes_of, config_of, takes_whole
-from iclscope.sweeps.file.planned import SweepTest, part_settings
-from iclscope.sweeps.file.settings_tree import Tree, merged, with_setting
+from iclscope.sweeps.file.known_settings import PARTS, classes_of, config_of, takes_whole
+from iclscope.sweeps.file.planned import SweepTest
+from iclscope.sweeps.file.settings_tree import Tree, merged
 
 _MOST_LOOKED_AT = 1000
 """Numbers of a range that are looked at; most of those that are not whole are among the first."""
 
 
-def check_base(settings: Tree) -> None:
-    """Refuse a setting of what the sweep starts from that no trial has, naming the closest that one has.
-
-    Raises:
-        BadRequest: naming the first unknown setting.
-    """
-    for part in PARTS:
-        check_known(part_settings(settings, part), classes_of(part), part)
-
-
 def check_varied(settings: Tree, axes: Sequence[Axis]) -> None:
-    """Refuse to vary what is not a setting of a trial, naming the closest that is, and parts of a whole number.
+    """Refuse to vary what is of no part of a trial, naming the closest setting that is, and parts of a whole number.
 
     Args:
         settings: what the sweep starts from.
@@ -41,7 +31,6 @@ def check_varied(settings: Tree, axes: Sequence[Axis]) -> None:
             part, dot, setting = name.partition(".")
             if part not in PARTS or (not dot and not isinstance(value, Mapping)):
                 raise refusal(name, value, _parts_and_the_closest(name, settings))
-            check_known(part_settings(with_setting(settings, name, value), part), classes_of(part), part)
             _check_whole(name, axis.values_of[name], settings[part], part, setting)
 
 
