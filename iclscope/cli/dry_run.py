@@ -107,9 +107,9 @@ def counted(count: int, thing: str) -> str:
 def time_text(expected: Estimate) -> str:
     """The estimate, and what it rests on."""
     workers = "1 core" if expected.workers == 1 else f"{expected.workers} cores"
-    kinds = (
-        f"{expected.timed} of {expected.kinds} kinds of groups timed" if expected.kinds > 1 else "timed on one group"
-    )
+    kinds = "timed on one group"
+    if expected.kinds > 1:
+        kinds = f"timed one group of {expected.kinds} kinds; the others are scaled"
     step = f"{format_number(expected.step_seconds * 1e3)} ms per step and run"
     return f"Estimated time: about {_duration_text(expected.seconds)} on {workers} ({kinds}; {step})"
 

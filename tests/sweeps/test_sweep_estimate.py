@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import heapq
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sweeps.sweep_runs import run_here
 
 from iclscope.core.errors import BadRequest
-from iclscope.execution.groups import groups_of
+from iclscope.execution.groups import groups_of, step_cost
 from iclscope.execution.local import cores
 from iclscope.execution.run_trials import run_trials
 from iclscope.execution.stores.store import TrialStore
 from iclscope.sweeps import estimate as calibration
-from iclscope.sweeps.estimate import estimate, time_of_jobs
+from iclscope.sweeps.estimate import estimate
 from iclscope.sweeps.file.sweep_file import Sweep
 from iclscope.sweeps.overview import overview
 
+TRAIN = calibration.train_trials
 BASE: dict[str, Any] = {
     "task": {"M1": 4, "M2": 6, "d_X": 10, "d_Y": 6, "length": 8},
     "model": {"d_X": 10, "d_Y": 6, "width": 12},
@@ -54,30 +52,14 @@ def test_groups_are_those_that_train(settings: dict[str, Any]) -> None:
         assert {trial.shape for trial in shape.sample_group()} == {shape.first.trial.shape}
 
 
-def one_by_one(jobs: list[tuple[float, int]], workers: int) -> float:
-    free_at = [0.0] * workers
-    for seconds in sorted((seconds for seconds, times in jobs for _ in range(times)), reverse=True):
-        heapq.heapreplace(free_at, free_at[0] + seconds)
-    return max(free_at)
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 50).map(float), st.integers(0, 30)), min_size=1, max_size=6), st.integers(1, 9)
-)
-def test_time_of_jobs(jobs: list[tuple[float, int]], workers: int) -> None:
-    """Equal jobs dealt out in rounds may take one job longer than one by one, and never less than their share."""
-    dealt, exact = time_of_jobs(jobs, workers), one_by_one(jobs, workers)
-    total = sum(seconds * times for seconds, times in jobs)
-    longest = max((seconds for seconds, times in jobs if times), default=0.0)
-    assert max(total / workers, longest) <= dealt + 1e-9
-    assert dealt <= total / workers + longest + 1e-9
-    assert dealt <= exact + longest + 1e-9
-
-
-def test_time_of_millions_of_jobs_is_told_at_once() -> None:
-    started = time.perf_counter()
-    assert time_of_jobs([(2.0, 10**12), (1.0, 3)], 4) == pytest.approx(0.5e12, abs=2)
-    assert time.perf_counter() - started < 0.1
+def test_groups_are_spread_over_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as their share takes, and at least as long as the longest group."""
+    monkeypatch.setattr(calibration, "_timed", lambda *_: (1e-3, 0.0))
+    many = overview(Sweep(paper="li2024", base=BASE, seeds=160))
+    one, four, more = (estimate(many, workers=workers).seconds for workers in (1, 4, 99))
+    assert one == pytest.approx(4 * four) == pytest.approx(10 * more)
+    short = overview(Sweep(paper="li2024", base=BASE, vary={"training.steps": [10, 300]}, seeds=16))
+    assert estimate(short, workers=2).seconds == pytest.approx(one / 10)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +89,7 @@ def test_the_estimate_is_about_right(sweep: Sweep, tmp_path: Path) -> None:
     run_here(sweep, tmp_path / "out", workers=cores())
     seconds = time.perf_counter() - started
     assert seconds / 4 < expected.seconds < seconds * 4
-    assert 1 <= expected.timed <= expected.kinds
+    assert expected.kinds == len(overview(sweep).shapes)
     assert expected.step_seconds > 0
 
 
@@ -128,7 +110,7 @@ class Clock:
 
 
 def test_what_is_compiled_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first call of each test, and of training, takes half a minute: an estimate is the same before and after."""
+    """The first call of a test, and of training, takes half a minute: an estimate is the same before and after."""
     clock = Clock()
 
     def train(trials: list[Any], **_: Any) -> None:
@@ -142,7 +124,7 @@ def test_what_is_compiled_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> Non
     tests = {"own": {"prompts": 500}, "unseen": {"task": {"tasks": "unseen"}, "prompts": 500}}
     found = overview(Sweep(paper="li2024", base=BASE, seeds=20, tests=tests))
     cold = estimate(found, workers=1)
-    assert len(clock.done) == 3, "training and both tests were timed"
+    assert len(clock.done) == 2, "training and a test were timed"
     assert cold == pytest.approx(estimate(found, workers=1))
     assert cold.seconds < 5
 
@@ -154,28 +136,24 @@ def test_more_trials_take_longer() -> None:
     assert 5 * few < many
 
 
-def test_timing_keeps_to_its_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forty kinds of groups, of which as many are timed as there is time for, and at least one."""
+def test_one_group_is_timed_however_many_kinds_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one with most work; the others take as long as their cost says."""
     timed: list[Any] = []
 
-    def slow(*_: Any) -> Any:
-        timed.append(1)
-        time.sleep(0.05)
-        return calibration._Cost(1e-3, 0.0, 1e-3)
+    def known(shape: Any, *_: Any) -> tuple[float, float]:
+        timed.append(shape.first.trial.training.batch_size)
+        return 1e-3, 0.0
 
-    monkeypatch.setattr(calibration, "_timed", slow)
+    monkeypatch.setattr(calibration, "_timed", known)
     sizes = {"from": 2, "to": 2**19, "count": 19, "spacing": "log", "integer": True}
-    vary = {
-        "training.batch_size": sizes,
-        "training.precision": ["single", "double"],
-        "training.optimizer": ["sgd", "adam"],
-    }
+    vary = {"training.batch_size": sizes, "training.precision": ["single", "double"]}
     sweep = Sweep(paper="li2024", base=BASE, vary=vary, seeds=1)
-    found = estimate(overview(sweep), budget=0.2)
-    assert 1 < found.timed == len(timed) < 8
-    assert found.kinds > 20
-    timed.clear()
-    assert estimate(overview(sweep), budget=0).timed == len(timed) == 1
+    found = estimate(overview(sweep), workers=1)
+    assert timed == [2**19]
+    assert found.kinds == 38
+    costs = sum(300 * step_cost(one.trial) for one in sweep.trials())
+    assert found.seconds == pytest.approx(1e-3 * costs, rel=1e-3)
+    assert found.step_seconds == pytest.approx(1e-3 * costs / 300 / 38)
 
 
 def test_a_step_that_takes_minutes_is_not_taken_whole() -> None:
@@ -198,6 +176,13 @@ def test_a_model_that_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -
     varied = overview(Sweep(paper="li2024", base=BASE, vary={"task.length": [9000]}, seeds=1))
     with pytest.raises(BadRequest, match=r"^task\.length = 9000, .* cpu with steps on 64 prompts of 9,000 examples"):
         estimate(varied)
+
+    def full_of_many(trials: list[Any], **about: Any) -> Any:
+        return full() if len(trials) > 2 else TRAIN(trials, **about)
+
+    monkeypatch.setattr(calibration, "train_trials", full_of_many)
+    many = overview(Sweep(paper="li2024", base=BASE, seeds=16))
+    assert estimate(many).seconds > 0, "fewer runs at a time are no reason to refuse"
 
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("something else")
