@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -58,11 +58,8 @@ def measured(
             if stop_asked is not None and stop_asked():
                 raise KeyboardInterrupt
             tasks = [one.tests[number].task for one in planned]
-            lengths, found = measured_on(group.model, tasks, planned[0].tests[number].prompts)
-            tables += [
-                _rows(group, planned, number, length, {name: values[:, place] for name, values in found.items()})
-                for place, length in enumerate(lengths)
-            ]
+            found = measured_on(group.model, tasks, planned[0].tests[number].prompts)
+            tables.append(_rows(group, planned, number, *found))
     return pl.concat(tables)
 
 
@@ -93,21 +90,27 @@ def measured_on(model: Model, tasks: Sequence[Task], prompts: int) -> tuple[Sequ
 
 
 def _rows(
-    group: TrainedGroup[Any], planned: Sequence[PlannedTrial], number: int, length: int, found: dict[str, Tensor]
+    group: TrainedGroup[Any],
+    planned: Sequence[PlannedTrial],
+    number: int,
+    lengths: Sequence[int],
+    found: Mapping[str, Tensor],
 ) -> pl.DataFrame:
-    """The rows of one test and context length."""
-    lost = torch.tensor(group.diverged_at) != RUNNING
-    runs = len(planned)
+    """The rows of one test: those of all runs at its first context length, at its second, and so on."""
+    lost = torch.tensor(group.diverged_at)[:, None] != RUNNING
+    times = len(lengths)
     data: dict[str, Any] = {
-        "trial": [trial.hash for trial in group.trials],
-        "asked": [one.tests[number].hash for one in planned],
-        "length": [length] * runs,
-        "prompts": [planned[0].tests[number].prompts] * runs,
-        **{name: values.double().cpu().masked_fill(lost, math.nan).tolist() for name, values in found.items()},
-        "stopped_at": [None if step == RUNNING else step for step in group.stopped_at],
-        "diverged_at": [None if step == RUNNING else step for step in group.diverged_at],
+        "trial": [trial.hash for trial in group.trials] * times,
+        "asked": [one.tests[number].hash for one in planned] * times,
+        "length": [length for length in lengths for _ in planned],
+        "prompts": [planned[0].tests[number].prompts] * len(planned) * times,
+        **{
+            name: values.double().cpu().masked_fill(lost, math.nan).T.flatten().tolist()
+            for name, values in found.items()
+        },
+        "stopped_at": [None if step == RUNNING else step for step in group.stopped_at] * times,
+        "diverged_at": [None if step == RUNNING else step for step in group.diverged_at] * times,
     }
     others = {name: pl.Float64 for name in data if name not in _MEASURED}  # metrics of tasks of other packages
-    return pl.DataFrame(
-        {name: data.get(name, [None] * runs) for name in (*_MEASURED, *others)}, schema={**_MEASURED, **others}
-    )
+    schema = {**_MEASURED, **others}
+    return pl.DataFrame({name: data.get(name, [None] * len(data["trial"])) for name in schema}, schema=schema)
