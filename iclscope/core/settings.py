@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, cached_property
 from numbers import Number
 from typing import Any, ClassVar, Self
 
@@ -12,6 +13,10 @@ from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, Validatio
 
 from iclscope.core.errors import BadRequest, require
 from iclscope.core.refusals import advice
+
+one_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+"""Plain values as JSON, names in order and nothing between: equal values, equal text."""
+
 
 def without_negative_zero(value: Any) -> Any:
     """A value with 0.0 wherever it says −0.0, also within lists, tuples and mappings; anything else is left alone."""
@@ -107,6 +112,18 @@ class Settings(BaseModel):
             if value == 0 if isinstance(value, float) else isinstance(value, (tuple, list, dict)):
                 self.__dict__[name] = without_negative_zero(value)
         return self
+
+    @cached_property
+    def as_json(self) -> str:
+        """The settings as JSON in one line, for a name of them (`named_settings`)."""
+        return one_json(named_settings(self))
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with some fields changed, not checked anew; what was worked out of the others is not kept."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in copied.__dict__.keys() - _fields_of(type(self)).values():
+            del copied.__dict__[name]
+        return copied
 
     @classmethod
     def _one_line(cls, error: ValidationError) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
 
 import torch
 
@@ -18,9 +17,10 @@ def each_once(trials: Iterable[Trial]) -> list[Trial]:
 
 def groups_of(trials: Sequence[Trial], device: torch.device | str = "cpu") -> Iterator[list[Trial]]:
     """Trials of equal shape, at most as many at a time as are worth training together on the device."""
-    ordered = sorted(trials, key=lambda trial: repr(trial.shape))
-    for _, same_shape in groupby(ordered, key=lambda trial: repr(trial.shape)):
-        group = list(same_shape)
+    by_shape: dict[str, list[Trial]] = {}
+    for trial in trials:
+        by_shape.setdefault(repr(trial.shape), []).append(trial)
+    for _, group in sorted(by_shape.items()):
         most = group[0].model.runs_at_a_time(torch.device(device))
         for start in range(0, len(group), most):
             yield group[start : start + most]

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from iclscope.core.registry import TASKS
-from iclscope.core.settings import named_settings
 from iclscope.tasks import Task
 from iclscope.training.origin import origin_of
-from iclscope.training.trial import SCIENCE_VERSION, Trial
+from iclscope.training.trial import SCIENCE_VERSION, Trial, name_of
 
 
-class PlannedTest(NamedTuple):
+@dataclass(frozen=True)
+class PlannedTest:
     """One test of a trained model.
 
     Attributes:
@@ -29,14 +29,13 @@ class PlannedTest(NamedTuple):
     prompts: int
     varied: Mapping[str, Any]
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """A name for what is asked: equal task and prompts, equal hash, whatever the test is called."""
-        asked = {"task": named_settings(self.task), "prompts": self.prompts, "science_version": SCIENCE_VERSION}
+        asked: dict[str, Any] = {"task": self.task, "prompts": self.prompts, "science_version": SCIENCE_VERSION}
         if (origin := origin_of(TASKS, self.task.kind)) is not None:
             asked["origin"] = origin
-        text = json.dumps(asked, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:24]
+        return name_of(asked)
 
 
 class PlannedTrial(NamedTuple):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -67,17 +67,16 @@ def overview(sweep: Sweep, device: torch.device | str = "cpu") -> Overview:
     Raises:
         BadRequest: if a trial is not allowed.
     """
-    shapes: dict[bytes, Shape] = {}
-    different = 0
+    shapes: dict[str, Shape] = {}
     for window in windows_of(sweep):
-        different += len(window)
-        counts: dict[bytes, int] = {}
+        counts: Counter[str] = Counter()
         for planned in window:
-            key = hashlib.blake2b(repr(planned.trial.shape).encode(), digest_size=16).digest()
-            counts[key] = counts.get(key, 0) + 1
+            key = repr(planned.trial.shape)
+            counts[key] += 1
             if key not in shapes:
                 shapes[key] = Shape(planned, planned.trial.model.runs_at_a_time(torch.device(device)))
         for key, count in counts.items():
             shapes[key].count += count
             shapes[key].groups += math.ceil(count / shapes[key].at_a_time)
+    different = sum(shape.count for shape in shapes.values())
     return Overview(sweep.count, different, list(shapes.values()))

@@ -13,7 +13,10 @@ from iclscope.sweeps.file.designs import Grid
 from iclscope.sweeps.file.sweep_file import Sweep
 
 WINDOW = 4096
-"""Trials of a sweep that are held at a time; groups are made within such a part of it, so memory does not grow."""
+"""Trials that are made at a time; groups are made within such a part of a sweep, so memory does not grow with it."""
+
+KEPT = 5
+"""Windows of a sweep that stay in memory, so that what is looked at again is not made and checked again."""
 
 
 def windows_of(sweep: Sweep) -> Iterator[list[PlannedTrial]]:
@@ -22,13 +25,21 @@ def windows_of(sweep: Sweep) -> Iterator[list[PlannedTrial]]:
     Raises:
         BadRequest: at the first trial whose settings are not allowed.
     """
-    trials = sweep.trials()
-    seen: set[bytes] = set()
+    kept = sweep.kept
+    yield from kept
+    number = len(kept)
+    trials = sweep.trials(number * WINDOW)
+    # The values of a grid differ, so its trials do.
+    drawn = not isinstance(sweep.design, Grid)
+    seen = {bytes.fromhex(one.trial.hash) for window in kept if drawn for one in window}
     while window := list(islice(trials, WINDOW)):
-        if not isinstance(sweep.design, Grid):  # the values of a grid differ, so its trials do
+        if drawn:
             by_hash = {bytes.fromhex(one.trial.hash): one for one in window}
             window = [one for key, one in by_hash.items() if key not in seen]
             seen |= by_hash.keys()
+        if len(kept) == number < KEPT:
+            kept.append(window)
+        number += 1
         yield window
 
 

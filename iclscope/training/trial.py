@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import torch
@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 from iclscope.core.arguments import expect
 from iclscope.core.errors import require, require_finite
 from iclscope.core.registry import MODELS, TASKS
-from iclscope.core.settings import Settings, named_settings
+from iclscope.core.settings import Settings, named_settings, one_json
 from iclscope.models import ModelConfig, SoftmaxReLUConfig, config_from_settings
 from iclscope.models.model import is_told_by_settings as is_model_told
 from iclscope.tasks import FunctionClass, PatternClassification, Task
@@ -80,6 +80,20 @@ class Evaluation(Settings):
     every: int = Field(20, ge=1, description="steps between records; the first and the last step are recorded too")
     prompts: int = Field(1024, ge=1, description="prompts per record, the same at every record")
 
+    @cached_property
+    def as_json(self) -> str:
+        """As of all settings, but for the tasks: the first decides when training stops, so their order counts."""
+        settings = named_settings(self)
+        settings["on"] = list(settings["on"].items())
+        return one_json(settings)
+
+
+def name_of(values: Mapping[str, Any]) -> str:
+    """A name for settings and plain values together: a hash of their JSON, by name in order."""
+    texts = {name: value.as_json if isinstance(value, Settings) else one_json(value) for name, value in values.items()}
+    text = ",".join(f'"{name}":{texts[name]}' for name in sorted(texts))
+    return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()[:24]
+
 
 class Trial(Settings):
     """One training: task, model, training, evaluation, seed."""
@@ -138,20 +152,19 @@ class Trial(Settings):
         assert isinstance(self.model, SoftmaxReLUConfig)
         return self.model
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """A name for this trial's numbers: equal settings, equal hash, on any machine and in any folder."""
-        settings = named_settings(self)
-        # The first evaluation task decides when training stops, so their order counts.
-        settings["evaluation"]["on"] = list(settings["evaluation"]["on"].items())
-        settings["science_version"] = SCIENCE_VERSION
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        neutral = self.neutral_values
+        named = {name: value for name, value in fields.items() if name not in neutral or value != neutral[name]}
+        named["science_version"] = SCIENCE_VERSION
         if self.training.target_risk is not None:
-            settings["stopping_prompts"] = "their own"  # they were the first of the test's
+            named["stopping_prompts"] = "their own"  # they were the first of the test's
         origins = {"task": origin_of(TASKS, self.task.kind), "model": origin_of(MODELS, self.model.kind)}
         if any(origins.values()):  # ours have none, so that names of before stay what they were
-            settings["origins"] = origins
-        text = json.dumps(settings, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:24]
+            named["origins"] = origins
+        return name_of(named)
 
     @property
     def shape(self) -> tuple[object, ...]:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iclscope.core.yaml_text import mapping_from_yaml
-from iclscope.execution.units import PlannedTrial
+from iclscope.execution.units import PlannedTest, PlannedTrial
 from iclscope.models import LinearAttentionConfig
 from iclscope.papers.garg2022.settings import function_trial
 from iclscope.papers.li2024.gpt2.gpt2_settings import gpt2_trial
@@ -355,8 +355,7 @@ def test_tests_are_the_trials_own_task_with_changes() -> None:
 
 def test_without_tests_the_own_task_is_tested() -> None:
     (planned,) = Sweep(paper="garg2022", seeds=1).trials()
-    ((name, task, prompts, varied),) = planned.tests
-    assert (name, task, prompts, varied) == (OWN_TASK, planned.trial.task, 1280, {})
+    assert list(planned.tests) == [PlannedTest(OWN_TASK, planned.trial.task, 1280, {})]
 
 
 def test_tests_are_on_single_prompts_whatever_training_averages() -> None:

@@ -61,8 +61,8 @@ class SweepTest(Settings):
 
 def planned_trials(
     settings: Tree, point: Point, seeds: Sequence[int], tests: Mapping[str, SweepTest]
-) -> list[PlannedTrial]:
-    """The trials of one point, one per seed, with all that can be refused before training.
+) -> Iterator[PlannedTrial]:
+    """The trials of one point, one per seed, with all that can be refused before training refused at once.
 
     Args:
         settings: what the sweep starts from: task, model, training, evaluation.
@@ -82,8 +82,8 @@ def planned_trials(
         for test in tested:
             with _of_test(test.name, tests[test.name], dict(test.task)):
                 _check_test(test, first)
-    others = (Trial(**parts, seed=seed) for seed in seeds[1:])
-    return [PlannedTrial(trial, point, tested) for trial in (first, *others)]
+    # What was checked of one seed need not be checked of the others.
+    return (PlannedTrial(first.model_copy(update={"seed": seed}), point, tested) for seed in seeds)
 
 
 def _part(settings: Tree, part: str) -> Any:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -189,16 +190,26 @@ class Sweep(Settings):
         """How many trials there are, without making any."""
         return self.design.count(self.axes) * self.seed_count
 
-    def trials(self) -> Iterator[PlannedTrial]:
+    @cached_property
+    def kept(self) -> list[list[PlannedTrial]]:
+        """The first trials, as far as they were made; `windows_of` fills it."""
+        return []
+
+    def trials(self, start: int = 0) -> Iterator[PlannedTrial]:
         """The trials in order, each made and checked when it is asked for; the seeds of a point follow each other.
+
+        Args:
+            start: how many trials are left out, and not made.
 
         Raises:
             BadRequest: at the first trial whose settings are not allowed, naming the setting and the point.
         """
-        for point in self.design.points(self.axes):
+        points, seeds = divmod(start, self.seed_count)
+        for point in islice(self.design.points(self.axes), points, None):
             with inside(self._files, {}), self._in_the_file():
-                planned = planned_trials(self.settings, point, self.seed_list, self.tests)
+                planned = planned_trials(self.settings, point, self.seed_list[seeds:], self.tests)
             yield from planned
+            seeds = 0
 
 
 def load_sweep(path: str | Path) -> Sweep:
