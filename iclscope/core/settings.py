@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 
 from iclscope.core.errors import BadRequest, require
-from iclscope.core.refusals import advice
+from iclscope.core.refusals import advice, refusal
 
 one_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 """Plain values as JSON, names in order and nothing between: equal values, equal text."""
@@ -134,7 +134,7 @@ class Settings(BaseModel):
             return message
         where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
         if first["type"] == "extra_forbidden":
-            message = f"{cls.__name__} has {', '.join(cls.model_fields)}{advice(where, cls.model_fields)}"
+            return str(refusal(where, first["input"], ", ".join(cls.model_fields) + advice(where, cls.model_fields)))
         if first["type"] == "union_tag_not_found":
             message = "it does not say its kind"
         return f"{where} = {first['input']!r} is not allowed: {message}"

@@ -104,6 +104,20 @@ def test_the_zeros_of_all_parts_of_a_trial_count_as_one() -> None:
     )
 
 
+def test_a_copy_with_changes_has_a_name_of_its_own() -> None:
+    first = Trial()
+    assert first.hash == first.model_copy().hash
+    assert first.model_copy(update={"seed": 3}).hash == Trial(seed=3).hash != first.hash
+    assert first == Trial(), "a name that was asked for makes no other trial"
+
+
+def test_settings_within_settings_are_as_strict() -> None:
+    with pytest.raises(BadRequest, match=r"^S1 = '1\.2' is not allowed; allowed: a number without quotes, 1\.2$"):
+        PatternClassification(shift={"S1": "1.2"})
+    with pytest.raises(BadRequest, match=r"^s1 = 1 is not allowed; allowed: S1, .*did you mean S1\?$"):
+        PatternClassification(shift={"s1": 1})
+
+
 def test_names_of_trials_stay() -> None:
     """A store knows its trials by these; they may change with SCIENCE_VERSION only."""
     assert Trial().hash == "045b50e686aee7eeececc7e6"

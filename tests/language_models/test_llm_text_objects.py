@@ -137,7 +137,7 @@ def test_shots_and_selectors_of_other_types_are_refused_in_one_line(given: dict[
         ({"model": 3}, "MODEL = 'int' is not allowed; allowed: a hub name"),
         ({"seed": "two"}, "seed = 'two' is not allowed"),
         ({"queries": [3]}, "queries = [3] is not allowed"),
-        ({"querys": 3}, "querys = 3 is not allowed: TextMeasurement has model, data"),
+        ({"querys": 3}, "querys = 3 is not allowed; allowed: model, data"),
         ({"format": "no place"}, "--format = 'no place' is not allowed"),
         ({"words": ["a"]}, "words = ['a'] is not allowed"),
         ({"encoding": 8}, "encoding = 8 is not allowed"),

@@ -114,9 +114,9 @@ def config_from(settings: Mapping[str, Any], part: str) -> Any:
 @lru_cache(maxsize=4096)
 def _config(part: str, text: str) -> Settings:
     settings: Tree = json.loads(text)
-    classes = classes_of(part)
-    _check_sizes(settings, classes, sizes=part in ("task", "model"))
-    return config_of(settings, classes, "")(**_made(settings))
+    config = config_of(settings, classes_of(part), "")
+    _check_sizes(settings, [config], sizes=part in ("task", "model"))
+    return config(**_made(settings))
 
 
 def _made(settings: Tree) -> Tree:
