@@ -112,5 +112,5 @@ def _rows(
         "diverged_at": [None if step == RUNNING else step for step in group.diverged_at] * times,
     }
     others = {name: pl.Float64 for name in data if name not in _MEASURED}  # metrics of tasks of other packages
-    schema = {**_MEASURED, **others}
-    return pl.DataFrame({name: data.get(name, [None] * len(data["trial"])) for name in schema}, schema=schema)
+    columns = {name: data.get(name, [None] * len(data["trial"])) for name in (*_MEASURED, *others)}
+    return pl.DataFrame(columns, schema={**_MEASURED, **others})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ from iclscope.execution.local import cores
 from iclscope.execution.run_trials import run_trials
 from iclscope.execution.stores.store import TrialStore
 from iclscope.sweeps import estimate as calibration
+from iclscope.sweeps import windows
 from iclscope.sweeps.estimate import estimate
+from iclscope.sweeps.file import sweep_file
+from iclscope.sweeps.file.planned import planned_trials
 from iclscope.sweeps.file.sweep_file import Sweep
 from iclscope.sweeps.overview import overview
 
@@ -50,6 +54,32 @@ def test_groups_are_those_that_train(settings: dict[str, Any]) -> None:
     assert max(sizes) == max(len(shape.sample_group()) for shape in found.shapes)
     for shape in found.shapes:
         assert {trial.shape for trial in shape.sample_group()} == {shape.first.trial.shape}
+
+
+@pytest.mark.parametrize("design", ["grid", {"kind": "random", "samples": 6}])
+@pytest.mark.filterwarnings("ignore:design:UserWarning")
+def test_windows_are_the_same_each_time_and_made_once(design: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a window ends between two seeds of a point; of those that are not kept, every time."""
+    made: list[Any] = []
+
+    def counted(*about: Any) -> Any:
+        made.append(about[1])
+        return planned_trials(*about)
+
+    monkeypatch.setattr(windows, "WINDOW", 4)
+    monkeypatch.setattr(windows, "KEPT", 2)
+    vary = {"task.alpha": [0.2, 0.4, 0.6, 0.8], "model.width": [4, 8]}
+    sweep = Sweep(paper="li2024", base=BASE, vary=vary, design=design, seeds=3)
+    monkeypatch.setattr(sweep_file, "planned_trials", counted)
+    first = [[one.trial.hash for one in window] for window in windows.windows_of(sweep)]
+    assert list(chain(*first)) == list(dict.fromkeys(one.trial.hash for one in sweep.trials()))
+    made.clear()
+    again = windows.windows_of(sweep)
+    assert [[one.trial.hash for one in next(again)] for _ in range(2)] == first[:2]
+    assert made == [], "two windows are kept"
+    rest = [[one.trial.hash for one in window] for window in again]
+    assert rest == first[2:]
+    assert 0 < len(made) < sweep.count / 3
 
 
 def test_groups_are_spread_over_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
