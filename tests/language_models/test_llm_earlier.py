@@ -2,7 +2,8 @@
 
 `made_by_0_3_0/` was made before the package was laid out in rooms (commit e303e87, which calls itself 0.3.0; the
 release had no measurements on language models): ``language_models.evaluate`` with the arguments below, of
-``make_tiny(…, "gpt2")``; only its note and its parts are kept. Folders of before that (layout 1) are refused (test_llm_fingerprint.py).
+``make_tiny(…, "gpt2")``; only its note and its parts are kept. Folders of before that (layout 1) are refused
+(test_llm_fingerprint.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What version 0.3.0 left behind is read, and nothing of it is trained again.
 
 `made_by_0_3_0/` was made before the package was laid out in rooms (commit e303e87, which calls itself 0.3.0; the
-release had no sweeps): ``iclscope sweep old.yaml --out sweep --keep-weights``; in ``sweep.json`` the store's path was replaced.
+release had no sweeps): ``iclscope sweep old.yaml --out sweep --keep-weights``; in ``sweep.json`` the store's path
+was replaced.
 """
 
 from __future__ import annotations
