@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numbers
 import operator
-from collections.abc import Collection, Iterable, Sized
+from collections.abc import Collection, Iterable, Sequence, Sized
 from typing import Any
+
+import numpy as np
 
 from iclscope.core.errors import BadRequest, require, require_finite
 
@@ -151,3 +153,18 @@ def check_size(option: str, value: float) -> None:
     """
     require_finite([(option, value)])
     require(SMALLEST <= value <= LARGEST, option, value, f"positive, {SMALLEST:g} to {LARGEST:g}")
+
+
+def check_covariance(covariance: Sequence[Sequence[float]], d: int, option: str = "covariance") -> None:
+    """Refuse a matrix that is no covariance of d inputs.
+
+    Raises:
+        BadRequest: if it is not square of size d, finite, symmetric and positive definite.
+    """
+    rows = [len(row) for row in covariance]
+    require(rows == [d] * d, f"rows of {option}", rows, f"{d} of {d} numbers each, as d_X = {d}")
+    require_finite([(option, value) for row in covariance for value in row])
+    matrix = np.asarray(covariance, dtype=float)
+    require(bool(np.allclose(matrix, matrix.T)), option, "given", "a symmetric matrix; this one is not")
+    least = float(np.linalg.eigvalsh(matrix)[0])
+    require(least > 0, f"smallest eigenvalue of {option}", least, "positive: a covariance is positive definite")

@@ -10,6 +10,7 @@ from jaxtyping import Float64
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from iclscope.core.arguments import check_covariance
 from iclscope.core.errors import require, require_finite
 from iclscope.core.random_streams import RandomStream
 from iclscope.tasks.function_prompts import FunctionPrompts
@@ -129,21 +130,6 @@ class LinearRegression(RegressionTask):
         if self.noise:
             answers = values + self.noise * stream_of("noise").normal(batch, length + 1)
         return FunctionPrompts(x.to(dtype), answers.to(dtype), values.to(dtype), predict_at_every_point=False)
-
-
-def check_covariance(covariance: Matrix, d: int, option: str = "covariance") -> None:
-    """Refuse a matrix that is no covariance of d inputs.
-
-    Raises:
-        BadRequest: if it is not square of size d, finite, symmetric and positive definite.
-    """
-    rows = [len(row) for row in covariance]
-    require(rows == [d] * d, f"rows of {option}", rows, f"{d} of {d} numbers each, as d_X = {d}")
-    require_finite([(option, value) for row in covariance for value in row])
-    matrix = np.asarray(covariance, dtype=float)
-    require(bool(np.allclose(matrix, matrix.T)), option, "given", "a symmetric matrix; this one is not")
-    least = float(np.linalg.eigvalsh(matrix)[0])
-    require(least > 0, f"smallest eigenvalue of {option}", least, "positive: a covariance is positive definite")
 
 
 def draw_inputs(

@@ -1,9 +1,25 @@
-"""What a paper predicts: formulas only."""
+"""What a paper predicts: formulas only, imported when they are first asked for, since few of them need PyTorch."""
 
-from iclscope.papers.garg2022 import theory as garg2022
-from iclscope.papers.huang2024 import theory as huang2024
-from iclscope.papers.li2024 import theory as li2024
-from iclscope.papers.vonoswald2023 import theory as vonoswald2023
-from iclscope.papers.zhang2024 import theory as zhang2024
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from iclscope.papers.garg2022 import theory as garg2022
+    from iclscope.papers.huang2024 import theory as huang2024
+    from iclscope.papers.li2024 import theory as li2024
+    from iclscope.papers.vonoswald2023 import theory as vonoswald2023
+    from iclscope.papers.zhang2024 import theory as zhang2024
 
 __all__ = ["garg2022", "huang2024", "li2024", "vonoswald2023", "zhang2024"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(f"iclscope.papers.{name}.theory")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -69,6 +69,16 @@ assert {told!r} in out.getvalue(), out.getvalue()"""
     assert loaded_after(code) <= {"iclscope.language_models"}
 
 
+@pytest.mark.parametrize("paper", ["li2024", "garg2022", "zhang2024", "huang2024"])
+def test_predictions_that_are_formulas_need_no_pytorch(paper: str) -> None:
+    code = f"from iclscope.cli.main import main\nassert main(['predict', {paper!r}]) == 0"
+    assert loaded_after(code).isdisjoint({"torch", "transformers", "sklearn", "scipy.stats"})
+
+
+def test_theories_are_imported_one_by_one() -> None:
+    assert loaded_after("import iclscope as icl\nicl.theory.li2024.requirements()") == set()
+
+
 def test_theories_and_models_come_without_what_language_models_need() -> None:
     found = loaded_after("import iclscope as icl\nicl.theory, icl.models, icl.baselines, icl.mechanism, icl.reproduce")
     assert "torch" in found

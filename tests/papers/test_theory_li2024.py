@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from iclscope.core.errors import BadRequest
 from iclscope.papers.li2024 import theory as li2024
+from iclscope.tasks.patterns import task_sets
 
 etas, alphas, betas, sizes, factors = (
     st.floats(0.01, 1),
@@ -78,6 +80,21 @@ def test_requirements_gather_the_formulas(
     assert found.batch_size == li2024.batch_size(epsilon=epsilon, M1=M1)
     assert found.samples == pytest.approx(found.batch_size * found.steps)
     assert found.smallest_task_share == li2024.smallest_task_share(M1=M1)
+
+
+def told(count: Callable[[], object]) -> str:
+    """What a call gives, or where its refusal says the nearest share is."""
+    try:
+        return str(count())
+    except BadRequest as refusal:
+        return "refused" + str(refusal).partition("nearest is")[2]
+
+
+@given(M1=st.integers(3, 12), share=st.floats(-0.2, 1.2), k=st.integers(1, 11))
+def test_a_share_is_one_that_the_task_has_too(M1: int, share: float, k: int) -> None:
+    for asked in (share, k / (M1 - 1)):  # of which most are shares that no set has, and that one has
+        ours = told(lambda asked=asked: li2024.tasks_of_share(M1=M1, share=asked))  # type: ignore[misc]
+        assert ours == told(lambda asked=asked: len(task_sets.tasks_of_share(M1, asked)))  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(

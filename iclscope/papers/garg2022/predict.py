@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from iclscope.core.errors import require
 from iclscope.papers.garg2022 import theory as garg2022
-from iclscope.tasks.function_classes import FunctionClass
 
 
 def predict_garg2022(
@@ -19,8 +19,9 @@ def predict_garg2022(
     noise: Annotated[float, typer.Option(help="Standard deviation of noise on the answers, 0 or more.")] = 0.0,
 ) -> None:
     """Expected errors of least squares and averaging on the linear functions of Garg et al. 2022."""
-    task = FunctionClass(d_X=d_x, length=length, noise=noise)
-    curves = garg2022.errors(d=task.d_X, longest=task.length, noise=task.noise)
+    require(d_x >= 1, "d-X", d_x, "at least 1")
+    require(length >= 0, "length", length, "0 or more")
+    curves = garg2022.errors(d=d_x, longest=length, noise=noise)
     every = max(1, length // 20)
     table = Table("examples k", "least squares", "averaging", box=None, header_style="bold")
     for curve in curves:

@@ -12,7 +12,6 @@ from rich.table import Table
 from iclscope.core.errors import require
 from iclscope.papers.huang2024 import theory as huang2024
 from iclscope.papers.huang2024.theory.long_prompts import LEAST_LOSS
-from iclscope.tasks import OrthonormalFeatures
 
 MOST_FEATURES = 1_000_000
 """The probabilities of more features are of no use to anybody."""
@@ -29,8 +28,10 @@ def predict_huang2024(
 ) -> None:
     """Convergence times of Huang et al. 2024, up to unstated constants (1), and gradient flow without any."""
     require(2 <= k <= MOST_FEATURES, "K", k, f"2 to {MOST_FEATURES}")
-    balanced = OrthonormalFeatures(K=k, d_X=k, length=length)
-    imbalanced = balanced.replace(dominant=dominant)
+    require(length >= 1, "length", length, "at least 1")
+    require(1 / k < dominant < 1, "dominant", dominant, f"more than 1/K = {1 / k:g}, below 1")
+    balanced = (1 / k,) * k
+    imbalanced = (dominant, *((1 - dominant) / (k - 1),) * (k - 1))
     steps = huang2024.balanced_steps(K=k, eta=eta, epsilon=epsilon)
     first = huang2024.dominant_steps(eta=eta, epsilon=epsilon)
     least, _ = huang2024.attention_range(loss=epsilon, K=k)
@@ -55,18 +56,21 @@ def predict_huang2024(
     exact = Table("exact", "balanced", f"rare, p_1 = {dominant:g}", "dominant", box=None, header_style="bold")
     cases = ((balanced, 0), (imbalanced, 1), (imbalanced, 0))
     if epsilon >= LEAST_LOSS:
-        times = [huang2024.times_of_flow(task.feature_probabilities, query, epsilon) for task, query in cases]
+        times = [huang2024.times_of_flow(probabilities, query, epsilon) for probabilities, query in cases]
         exact.add_row("steps to own attention ½", *(_number(time.half / eta) for time in times))
         exact.add_row("steps to loss ε", *(_number(time.converged / eta) for time in times))
     exact.add_row("own score at attention ½", f"{huang2024.score_at_half(k):.4g}", "", "")
     exact.add_row("least attention at loss ε", *(f"{least:.4g}",) * 3)
-    exact.add_row("least loss of any Q at N", *(f"{_floor(task, query):.3g}" for task, query in cases))
+    exact.add_row(
+        "least loss of any Q at N",
+        *(f"{_floor(probabilities[query], k, length):.3g}" for probabilities, query in cases),
+    )
     console.print(exact)
 
 
-def _floor(task: OrthonormalFeatures, query: int) -> float:
+def _floor(probability: float, K: int, length: int) -> float:
     """The loss of a query that its absence from the context costs at least."""
-    return float((1 - task.feature_probabilities[query]) ** task.length) * (1 + 1 / (task.K - 1))
+    return float((1 - probability) ** length) * (1 + 1 / (K - 1))
 
 
 def _number(steps: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import typer
@@ -10,7 +11,6 @@ from rich.table import Table
 
 from iclscope.core.errors import require
 from iclscope.papers.li2024 import theory as li2024
-from iclscope.tasks.patterns import PatternClassification, PatternShift
 
 
 def predict_li2024(
@@ -31,17 +31,11 @@ def predict_li2024(
     """What Li et al. 2024 ask for and promise, up to their unstated constants (taken as 1)."""
     require(length >= 1, "length", length, "at least 1")
     needed = li2024.requirements(alpha=alpha, alpha_test=alpha_test, beta=beta, M1=m1, eta=eta, epsilon=epsilon)
-    task = PatternClassification(
-        M1=m1,
-        M2=m2,
-        d_X=d_x,
-        beta=beta,
-        alpha=alpha,
-        length=length,
-        training_tasks="cycle" if training_tasks is None else training_tasks,
-    )
-    shift = PatternShift(S1=s1)
+    share = needed.smallest_task_share if training_tasks is None else training_tasks
+    trained_on = li2024.tasks_of_share(M1=m1, share=share)
     promised = li2024.promises(M1=m1, M2=m2, epsilon=epsilon, eta=eta, S1=s1)
+    require(m1 + m2 <= d_x, "M1 + M2", m1 + m2, f"at most d_X = {d_x}")
+    require(abs(s1) <= math.sqrt(2), "S1", s1, "|S1| ≤ √2 ≈ 1.414, the largest that two coefficients of norm 1 reach")
     table = Table("quantity", "formula (constant 1)", "value", "yours", box=None, header_style="bold")
     for name, formula, value, yours in (
         ("training steps T", "M1 √log M1 / (η (αβ)^⅔)", f"{needed.steps:.4g}", ""),
@@ -59,7 +53,7 @@ def predict_li2024(
             "share of tasks",
             "1/(M1−1), the cycle",
             f"{needed.smallest_task_share:.4g}",
-            f"{len(task.training_task_set())} of {m1 * (m1 - 1)} tasks",
+            f"{trained_on} of {m1 * (m1 - 1)} tasks",
         ),
         ("attention", "1 − η^C, C = 1", f"{promised.attention:.4g}" if eta < 1 else "no statement at η = 1", ""),
         ("norm of small neurons", "at most 1/√M2", f"{promised.small_neuron_norm:.4g}", ""),
@@ -69,9 +63,9 @@ def predict_li2024(
             "out of domain",
             "S1 ≥ 1, ν' in span{ν}",
             "generalizes" if promised.out_of_domain else "not promised",
-            f"S1 = {shift.S1:g}",
+            f"S1 = {s1:g}",
         ),
-        ("room outside patterns", "d_X − M1 − M2", str(task.d_X - task.M1 - task.M2), "dimensions"),
+        ("room outside patterns", "d_X − M1 − M2", str(d_x - m1 - m2), "dimensions"),
     ):
         table.add_row(name, formula, value, yours)
     console = Console()

@@ -82,6 +82,21 @@ def smallest_task_share(*, M1: int) -> float:
     return 1 / (M1 - 1)
 
 
+def tasks_of_share(*, M1: int, share: float) -> int:
+    """How many of the M1(M1−1) tasks a training set of a share holds, if one of that share can meet Condition 3.2.
+
+    Every pattern meets each label k times, so a set has k·M1 tasks: only the shares k/(M1−1), k = 1 … M1−1, exist.
+
+    Raises:
+        BadRequest: if no set has this share, naming the nearest that one has.
+    """
+    require(0 < share <= 1, "training_tasks", share, "a share in (0, 1]")
+    k = max(round(share * (M1 - 1)), 1)
+    nearest = f"k/{M1 - 1} for a whole k (Condition 3.2); the nearest is {k}/{M1 - 1} = {k / (M1 - 1):.4f}"
+    require(abs(k / (M1 - 1) - share) <= 1e-6, "training_tasks", share, nearest)
+    return k * M1
+
+
 def pruning_bound_small(*, epsilon: float, M1: int) -> float:
     """Removing all small neurons costs at most O(ε + M1^{−1/2}) (Theorem 3.7), constants 1."""
     return float(epsilon + M1**-0.5)

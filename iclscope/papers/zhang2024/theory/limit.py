@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
+from iclscope.core.arguments import check_covariance
 from iclscope.core.errors import BadRequest, require, require_finite
-from iclscope.tasks.linear_regression import check_covariance
 
 Square = Float64[np.ndarray, "d d"]
 
