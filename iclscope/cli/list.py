@@ -1,38 +1,70 @@
-"""``iclscope list``: papers, figures and claims, one line each."""
+"""``iclscope list``: papers, figures and claims, one line each; of a task or a model, its settings."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
 from rich.console import Console
 
 from iclscope.core.catalogue import Card, cards
 from iclscope.core.errors import BadRequest
+from iclscope.core.refusals import advice, refusal
+from iclscope.core.registry import MODELS, PAPERS, TASKS, Registry
 
 
-def list_command() -> None:
-    """List papers, figures and claims, each with one line."""
+def list_command(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Only these: papers; kinds of tasks or models.")
+    ] = None,
+) -> None:
+    """List papers, figures and claims, each with one line; of a task or a model by name, its settings."""
+    known = [*PAPERS.names(), *TASKS.names(), *MODELS.names()] if names else []
+    for name in names or ():
+        if name not in known:
+            raise refusal("NAME", name, ", ".join(known) + advice(name, known))
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    for paper in cards(_card):
-        if "broken" in paper:
-            console.print(f"{paper['name']}  {paper['broken']}")
-            continue
-        console.print(f"{paper['name']}  {paper['summary']} ({paper['citation']})")
-        for figure in paper["figures"]:
-            console.print(f"  {figure['name']}  {figure['title']}")
-            for claim in figure["claims"]:
-                console.print(
-                    f"    {claim['id']}  {claim['statement']} [{claim['form']}, expected {claim['expected']}]"
-                )
+    for paper in cards(_card, [name for name in names if name in PAPERS] if names else None):
+        _print_paper(console, paper)
+    for registry in (TASKS, MODELS):
+        for name in names or ():
+            if name in registry:
+                _print_settings(console, registry, name)
+
+
+def _print_paper(console: Console, paper: Card) -> None:
+    if "broken" in paper:
+        console.print(f"{paper['name']}  {paper['broken']}")
+        return
+    console.print(f"{paper['name']}  {paper['summary']} ({paper['citation']})")
+    for figure in paper["figures"]:
+        console.print(f"  {figure['name']}  {figure['title']}")
+        for claim in figure["claims"]:
+            console.print(f"    {claim['id']}  {claim['statement']} [{claim['form']}, expected {claim['expected']}]")
+
+
+def _print_settings(console: Console, registry: Registry, name: str) -> None:
+    """What a sweep file may say of a task or a model: each setting with its default, and what it means."""
+    found, entry = registry.get(name), registry.entry(name)
+    settings = getattr(found, "config_type", found)
+    summary = (found.__doc__ or "").strip().partition("\n")[0]
+    console.print(f"{name}  {summary} ({registry.kind}, {entry.value} of {entry.distribution} {entry.version})")
+    for setting, field in settings.model_fields.items():
+        if setting != "kind":
+            default = "…" if field.is_required() else field.get_default(call_default_factory=True)
+            console.print(f"  {setting} = {default!r}  {field.description or ''}".rstrip())
 
 
 def _card(name: str) -> Card:
     """What is listed of a paper, whose figures are imported for it."""
     from iclscope.claims.formats import format_region
-    from iclscope.study.experiment import PAPERS, experiments_of
+    from iclscope.study.experiment import experiments_of, paper_named
 
     try:
-        paper, experiments = PAPERS[name], experiments_of(name)
-    except (BadRequest, ImportError) as error:
-        return {"name": name, "position": 10**6, "broken": str(error)}
+        paper, experiments = paper_named(name), experiments_of(name)
+    except Exception as error:  # noqa: BLE001 (whatever is the matter with a package, the others are listed)
+        told = str(error) if isinstance(error, BadRequest) else f"{type(error).__name__}: {error}"
+        return {"name": name, "position": 10**6, "broken": " ".join(told.split())}
     return {
         "name": paper.name,
         "summary": paper.summary,

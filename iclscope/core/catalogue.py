@@ -10,13 +10,13 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from iclscope.core.registry import PAPERS, Entry, source_files
 
-FORMAT = 1
+FORMAT = 2
 FOLDER = "ICLSCOPE_CACHE"
 """The environment variable that names another folder to remember things in."""
 
@@ -24,26 +24,29 @@ Card = dict[str, Any]
 """A paper as plain values: name, summary, citation, position, figures with names, titles and claims."""
 
 
-def cards(make: Callable[[str], Card]) -> list[Card]:
-    """All papers in their order.
+def cards(make: Callable[[str], Card], names: Sequence[str] | None = None) -> list[Card]:
+    """Papers in their order.
 
     Args:
-        make: the short name of a paper → its card, where none is remembered; it may import what it likes.
+        make: the short name of a paper → its card, where none is remembered; it may import what it likes. One
+            that is ``broken`` is not remembered: what it lacks may be installed later.
+        names: which papers; None: all.
 
     Returns:
         The cards; what ``make`` gives for a paper that cannot be imported stands among them.
     """
     remembered = _read()
     found: dict[str, Card] = {}
-    for name in PAPERS.names():
+    for name in PAPERS.names() if names is None else names:
         entry = PAPERS.entry(name)
         stamp = _stamp(entry)
         kept = remembered.get(name)
         if stamp is None or not isinstance(kept, dict) or kept.get("stamp") != stamp:
             kept = {"stamp": stamp, "card": make(name)}
         found[name] = kept
-    if any(remembered.get(name) != kept for name, kept in found.items()):
-        _write({name: kept for name, kept in found.items() if kept["stamp"] is not None})
+    lasting = {name: kept for name, kept in found.items() if kept["stamp"] is not None and "broken" not in kept["card"]}
+    if any(remembered.get(name) != kept for name, kept in lasting.items()):
+        _write({name: kept for name, kept in (remembered | lasting).items() if name in PAPERS})
     return sorted((kept["card"] for kept in found.values()), key=lambda card: (card["position"], card["name"]))
 
 

@@ -15,6 +15,7 @@ import iclscope
 from iclscope.cli.main import main
 from iclscope.papers.li2024 import theory as li2024
 from iclscope.study.experiment import PAPERS, experiments_of
+from iclscope.tasks import PatternClassification
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +50,30 @@ def test_list_is_not_cut_at_the_width_of_the_terminal(
     lines = capsys.readouterr().out.splitlines()
     assert max(len(line) for line in lines) > 100
     assert all(re.match(r"\s*[\w.-]+  \S", line) for line in lines)
+
+
+def test_list_shows_what_is_named_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    everything = capsys.readouterr().out.splitlines()
+    assert main(["list", "huang2024", "li2024"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert [line for line in everything if line in shown] == shown
+    assert [line.split()[0] for line in shown if not line.startswith(" ")] == ["li2024", "huang2024"]
+    assert len(shown) == sum(
+        1 + sum(1 + len(one.claims) for one in experiments_of(paper)) for paper in ("li2024", "huang2024")
+    )
+
+
+def test_list_shows_the_settings_of_a_task_and_of_a_model(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "patterns", "linear_attention"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    task, model = (index for index, line in enumerate(lines) if not line.startswith(" "))
+    assert lines[task].startswith("patterns  Binary classification")
+    assert "iclscope.models.linear_attention:LinearAttention of iclscope" in lines[model]
+    assert "  alpha = 0.8  share α" in " ".join(lines[:model])
+    assert "  output_sign = 1  " in " ".join(lines[model:])
+    names = [line.split()[0] for line in lines[:model] if line.startswith(" ")]
+    assert names == [name for name in PatternClassification.model_fields if name != "kind"]
 
 
 def predicted(capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, str]:
@@ -125,6 +150,8 @@ BAD = {
     "nosuch": ["nosuch"],
     "--nosuch": ["--nosuch"],
     "list extra": ["extra"],
+    "list li2042": ["li2042", "garg2022", "gpt2", "did you mean li2024?"],
+    "list li2024 paterns": ["paterns", "did you mean patterns?"],
     "predict nosuch": ["nosuch"],
     "predict li2024 extra": ["extra"],
     "predict li2024 --nosuch 1": ["--nosuch"],

@@ -29,6 +29,19 @@ def test_cards_are_made_once_and_again_when_a_file_changed(tmp_path: Path, monke
     assert len(made) == 2 * len(first)
 
 
+def test_a_paper_alone_is_remembered_beside_others_and_a_broken_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(catalogue.FOLDER, str(tmp_path))
+    made: list[str] = []
+    for names in (["li2024"], ["garg2022"], ["li2024", "garg2022"], []):
+        assert [one["name"] for one in catalogue.cards(lambda name: card(name, made), names)] == names
+    assert made == ["li2024", "garg2022"]
+    for _ in range(2):
+        catalogue.cards(lambda name: card(name, made) | {"broken": "its library is not there"}, ["huang2024"])
+    assert made == ["li2024", "garg2022", "huang2024", "huang2024"]
+
+
 def test_without_a_home_folder_the_list_is_made_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     def homeless() -> Path:
         raise RuntimeError("Could not determine home directory.")
