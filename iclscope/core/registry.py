@@ -168,6 +168,25 @@ def source_files(name: str) -> list[Path]:
     return sorted(path for place in places for path in Path(place).rglob("*.py")) if places else [Path(spec.origin)]
 
 
+def modules_below(name: str) -> list[tuple[str, Path]]:
+    """All modules below a package, with their files; of them none is imported.
+
+    Raises:
+        BadRequest: if it is no package.
+    """
+    spec = find_spec(name)
+    places = spec.submodule_search_locations if spec is not None else None
+    if not places:
+        raise BadRequest(
+            f"package = {name!r} is not allowed; allowed: a folder with an __init__.py, below which figures are"
+        )
+    files = [(path.relative_to(place), path) for place in places for path in sorted(Path(place).rglob("*.py"))]
+    dotted = [
+        (".".join((name, *inside.with_suffix("").parts)).removesuffix(".__init__"), path) for inside, path in files
+    ]
+    return [(module, path) for module, path in dotted if module != name]
+
+
 def _topmost(name: str) -> tuple[ModuleSpec | None, list[str]]:
     """Where the topmost package of a module is, and the names below it; None for a notebook or a script."""
     top, *below = name.split(".")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib
 import inspect
-import pkgutil
+import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -23,11 +24,15 @@ from iclscope.claims.paper import PAPERS as PAPERS  # where they are asked for w
 from iclscope.claims.paper import paper_named as paper_named
 from iclscope.core.arguments import list_of, whole_number
 from iclscope.core.errors import require
+from iclscope.core.refusals import advice
+from iclscope.core.registry import modules_below
 from iclscope.training.trained import TrainedGroup
 from iclscope.training.trial import Trial
 
 PRESETS = ("quick", "lab", "paper")
 MOST_SEEDS = 100_000
+
+_DEFINES = re.compile(r"^\s*EXPERIMENT\b\s*[:=]", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -146,33 +151,66 @@ class Experiment:
         return self.measure(replace(group, meets=meets), preset)
 
 
-def experiments_of(paper: str) -> list[Experiment]:
-    """All experiments of a paper, in the order of the report.
+def figure_names(paper: str) -> list[str]:
+    """The names of a paper's figures, in the order of the report, without importing one that says its name plainly."""
+    return list(_figures(paper))
 
-    Every module in the paper's folder that defines ``EXPERIMENT`` is one, so adding a figure touches one file.
-    """
-    about = paper_named(paper)
-    found: list[Experiment] = list(about.figures)
-    if about.package:
-        package = importlib.import_module(about.package)
-        modules = [
-            importlib.import_module(info.name)
-            for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
-            if not info.name.endswith(".predict")  # of the command line
-        ]
-        found += [module.EXPERIMENT for module in modules if hasattr(module, "EXPERIMENT")]
-    return sorted(found, key=lambda experiment: experiment.position)
+
+def experiments_of(paper: str) -> list[Experiment]:
+    """All experiments of a paper, in the order of the report."""
+    return experiments_named(paper)
 
 
 def experiments_named(paper: str, figures: Sequence[str] = ()) -> list[Experiment]:
-    """The named experiments of a paper, or all if none is named.
+    """The named experiments of a paper, or all if none is named, in the order of the report; no other is imported.
 
     Raises:
         BadRequest: listing the figures there are.
     """
-    experiments = experiments_of(paper)
-    names = [experiment.name for experiment in experiments]
+    known = _figures(paper)
     figures = list_of("figures", figures, "names of figures")
     for figure in figures:
-        require(figure in names, "figure", figure, f"figures of {paper}: {', '.join(names)}")
-    return [experiment for experiment in experiments if not figures or experiment.name in figures]
+        allowed = f"figures of {paper}: {', '.join(known)}{advice(figure, known)}"
+        require(figure in known, "figure", figure, allowed)
+    return [_imported(place) for name, place in known.items() if not figures or name in figures]
+
+
+def _figures(paper: str) -> dict[str, Experiment | str]:
+    """Every figure's name and the experiment itself, or its module where that was not imported, in order.
+
+    Raises:
+        BadRequest: if two figures have one name: the second would take the first one's files.
+    """
+    about = paper_named(paper)
+    found: list[tuple[int, str, Experiment | str]] = [(one.position, one.name, one) for one in about.figures]
+    for module, file in modules_below(about.package) if about.package else ():
+        source = file.read_text(encoding="utf-8")
+        if _DEFINES.search(source) is None:
+            continue
+        told = _plainly_told(source)
+        if told is not None:
+            found.append((*told, module))
+        elif (made := getattr(importlib.import_module(module), "EXPERIMENT", None)) is not None:
+            found.append((made.position, made.name, made))
+    names = [name for _, name, _ in found]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    require(twice is None, f"figure of {paper}", twice, "a name of its own; two figures have this one")
+    return {name: place for _, name, place in sorted(found, key=lambda one: one[0])}
+
+
+def _plainly_told(source: str) -> tuple[int, str] | None:
+    """Position and name in ``EXPERIMENT = Experiment(name="…", position=…, …)``; None where they are not written so."""
+    for node in ast.parse(source).body:
+        if not (isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)):
+            continue
+        made = ast.unparse(node.value.func).rpartition(".")[2] == Experiment.__name__
+        if made and [ast.unparse(target) for target in node.targets] == ["EXPERIMENT"]:
+            given = {one.arg: getattr(one.value, "value", None) for one in node.value.keywords}
+            name, position = given.get("name"), given.get("position")
+            return (position, name) if isinstance(name, str) and isinstance(position, int) else None
+    return None
+
+
+def _imported(place: Experiment | str) -> Experiment:
+    made: Experiment = importlib.import_module(place).EXPERIMENT if isinstance(place, str) else place
+    return made

@@ -16,7 +16,7 @@ from iclscope.claims.paper import Paper
 from iclscope.core.errors import BadRequest, require
 from iclscope.core.files import read_parquet, read_parquet_metadata, write_text
 from iclscope.execution.run_folder import read_note
-from iclscope.study.experiment import PAPERS, experiments_of
+from iclscope.study.experiment import PAPERS, experiments_of, figure_names
 from iclscope.study.folder import REPRODUCTION
 from iclscope.study.pages.index_page import CommonFigure, PaperCard, render_index
 
@@ -91,7 +91,7 @@ def _card_of(paper: Paper, run: dict[str, Any], claims: list[dict[str, Any]]) ->
         preset=run["settings"]["preset"],
         seeds=run["settings"]["seeds"],
         claims=list(_judged(paper.name, claims)),
-        missing=[one.name for one in experiments_of(paper.name) if one.name not in run["figures"]],
+        missing=[name for name in figure_names(paper.name) if name not in run["figures"]],
         address=f"{paper.name}/report.html",
     )
 

@@ -185,6 +185,7 @@ BAD = {
     "reproduce nosuch": ["PAPER", "nosuch", "li2024", "garg2022", "all"],
     "reproduce li2024 nosuch": ["PAPER", "nosuch", "li2024", "garg2022", "all"],
     "reproduce li2024 --nosuch": ["--nosuch"],
+    "reproduce li2024 --figure ood-s2": ["ood-s2", "did you mean ood-s1?"],
     "reproduce li2024 --figure nosuch": ["figure", "nosuch", "attention", "iterations"],
     "reproduce li2024 --figure attention --figure nosuch": ["figure", "nosuch", "attention"],
     "reproduce li2024 --preset nosuch": ["preset", "nosuch", "quick", "lab", "paper"],

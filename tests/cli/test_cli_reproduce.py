@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from study.tiny import experiment_module, put_in_place, reproduce_module, tiny_experiment
+from study.tiny import put_in_place, tiny_experiment
 
 from iclscope.cli.main import main
-from iclscope.study import index as index_module
 from iclscope.study.experiment import PAPERS
 
 
@@ -64,8 +63,8 @@ def test_nothing_but_text_where_there_is_no_terminal(capsys: pytest.CaptureFixtu
 def test_the_default_folder_and_all(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for module in (experiment_module, reproduce_module, index_module):
-        monkeypatch.setattr(module, "experiments_of", lambda _paper: [tiny_experiment()])
+    for paper in PAPERS:
+        put_in_place(monkeypatch, [tiny_experiment()], paper=paper)
     assert main(["reproduce", "all", "--seeds", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
     reports = [line for line in lines if line.startswith("Report: ")]

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +15,8 @@ from iclscope.claims.claim import Claim
 from iclscope.claims.intervals import ENOUGH_SEEDS
 from iclscope.claims.reference import FIRST_SEED
 from iclscope.core.errors import BadRequest
+from iclscope.core.registry import HERE, Entry
+from iclscope.core.registry import PAPERS as REGISTRY
 from iclscope.study.experiment import (
     PAPERS,
     PRESETS,
@@ -17,6 +24,7 @@ from iclscope.study.experiment import (
     Preset,
     experiments_named,
     experiments_of,
+    figure_names,
     paper_named,
 )
 
@@ -233,6 +241,75 @@ def test_unknown_papers_and_figures_are_refused_with_those_there_are() -> None:
             experiments_named(paper, [figures[0], "attentoin"])
         assert "attentoin" in str(refusal.value)
         assert all(name in str(refusal.value) for name in figures)
+
+
+@pytest.mark.parametrize("paper", list(PAPERS))
+def test_figures_have_names_before_they_are_imported(paper: str) -> None:
+    assert figure_names(paper) == FIGURES[paper]
+
+
+def test_a_figure_is_imported_alone() -> None:
+    code = (
+        "import sys\nfrom iclscope.study.experiment import experiments_named\n"
+        "assert [one.name for one in experiments_named('li2024', ['ood-s1'])] == ['ood-s1']\n"
+        "figures = [name for name, module in sys.modules.items() if 'EXPERIMENT' in vars(module)]\nprint(*figures)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.split() == ["iclscope.papers.li2024.one_layer.ood_s1"]
+
+
+MADE = "from study.tiny import tiny_experiment\nEXPERIMENT = tiny_experiment('{name}', position={position})\n"
+PLAIN = (
+    "from study.tiny import tiny_experiment\nimport iclscope as icl\nrest = dict(vars(tiny_experiment()))\n"
+    "del rest['name'], rest['position']\n"
+    "EXPERIMENT = icl.Experiment(name='{name}', position={position}, **rest)\n"
+)
+
+
+@pytest.fixture
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """``outside(module=(text, name, position), …)``: a paper whose figures are in modules of these texts."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    package = f"outside_{tmp_path.name}".replace("-", "_")
+
+    def make(**modules: tuple[str, str, int]) -> None:
+        (tmp_path / package / "inner").mkdir(parents=True)
+        (tmp_path / package / "__init__.py").touch()
+        for module, (text, name, position) in modules.items():
+            file = tmp_path / package / "inner" / f"{module}.py"
+            file.write_text(text.format(name=name, position=position), encoding="utf-8")
+        paper = replace(paper_named("li2024"), name="outside", package=package)
+        monkeypatch.setitem(REGISTRY._entries, "outside", Entry(HERE, "", package))
+        monkeypatch.setitem(REGISTRY._loaded, "outside", paper)
+
+    return make
+
+
+def test_figures_of_others_are_found_however_they_say_their_names(outside: Callable[..., None]) -> None:
+    outside(one=(PLAIN, "late", 2), two=(MADE, "early", 1), rows=('WHAT = "EXPERIMENT"', "none", 0))
+    assert figure_names("outside") == ["early", "late"]
+    assert [one.position for one in experiments_named("outside")] == [1, 2]
+    assert [one.name for one in experiments_named("outside", ["late"])] == ["late"]
+
+
+def test_a_faulty_figure_does_not_hinder_another(outside: Callable[..., None]) -> None:
+    outside(one=(PLAIN, "good", 1), two=("1 / 0\n" + PLAIN, "bad", 2))
+    assert [one.name for one in experiments_named("outside", ["good"])] == ["good"]
+    with pytest.raises(ZeroDivisionError):
+        experiments_of("outside")
+
+
+def test_two_figures_of_one_name_are_refused(outside: Callable[..., None]) -> None:
+    outside(one=(PLAIN, "same", 1), two=(PLAIN, "same", 2))
+    with pytest.raises(BadRequest, match="figure of outside = 'same' is not allowed"):
+        figure_names("outside")
+
+
+def test_a_module_is_no_package_to_look_for_figures_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    paper = replace(paper_named("li2024"), package="iclscope.claims.paper")
+    monkeypatch.setitem(REGISTRY._loaded, "li2024", paper)
+    with pytest.raises(BadRequest, match=r"package = 'iclscope.claims.paper' is not allowed; allowed: a folder"):
+        figure_names("li2024")
 
 
 def test_named_experiments_keep_the_order_of_the_report() -> None:

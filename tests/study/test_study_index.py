@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 import pytest
-from study.tiny import experiment_module, put_in_place, reproduce_module, tiny_experiment
+from study.tiny import put_in_place, tiny_experiment
 
 from iclscope.claims.intervals import UpperBound
 from iclscope.core.errors import BadRequest
@@ -19,8 +19,6 @@ from iclscope.study.reproduce import reproduce
 def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A folder that holds the results of one paper."""
     put_in_place(monkeypatch, [tiny_experiment()])
-    for module in (experiment_module, reproduce_module, index):
-        monkeypatch.setattr(module, "experiments_of", lambda _paper: [tiny_experiment()])
     reproduce("li2024", seeds=2, out=tmp_path / "li2024")
     return tmp_path
 

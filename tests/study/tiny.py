@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -13,11 +14,11 @@ from matplotlib.figure import Figure
 from iclscope.claims.claim import Claim, Control, Region
 from iclscope.claims.intervals import Interval
 from iclscope.claims.summaries import over_seeds, summarise
+from iclscope.core.registry import PAPERS
 from iclscope.evaluation.evaluate import evaluate
 from iclscope.models.softmax_relu import SoftmaxReLUConfig
 from iclscope.plotting.style import curve
-from iclscope.study import experiment as experiment_module
-from iclscope.study.experiment import Experiment, Preset
+from iclscope.study.experiment import Experiment, Preset, paper_named
 from iclscope.tasks.patterns import PatternClassification
 from iclscope.training.trained import TrainedGroup
 from iclscope.training.trial import Evaluation, Training, Trial
@@ -94,11 +95,6 @@ def tiny_experiment(name: str = "tiny", *, position: int = 1, steps: int = 4) ->
 
 
 def put_in_place(monkeypatch: pytest.MonkeyPatch, experiments: Sequence[Experiment], *, paper: str = "li2024") -> None:
-    """Let these experiments be all that a paper has, and that paper the only one."""
-
-    def experiments_of(name: str) -> list[Experiment]:
-        assert name == paper
-        return list(experiments)
-
-    for module in (experiment_module, reproduce_module):
-        monkeypatch.setattr(module, "experiments_of", experiments_of)
+    """Let these experiments be all that a paper has."""
+    only = replace(paper_named(paper), package="", figures=tuple(experiments))
+    monkeypatch.setitem(PAPERS._loaded, paper, only)
