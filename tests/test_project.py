@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import iclscope
+from iclscope.core.registry import MODELS, TASKS
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "iclscope"
@@ -223,6 +224,71 @@ def test_a_forbidden_import_is_seen(path: str, source: str) -> None:
 )
 def test_an_allowed_import_passes(path: str, source: str) -> None:
     assert room_violations(path, source) == []
+
+
+# Files that ask whether something is of one task or one model, elsewhere than where that is defined, and why.
+ASKED_BY_CLASS = {
+    "iclscope/models/pattern_engine/engine.py": "the compiled steps of one model draw the prompts of one sampler",
+    "iclscope/models/pattern_engine/gradients.py": "the same",
+    "iclscope/training/trial.py": "tells the files of papers the type of what their own trials hold",
+    "iclscope/papers/huang2024/rows.py": "a paper's own task",
+    "iclscope/papers/huang2024/settings.py": "a paper's own task",
+    "iclscope/papers/li2024/conditions.py": "the model that its theorem speaks of",
+    "iclscope/papers/vonoswald2023/settings.py": "a paper's own task",
+}
+
+
+def homes() -> dict[str, set[Path]]:
+    """The classes of every known task and model, of their prompts and samplers, and the files each is at home in."""
+    found: dict[str, set[Path]] = {}
+    models = [kind for _, model in MODELS.all() for kind in (model, model.config_type)]
+    for known in (*(task for _, task in TASKS.all()), *models):
+        file = Path(sys.modules[known.__module__].__file__ or "")
+        alone = file.parent in (PACKAGE / "tasks", PACKAGE / "models")
+        files = {file} if alone else set(file.parent.glob("*.py"))
+        for path in files:
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.ClassDef):
+                    found.setdefault(node.name, set()).update(files)
+    return found
+
+
+def class_questions(source: str) -> set[str]:
+    """Names of classes that code asks after, by isinstance, issubclass or type."""
+    asked: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        parts: list[ast.expr] = []
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("isinstance", "issubclass"):
+            parts = node.args[1:]
+        elif isinstance(node, ast.Compare) and ast.unparse(node.left).startswith("type("):
+            parts = node.comparators
+        asked |= {
+            ast.unparse(name).rpartition(".")[2] for part in parts for name in ast.walk(part) if hasattr(name, "ctx")
+        }
+    return asked
+
+
+def test_tasks_and_models_are_asked_not_recognised() -> None:
+    """Whatever one of ours can do, one of another package can."""
+    home_of = homes()
+    assert {"PatternPrompts", "CountPrompts", "LinearRegression", "SoftmaxReLUConfig", "GPT2Transformer"} <= set(
+        home_of
+    )
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for path in sources()
+        for name in class_questions(path.read_text(encoding="utf-8")) & set(home_of)
+        if path not in home_of[name]
+    }
+    assert found == set(ASKED_BY_CLASS)
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["isinstance(task, A)", "isinstance(task, (B, tasks.A))", "issubclass(kind, A | B)", "type(task) is tasks.A"],
+)
+def test_a_question_after_a_class_is_seen(source: str) -> None:
+    assert "A" in class_questions(source)
 
 
 def test_files_are_short() -> None:

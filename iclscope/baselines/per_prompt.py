@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from iclscope.core.arguments import list_of, whole_number
 from iclscope.core.errors import require
-from iclscope.tasks.patterns import PatternPrompts
+from iclscope.tasks import SignedPrompts
 
 
 # Importing scikit-learn takes more than a second, and most commands do without: it is imported where it is used.
@@ -50,7 +50,7 @@ Inputs = NDArray[np.float64]
 
 
 def classifier_outputs(
-    names: Sequence[str], prompts: PatternPrompts, *, processes: int = 2
+    names: Sequence[str], prompts: SignedPrompts, *, processes: int = 2
 ) -> dict[str, Float[np.ndarray, "run batch"]]:
     """Fit classifiers on each prompt's context and let them answer the query.
 
@@ -69,13 +69,12 @@ def classifier_outputs(
     processes = whole_number("processes", processes, least=1)
     for name in names:
         require(name in CLASSIFIERS, "names", name, ", ".join(CLASSIFIERS))
-    require(prompts.mask is None, "length", "varying", "one length for all prompts")
-    dense = prompts.dense()
-    runs, batch, length, _ = dense.columns.shape
-    d_X = prompts.d_X
-    inputs = dense.columns[..., :d_X].double().cpu().numpy().reshape(runs * batch, length, d_X)
-    labels = prompts.signs.cpu().numpy().astype(np.int64).reshape(runs * batch, length)
-    queries = dense.query[..., :d_X].double().cpu().numpy().reshape(runs * batch, d_X)
+    examples = prompts.examples()
+    length = examples.one_length()
+    runs, batch, _, d_X = examples.inputs.shape
+    inputs = examples.inputs[:, :, :length].double().cpu().numpy().reshape(runs * batch, length, d_X)
+    labels = prompts.signs[:, :, :length].cpu().numpy().astype(np.int64).reshape(runs * batch, length)
+    queries = examples.query().double().cpu().numpy().reshape(runs * batch, d_X)
     parts = [slice(start, start + _PROMPTS_PER_JOB) for start in range(0, runs * batch, _PROMPTS_PER_JOB)]
     answers = Parallel(n_jobs=processes)(
         delayed(_fit_and_answer)(tuple(names), inputs[p], labels[p], queries[p]) for p in parts

@@ -14,7 +14,7 @@ from iclscope.baselines.per_prompt import CLASSIFIERS, classifier_outputs
 from iclscope.baselines.regression import REGRESSION_BASELINES
 from iclscope.core.arguments import expect
 from iclscope.core.errors import BadRequest, require
-from iclscope.tasks import ExamplePrompts, PatternPrompts
+from iclscope.tasks import ExamplePrompts, SignedPrompts
 
 
 class BaselinePrediction(NamedTuple):
@@ -54,14 +54,14 @@ class Baseline:
         """Answer every prompt.
 
         Args:
-            prompts: patterns for a classifier; prompts whose answers are single numbers for a regression.
+            prompts: `SignedPrompts` for a classifier; prompts whose answers are single numbers for a regression.
 
         Raises:
             BadRequest: if the method does not answer prompts of this kind.
         """
         expect(isinstance(prompts, ExamplePrompts), "prompts", prompts, "prompts of a task")
-        if isinstance(prompts, PatternPrompts):
-            allowed = f"one of {', '.join(CLASSIFIERS)}, for patterns"
+        if isinstance(prompts, SignedPrompts):
+            allowed = f"one of {', '.join(CLASSIFIERS)}, for patterns and other answers that are signs"
             require(self.name in CLASSIFIERS, "baseline", self.name, allowed)
             labels = classifier_outputs([self.name], prompts)[self.name]
             return BaselinePrediction(torch.from_numpy(labels).to(prompts.labels))
@@ -87,7 +87,5 @@ def _regression(answer: Callable[..., Tensor], prompts: ExamplePrompts) -> Tenso
     if examples.query_at is None:
         each = [answer(inputs[:, :, :k], targets[:, :, :k], inputs[:, :, k]) for k in range(points)]
         return torch.stack(each, dim=2)
-    lengths = set(examples.query_at.flatten().tolist())
-    require(len(lengths) == 1, "length", "varying", "one length for all prompts")
-    (k,) = lengths
+    k = examples.one_length()
     return answer(inputs[:, :, :k], targets[:, :, :k], inputs[:, :, k])

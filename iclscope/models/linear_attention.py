@@ -15,13 +15,14 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from iclscope.core.errors import require, require_finite
 from iclscope.core.random_streams import RandomStream
 from iclscope.models.run_model import ModelConfig, RunModel
-from iclscope.tasks import ExamplePrompts, LinearRegression, Task
+from iclscope.tasks import ExamplePrompts, Task
 from iclscope.tasks.examples import examples_of
 
 
@@ -85,14 +86,15 @@ class LinearAttentionConfig(ModelConfig):
         require((task.d_X, task.d_Y) == own, "(d_X, d_Y) of a task", (task.d_X, task.d_Y), f"{own}, the model's")
         allowed = "the query alone: linear attention answers one query per prompt"
         require(task.query_only, "predictions", "every", allowed)
-        if self.initial == "zhang" and isinstance(task, LinearRegression) and task.length > 0:
-            self._warn_of_start(task)
+        shortest, _ = task.length_range
+        if self.initial == "zhang" and task.input_moment is not None and shortest > 0:
+            self._warn_of_start(task.input_moment, shortest)
 
-    def _warn_of_start(self, task: LinearRegression) -> None:
+    def _warn_of_start(self, moment: NDArray[np.float64], length: int) -> None:
         """Say so where the start breaks what Theorem 4.1 of Zhang 2024 asks for: s²‖Γ‖√d < 2."""
-        eigenvalues = np.linalg.eigvalsh(task.input_covariance() * task.x_scale**2)
-        largest = (1 + 1 / task.length) * eigenvalues[-1] + eigenvalues.sum() / task.length
-        value = self.initial_scale**2 * largest * task.d_X**0.5
+        eigenvalues = np.linalg.eigvalsh(moment)
+        largest = (1 + 1 / length) * eigenvalues[-1] + eigenvalues.sum() / length
+        value = self.initial_scale**2 * largest * self.d_X**0.5
         if value >= 2:
             warnings.warn(
                 f"initial_scale = {self.initial_scale:g} breaks s²‖Γ‖√d < 2 (it is {value:.3g}): Theorem 4.1 of Zhang "

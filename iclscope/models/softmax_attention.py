@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from iclscope.core.errors import require
 from iclscope.core.overrides import is_plain
 from iclscope.models.run_model import ModelConfig, RunModel
-from iclscope.tasks import CountPrompts, ExamplePrompts, Task
+from iclscope.tasks import CountedPrompts, ExamplePrompts, Task
 from iclscope.tasks.examples import InContextExamples, examples_of
 
 
@@ -87,18 +87,18 @@ class SoftmaxAttention(RunModel[SoftmaxAttentionConfig]):
         """Size and runs, for ``print(model)``."""
         return f"d_X={self.config.d_X}, runs={self.run_count}"
 
-    def predict(self, prompts: ExamplePrompts) -> AttentionPrediction:
+    def predict(self, prompts: ExamplePrompts | CountedPrompts) -> AttentionPrediction:
         """Read prompts; differentiable in Q.
 
         A prompt of N examples costs O(d² + N·d); feature counts cost O(K) per query, whatever N is.
 
         Args:
-            prompts: a batch per run, of one query each, or `CountPrompts`.
+            prompts: a batch per run, of one query each, or `CountedPrompts`.
 
         Raises:
             BadRequest: if the prompts ask for a prediction at every x.
         """
-        if isinstance(prompts, CountPrompts):
+        if isinstance(prompts, CountedPrompts):
             # A derived class that reads examples otherwise is asked, at the cost of writing them out.
             plain = is_plain(self, SoftmaxAttention, "of_examples")
             return self._of_counts(prompts) if plain else self.of_examples(prompts.written_out())
@@ -113,7 +113,7 @@ class SoftmaxAttention(RunModel[SoftmaxAttentionConfig]):
         hidden = torch.einsum("rbp,rbpy->rby", attention, examples.answers)
         return AttentionPrediction(hidden[..., 0] if hidden.shape[2] == 1 else hidden, attention, hidden)
 
-    def _of_counts(self, prompts: CountPrompts) -> AttentionPrediction:
+    def _of_counts(self, prompts: CountedPrompts) -> AttentionPrediction:
         """n_j equal columns get n_j times the weight of one: log n_j is added to their score."""
         scores = prompts.features @ self.Q @ prompts.features.transpose(1, 2)
         of_query = scores[:, :, prompts.queries].transpose(1, 2)

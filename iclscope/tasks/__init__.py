@@ -1,6 +1,6 @@
 """What a prompt is made of. Tasks know nothing of models."""
 
-from iclscope.tasks.examples import ExamplePrompts, InContextExamples, columns_of
+from iclscope.tasks.examples import CountedPrompts, ExamplePrompts, InContextExamples, SignedPrompts, columns_of
 from iclscope.tasks.function_classes import FunctionClass
 from iclscope.tasks.function_prompts import FunctionPrompts
 from iclscope.tasks.known import settings_of_tasks, stack_tasks, task_from_settings, tasks_of_runs
@@ -14,6 +14,7 @@ from iclscope.tasks.task import Metric, RegressionTask, Task
 
 __all__ = [
     "CountPrompts",
+    "CountedPrompts",
     "DensePrompts",
     "ExamplePrompts",
     "FeatureSampler",
@@ -31,6 +32,7 @@ __all__ = [
     "Prompts",
     "RegressionTask",
     "Sampler",
+    "SignedPrompts",
     "SineRegression",
     "StreamOf",
     "Task",

@@ -68,6 +68,16 @@ class InContextExamples:
         at = self._the_query()[..., None, None].expand(-1, -1, 1, self.inputs.shape[3])
         return self.inputs.gather(2, at)[:, :, 0]
 
+    def one_length(self) -> int:
+        """How many examples stand before the query, of prompts that are all of one length.
+
+        Raises:
+            BadRequest: if lengths vary, or every point is a query.
+        """
+        lengths = set(self._the_query().flatten().tolist())
+        require(len(lengths) == 1, "length", "varying", "one length for all prompts")
+        return int(lengths.pop())
+
     def dense(self, labels: Float[Tensor, "run batch"]) -> DensePrompts:
         """The prompt's matrix P (Li 2024, Section 2) with its columns written out; padding is masked."""
         mask = self.context_mask()
@@ -132,6 +142,49 @@ class ExamplePrompts(Protocol):
 
     def examples(self) -> InContextExamples:
         """The prompts as examples in order."""
+        ...
+
+
+@runtime_checkable
+class SignedPrompts(ExamplePrompts, Protocol):
+    """Prompts whose answers are signs, which a classifier can answer."""
+
+    @property
+    def signs(self) -> Float[Tensor, "run batch length"]:
+        """+1 or −1 of each context example, in the order of `examples`."""
+        ...
+
+
+@runtime_checkable
+class CountedPrompts(Protocol):
+    """Prompts that say how often each of K inputs stands in the context, all that attention without positions sees.
+
+    Every context comes with every query: prompt number b·queries + q is context b with query q. The answer to an input
+    is ``answer_scale`` on the axis of its own and 0 on the K − 1 others.
+    """
+
+    @property
+    def counts(self) -> Float[Tensor, "run contexts K"]:
+        """How often each input stands in each context."""
+        ...
+
+    @property
+    def features(self) -> Float[Tensor, "run K d"]:
+        """The inputs, one per row."""
+        ...
+
+    @property
+    def queries(self) -> Int64[Tensor, " queries"]:
+        """Which input each query is."""
+        ...
+
+    @property
+    def answer_scale(self) -> float:
+        """What an input is answered with."""
+        ...
+
+    def written_out(self) -> InContextExamples:
+        """The same prompts with every example written out."""
         ...
 
 

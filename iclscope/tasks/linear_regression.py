@@ -101,6 +101,11 @@ class LinearRegression(RegressionTask):
             return np.eye(self.d_X) * self.half_width**2 / 3
         return np.eye(self.d_X) if isinstance(self.covariance, str) else np.asarray(self.covariance, dtype=float)
 
+    @property
+    def input_moment(self) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+        """E x xᵀ [d, d] of the inputs as the model sees them."""
+        return self.input_covariance() * self.x_scale**2
+
     def described(self) -> dict[str, float | str]:
         """The settings in the papers' symbols, in the order to be shown."""
         inputs = f"U(−{self.half_width:g}, {self.half_width:g})" if self.inputs == "uniform" else "N(0, Λ)"

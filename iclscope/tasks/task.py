@@ -10,8 +10,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from iclscope.core.arguments import seeds_from
@@ -107,6 +109,11 @@ class Task(Settings):
     def scale(self) -> float:
         """E f(x)², which a prediction of 0 has as squared error; errors are divided by it."""
         return 1.0
+
+    @property
+    def input_moment(self) -> NDArray[np.float64] | None:
+        """E x xᵀ [d_X, d_X] of the context's inputs, which a theory may ask for; None: it is not known."""
+        return None
 
     @property
     def shape(self) -> tuple[object, ...]:
