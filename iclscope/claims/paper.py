@@ -19,6 +19,9 @@ class Abilities(NamedTuple):
     pruning: bool = False
 
 
+NO_ABILITIES = Abilities()
+
+
 @dataclass(frozen=True)
 class Paper:
     """A paper whose figures are redrawn.
@@ -31,7 +34,7 @@ class Paper:
         seeds: how many seeds per point at each preset.
         model: what is trained, in a few words.
         task: what it learns in context, in a few words.
-        abilities: what theory or model cover; None for what is about several papers.
+        abilities: what theory or model cover; None for what is about several papers, from which no sweep starts.
         question: what is asked.
         statement: which form its statements have.
         least_seeds: the fewest that give an interval; 1 where single seeds have one over prompts.
@@ -49,7 +52,7 @@ class Paper:
     seeds: Mapping[str, int]
     model: str
     task: str
-    abilities: Abilities | None
+    abilities: Abilities | None = NO_ABILITIES
     question: str = ""
     statement: str = ""
     least_seeds: int = 2
@@ -58,6 +61,12 @@ class Paper:
     figures: tuple[Any, ...] = ()
     start: str = ""
     position: int = 100
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What a reader asks of a paper first, in words; what it does not say is left out."""
+        said = {"Model": self.model, "Data": self.task, "Question": self.question, "States": self.statement}
+        return {name: text for name, text in said.items() if text}
 
 
 class _Papers(Mapping[str, Paper]):

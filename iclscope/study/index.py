@@ -93,6 +93,8 @@ def _card_of(paper: Paper, run: dict[str, Any], claims: list[dict[str, Any]]) ->
         claims=list(_judged(paper.name, claims)),
         missing=[name for name in figure_names(paper.name) if name not in run["figures"]],
         address=f"{paper.name}/report.html",
+        question=paper.question,
+        statement=paper.statement,
     )
 
 

@@ -80,6 +80,7 @@ def write_report(
         title=about.title,
         citation=about.citation,
         facts=f"Preset {preset.name}, {seeds} seed{'s' * (seeds != 1)} per setting{of_gpt2}",
+        about=about.facts,
         figures=sections,
         missing=missing,
         environment=folder.environment,

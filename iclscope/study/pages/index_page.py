@@ -29,6 +29,8 @@ class PaperCard:
         citation: full reference; addresses in it become links.
         model: what is trained.
         task: what it learns in context.
+        question: what is asked.
+        statement: which form its statements have.
         abilities: whether theory or model cover each of `ABILITIES`; empty for what is no paper of its own.
         preset: the preset that was run.
         seeds: how many seeds per setting.
@@ -48,6 +50,8 @@ class PaperCard:
     claims: Sequence[JudgedClaim]
     missing: Sequence[str]
     address: str
+    question: str = ""
+    statement: str = ""
 
     @property
     def counts(self) -> list[tuple[str, int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -96,6 +96,7 @@ class Report:
         environment: name → value: settings, versions, device, seconds.
         citation: full reference; addresses in it become links.
         facts: how it was made, in front of the numbers of figures and claims; empty: these are not told either.
+        about: name → words: what a paper trains, on which data, what it asks and states.
         lead: what was found, in a sentence or two.
         missing: names of figures that are not finished.
         notes: what a reader must know first.
@@ -110,6 +111,7 @@ class Report:
     environment: Mapping[str, str]
     citation: str = ""
     facts: str = ""
+    about: Mapping[str, str] = field(default_factory=dict)
     lead: str = ""
     missing: Sequence[str] = ()
     notes: Sequence[str] = ()

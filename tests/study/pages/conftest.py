@@ -82,6 +82,7 @@ def _report(*figures: FigureSection, missing: tuple[str, ...] = ()) -> Report:
         figures=figures,
         missing=missing,
         environment={"torch": "2.11.0"},
+        about={"Model": "one layer & a half", "Data": "patterns < 3"},
     )
 
 

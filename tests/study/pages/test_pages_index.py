@@ -25,6 +25,8 @@ def card(
         claims=claims,
         missing=["late"],
         address=f"{name}/report.html",
+        question="How long & how wide?",
+        statement="bounds < 1",
     )
 
 
@@ -64,6 +66,7 @@ def test_the_page_is_self_contained_and_escaped(claims: list[JudgedClaim]) -> No
     html = render_index([card("li2024", claims)], [FIGURE])
     assert "On &lt;li2024&gt; &amp; more" in html
     assert "one layer &amp; a half" in html
+    assert "How long &amp; how wide?" in html
     assert "<svg></svg>" in html, "figures are put in as they are"
     assert not re.findall(r'(?:src|href)="(?!li2024/|#|https://arxiv)[^"]*"', html)
     assert "<script" not in html
@@ -75,6 +78,10 @@ def test_each_ability_is_a_column_and_what_is_no_paper_has_no_row(claims: list[J
     table = table[: table.index("</table>")]
     assert all(f">{ability}</th>" in table for ability in ABILITIES)
     assert table.count("<span>yes</span>") == 2
+    assert table.count('data-label="States"><span>bounds &lt; 1</span>') == 1
+    assert table.count("How long &amp; how wide?") == 1
+    cells = re.findall(r"<t[hd] ", table[table.index("<tbody") :])
+    assert len(cells) == len(re.findall(r"<th ", table[: table.index("<tbody")]))
     assert "comparison/report.html" not in table
     assert "comparison/report.html" in html
     assert "1&nbsp;paper," in html

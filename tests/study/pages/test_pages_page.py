@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -140,3 +141,12 @@ def test_the_page_says_its_language_and_fits_a_phone(report: MakeReport, section
 
 def test_equal_reports_give_equal_pages(report: MakeReport, section: Section, claims: list[JudgedClaim]) -> None:
     assert render_page(report(section("fig3", *claims))) == render_page(report(section("fig3", *claims)))
+
+
+def test_what_the_paper_is_about_stands_under_its_name(report: MakeReport, section: Section) -> None:
+    html = render_page(report(section("fig3")))
+    head = html[html.index("<h1>") : html.index("</header>")]
+    assert "<dt>Model</dt><dd>one layer &amp; a half</dd>" in head
+    assert "<dt>Data</dt><dd>patterns &lt; 3</dd>" in head
+    without = render_page(replace(report(section("fig3")), about={}))
+    assert "<dl" not in without[: without.index("</header>")]
