@@ -126,7 +126,7 @@ class Registry:
             if self._points is not None:
                 return
             self._points = {}
-            for distribution, version, point in sorted(_declared(self.group), key=lambda one: one[0] != OURS):
+            for distribution, version, point in sorted(_declared(self.group), key=lambda one: (one[0] != OURS, one[0])):
                 there = self._entries.get(point.name)
                 if there is None:
                     self._points[point.name] = point

@@ -76,7 +76,7 @@ class Outside:
         self.folder, self.site = folder, folder / "site"
         install(self.site)
 
-    def run(self, *words: str, status: int = 0) -> str:
+    def done(self, *words: str, status: int = 0) -> subprocess.CompletedProcess[str]:
         paths = [str(self.site), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "ICLSCOPE_CACHE": str(self.folder / "cache")}
         done = subprocess.run(
@@ -84,7 +84,16 @@ class Outside:
             check=False,
         )  # fmt: skip
         assert done.returncode == status, done.stderr
+        return done
+
+    def run(self, *words: str, status: int = 0) -> str:
+        done = self.done(*words, status=status)
         return done.stdout if status == 0 else done.stderr
+
+    def both(self, *words: str) -> tuple[str, str]:
+        """What a command prints, on standard output and beside it."""
+        done = self.done("-m", "iclscope.cli.main", *words)
+        return done.stdout, done.stderr
 
     def command(self, *words: str, status: int = 0) -> str:
         return self.run("-m", "iclscope.cli.main", *words, status=status)
@@ -182,15 +191,48 @@ def test_an_edited_task_returns_no_old_rows(tmp_path: Path) -> None:
 def test_a_broken_package_gets_a_line_and_the_rest_works(tmp_path: Path) -> None:
     outside = Outside(tmp_path)
     (outside.site / "cubic_theory.py").write_text("import no_such_module_anywhere\n", encoding="utf-8")
-    text = outside.command("list")
-    assert "nadaraya1964  PAPER = 'nadaraya1964' is not allowed: cubic_theory:PAPER of cubic-theory cannot be" in text
-    assert text.startswith("li2024  ")
-    assert "no_such_module_anywhere" in outside.command("reproduce", "nadaraya1964", status=2)
+    lines = outside.command("list").splitlines()
+    (told,) = (line for line in lines if "no_such_module_anywhere" in line)
+    assert told.startswith(
+        "nadaraya1964  PAPER = 'nadaraya1964' is not allowed: cubic_theory:PAPER of cubic-theory cannot"
+    )
+    assert lines[0].startswith("li2024  ")
+    assert outside.command("list", "huang2024").splitlines()[0].startswith("huang2024  ")
+    assert "training steps" in outside.command("predict", "li2024")
+    refused = outside.command("reproduce", "nadaraya1964", status=2)
+    assert refused.count("\n") == 1
+    assert "no_such_module_anywhere" in refused
+    (tmp_path / "sweep.yaml").write_text("paper: zhang2024\nbase: {training: {steps: 1}}\nseeds: 1\n", encoding="utf-8")
+    assert "1 trial (1 trained now" in outside.command("sweep", "sweep.yaml")
 
 
-def test_a_clash_names_both(tmp_path: Path) -> None:
+def test_what_a_paper_lacks_may_be_installed_later(tmp_path: Path) -> None:
     outside = Outside(tmp_path)
-    points = outside.site / "cubic_theory-1.0.dist-info" / "entry_points.txt"
-    points.write_text(points.read_text().replace("cubic_regression =", "patterns ="))
-    told = outside.run("-W", "always", "-c", "from iclscope.core.registry import TASKS; print(TASKS.entry('patterns'))")
-    assert "iclscope.tasks.patterns" in told
+    source = (outside.site / "cubic_theory.py").read_text(encoding="utf-8")
+    (outside.site / "cubic_theory.py").write_text("import a_library\n" + source, encoding="utf-8")
+    assert "cannot be imported" in outside.command("list", "nadaraya1964")
+    (outside.site / "a_library.py").touch()
+    assert "smoothing-error" in outside.command("list", "nadaraya1964")
+
+
+def test_a_clash_names_both_distributions_in_a_line_and_the_rest_works(tmp_path: Path) -> None:
+    outside = Outside(tmp_path)
+    another = outside.site / "another_theory-2.0.dist-info"
+    another.mkdir()
+    (another / "METADATA").write_text("Metadata-Version: 2.1\nName: another-theory\nVersion: 2.0\n")
+    (another / "entry_points.txt").write_text(
+        "[iclscope.papers]\nnadaraya1964 = nowhere:PAPER\n[iclscope.tasks]\npatterns = nowhere:Task\n"
+    )
+    listed, errors = outside.both("list")
+    (told,) = errors.splitlines()
+    assert told == (
+        "iclscope: PAPER nadaraya1964 is declared by another-theory and by cubic-theory; that of another-theory is used"
+    )
+    (line,) = (line for line in listed.splitlines() if line.startswith("nadaraya1964  "))
+    assert "nowhere:PAPER of another-theory cannot be imported" in line
+    assert listed.startswith("li2024  ")
+    listed, errors = outside.both("list", "patterns")
+    clash = "iclscope: kind of a task patterns is declared by iclscope and by another-theory; that of iclscope is used"
+    assert clash in errors.splitlines()
+    assert "PatternClassification of iclscope" in listed
+    assert "training steps" in outside.both("predict", "li2024")[0]
