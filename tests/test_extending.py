@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -15,15 +16,21 @@ PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
-def test_the_task_of_the_page_runs(tmp_path: Path) -> None:
-    (block,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+def test_the_task_and_the_paper_of_the_page_run(tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+    assert len(blocks) == 2
     script = tmp_path / "notebook.py"
-    script.write_text(block, encoding="utf-8")
+    script.write_text("\n".join(blocks), encoding="utf-8")
     done = subprocess.run(
         [sys.executable, script], capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "torch.Size([2, 1])\n"
+    assert done.stdout == "torch.Size([2, 1])\n['linear-error', 'useful'] results/nobody2026/report.html\n"
+    assert json.loads((tmp_path / "results" / "nobody2026" / "claims.json").read_text())[1]["answer"] in (
+        "yes",
+        "no",
+        "open",
+    )
 
 
 def test_the_entry_points_of_the_page_are_those_of_the_package() -> None:

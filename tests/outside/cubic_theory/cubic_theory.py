@@ -141,7 +141,7 @@ def figure(name: str, statement: str, most: float, made: Any) -> icl.Experiment:
 SEEDS = dict.fromkeys(("quick", "lab", "paper"), 5)
 PAPER = icl.Paper(
     "nadaraya1964", "On Estimating Regression", "Nadaraya 1964", "smoothing in context", seeds=SEEDS,
-    model="kernel smoother", task="cubic functions", abilities=None,
+    model="kernel smoother", task="cubic functions",
     figures=(
         figure("smoothing", "A smoother errs less with a trained width.", 0.08, trials("kernel_smoother", 300, 0.03)),
         figure("learnt", "A learnt set network errs little.", 0.01, trials("set_network", 400, 0.003)),
