@@ -36,7 +36,8 @@ class Told(NamedTuple):
 
 def write_report(
     paper: str,
-    experiments: Sequence[Experiment],
+    names: Sequence[str],
+    experiments: Mapping[str, Experiment],
     preset: Preset,
     folder: ResultFolder,
     trials_of: Mapping[str, Sequence[Trial]],
@@ -46,7 +47,8 @@ def write_report(
 
     Args:
         paper: short name.
-        experiments: all its figures, in the order of the report.
+        names: of all its figures, in the order of the report.
+        experiments: the finished ones among them, by name.
         preset: of the results.
         folder: where they are.
         trials_of: the trials of each finished figure.
@@ -56,13 +58,12 @@ def write_report(
     sections: list[FigureSection] = []
     claims: list[JudgedClaim] = []
     missing: list[str] = []
-    for experiment in experiments:
-        name = experiment.name
+    for name in names:
         if name not in finished:
             missing.append(name)
             continue
         try:
-            section = _section(paper, experiment, trials_of[name], preset, finished[name], folder)
+            section = _section(paper, experiments[name], trials_of[name], preset, finished[name], folder)
         except FATAL:
             raise
         except Exception as error:  # noqa: BLE001 (a claim or a finding that cannot be told takes no other with it)

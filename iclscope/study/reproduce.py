@@ -23,7 +23,7 @@ from iclscope.execution.groups import each_once, step_cost
 from iclscope.execution.local import workers_on
 from iclscope.execution.run_trials import groups_by_owner, load_groups, run_groups
 from iclscope.plotting.style import new_figure
-from iclscope.study.experiment import Experiment, Preset, experiments_named, experiments_of, paper_named
+from iclscope.study.experiment import Experiment, Preset, experiments_named, figure_names, paper_named
 from iclscope.study.folder import ResultFolder
 from iclscope.study.progress import ProgressReport, Silence
 from iclscope.study.report import REPORT, write_report
@@ -161,12 +161,14 @@ def _reproduced(paper: str, plan: Plan, told: ProgressReport, *, force: bool, re
     failed: dict[str, str] = {}
 
     def report() -> Reproduction:
-        experiments = experiments_of(paper)
-        others = [one for one in experiments if one.name not in trials_of and one.name in folder.figures]
+        names, experiments = figure_names(paper), {one.name: one for one in chosen}
+        unasked = [name for name in names if name not in trials_of and name in folder.figures]
+        others = experiments_named(paper, unasked) if unasked else []
+        experiments.update({one.name: one for one in others})
         trials_of.update({one.name: each_once(one.trials(settings)) for one in others})
         found = {one.name: folder.rows(one, trials_of[one.name]) for one in others}
         finished.update({name: rows for name, rows in found.items() if rows is not None})
-        said = write_report(paper, experiments, settings, folder, trials_of, finished)
+        said = write_report(paper, names, experiments, settings, folder, trials_of, finished)
         unmade = [one.name for one in chosen if one.name in said.missing]
         return Reproduction(folder.path, folder.path / REPORT, said.claims, unmade, {**failed, **said.failed})
 
