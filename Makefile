@@ -27,22 +27,25 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # two installations must not write one environment
-.PHONY: help reproduce test check package rooms bench lint types install smollm2 constraints clean force
+.PHONY: help reproduce test test-slow check package rooms bench lint types install smollm2 constraints clean force
 
 help: ## say what there is to do
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 reproduce: $(CORE) ## redraw the figures of Li et al. 2024 and judge its claims (minutes on two cores)
 	@$(BIN)/iclscope reproduce li2024 --preset quick $(ARGS)
 
 # A file's tests stay in one process: what they share is trained or loaded once.
-test: lint types $(SMOLLM2_FILE) ## check format, style and types, then run all tests
-	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 ICLSCOPE_SMOLLM2=$(abspath $(SMOLLM2_FILE)) \
-	  $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+test: lint types ## check format, style and types, then run all tests but the slow ones
+	$(PYTEST) --no-loadscope-reorder -m 'not slow' $(ARGS)
+
+test-slow: $(TEST) $(SMOLLM2_FILE) ## run the slow tests: real clusters, servers and kills, whole trainings, SmolLM2
+	ICLSCOPE_SMOLLM2=$(abspath $(SMOLLM2_FILE)) $(PYTEST) --no-loadscope-reorder -m slow $(ARGS)
 
 check: lint types ## check format, style and types, then run the quick tests of the rooms that were changed
-	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
-	  $(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not smollm2' $$($(BIN)/python tests/changed.py) $(ARGS)
+	$(PYTEST) -m 'not slow and not thorough' $$($(BIN)/python tests/changed.py) $(ARGS)
 
 package: $(TEST) ## build the wheel, and try it with a package of an outsider beside it
 	@rm -rf build/package && mkdir -p build/package

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Self, get_args
@@ -63,8 +63,32 @@ settings.register_profile("iclscope", deadline=None, derandomize=True, max_examp
 settings.load_profile("iclscope")
 
 
-def pytest_unconfigure() -> None:
-    """Remove the machine code of this run, in the process that made the folder for it."""
+_LEFT = pytest.StashKey[int]()
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """Count the slow tests that this run leaves out."""
+    stash = items[0].config.stash
+    stash[_LEFT] = stash.get(_LEFT, 0) + sum(item.get_closest_marker("slow") is not None for item in items)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A process of pytest-xdist tells its count to the one that started it; all of them have collected the same."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left"] = session.config.stash.get(_LEFT, 0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take the count from a process of pytest-xdist."""
+    node.config.stash[_LEFT] = getattr(node, "workeroutput", {}).get("left", 0)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Say what was left out, and remove the machine code of this run, in the process that made the folder for it."""
+    left = config.stash.get(_LEFT, 0)
+    if left and not hasattr(config, "workeroutput"):
+        config.get_terminal_writer().line(f"{left} slow tests are left to `make test-slow`.")
     if _OWN_CACHE is not None:
         shutil.rmtree(_OWN_CACHE, ignore_errors=True)
 
@@ -77,7 +101,8 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with files that have slow tests, so that no process is left alone with one of them at the end."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    """Of what is to run, begin with files that take long: no process is left alone with one of them at the end."""
+    long = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("thorough")}
+    items.sort(key=lambda item: item.path not in long)

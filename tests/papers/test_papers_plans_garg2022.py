@@ -139,7 +139,6 @@ def test_the_curriculum_is_all_that_differs_where_it_is_judged() -> None:
         assert other.training.schedule is None
 
 
-@pytest.mark.slow
 def test_the_published_model_takes_its_first_steps() -> None:
     """Twelve layers, for real: two steps of 64 prompts of 11 points."""
     trial = function_trial("linear", PUBLISHED, 0)

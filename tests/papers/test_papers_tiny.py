@@ -32,7 +32,7 @@ from iclscope.plotting.style import new_figure
 from iclscope.study.experiment import PAPERS, Experiment, Preset, experiments_of
 from iclscope.training.trial import Trial
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.thorough
 
 GOLDEN = Path(__file__).with_name("golden_rows.json")
 
