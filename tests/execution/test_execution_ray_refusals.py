@@ -20,8 +20,6 @@ from iclscope.core.errors import BadRequest
 from iclscope.execution.ray_address import check_address
 from iclscope.execution.ray_engine import RayEngine
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.mark.parametrize(
     ("address", "why"),
@@ -60,6 +58,7 @@ def test_without_ray_the_engine_is_refused() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_cluster_may_grow_but_not_with_another_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = Path(iclscope.__file__).parent
     shutil.copytree(package, tmp_path / "old" / "iclscope", ignore=shutil.ignore_patterns("__pycache__"))

@@ -19,8 +19,6 @@ from sweeps.sweep_runs import assert_same_rows
 from iclscope.execution.stores.row_store import RowStore
 from iclscope.execution.stores.store_files import StoreFiles
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
@@ -40,6 +38,7 @@ def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
             server.kill()
 
 
+@pytest.mark.slow
 def test_files_elsewhere_are_whole_or_not_there(served: tuple[Path, str]) -> None:
     folder, address = served
     files = StoreFiles(address)
@@ -62,6 +61,7 @@ def test_files_elsewhere_are_whole_or_not_there(served: tuple[Path, str]) -> Non
     assert PASSWORD not in files.address
 
 
+@pytest.mark.slow
 def test_a_sweep_is_killed_and_goes_on_at_a_store_elsewhere(served: tuple[Path, str], tmp_path: Path) -> None:
     """With weights; the rows are those of a store at home, and no finished trial is trained twice."""
     folder, address = served
