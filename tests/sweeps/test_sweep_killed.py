@@ -12,11 +12,10 @@ import pytest
 from sweeps.sweep_processes import SweepProcess, finished_in, table_in, yaml_of
 from sweeps.sweep_runs import assert_same_rows
 
-pytestmark = pytest.mark.slow
-
 KILLS = 20
 
 
+@pytest.mark.slow
 def test_twenty_kills_change_nothing(tmp_path: Path) -> None:
     """`kill -9` at random moments of a 500-trial sweep: the table, bit for bit, of an undisturbed run."""
     file, out, ledger = tmp_path / "many.yaml", tmp_path / "killed", tmp_path / "ledger"
@@ -57,6 +56,7 @@ def sharing(folder: Path, name: str, text: str) -> SweepProcess:
     return SweepProcess(folder / "ledger", [str(file), "--out", str(folder / name), "--store", str(folder / "store")])
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_work(tmp_path: Path) -> None:
     """No trial is trained by both, and both end with the whole table."""
     text = yaml_of(lengths=12, steps=1000)
@@ -91,7 +91,7 @@ TRAINING, TESTING = yaml_of(shares=2, steps=2_000_000), yaml_of(steps=1, length=
     [
         (TRAINING, True, signal.SIGINT, 130),
         (TRAINING, True, signal.SIGTERM, 143),
-        (TESTING, False, signal.SIGINT, 130),
+        pytest.param(TESTING, False, signal.SIGINT, 130, marks=pytest.mark.slow),
     ],
     ids=["training", "training, terminated", "testing"],
 )
