@@ -15,8 +15,6 @@ import pytest
 import yaml
 from sweeps.ray_cluster import ray_cluster
 
-pytestmark = pytest.mark.slow
-
 SOURCE = Path(__file__).with_name("cubic_theory")
 MOST_LINES = 150
 SWEEP = {
@@ -121,6 +119,7 @@ def test_it_is_listed(outside: Outside) -> None:
     assert lines[0].startswith("li2024  ")
 
 
+@pytest.mark.slow
 def test_a_width_is_found_within_one_of_a_grid_search(numbers: dict[str, list[float]]) -> None:
     best = numbers["grid"].index(min(numbers["grid"]))
     nearest = [min(range(10), key=lambda i: abs(numbers["widths"][i] - width)) for width in numbers["width"]]
@@ -128,12 +127,14 @@ def test_a_width_is_found_within_one_of_a_grid_search(numbers: dict[str, list[fl
     assert all(abs(place - best) <= 1 for place in nearest)
 
 
+@pytest.mark.slow
 def test_a_plain_module_comes_close_to_least_squares(numbers: dict[str, list[float]]) -> None:
     for error, least in zip(numbers["network"], numbers["least squares"], strict=True):
         assert 0.5 * least < error < 1.1 * least  # ridge on learnt features shrinks, and may well do better
     assert numbers["again"]
 
 
+@pytest.mark.slow
 def test_checkpoints_are_evaluated(outside: Outside, numbers: dict[str, list[float]]) -> None:
     text = outside.command("evaluate", "network", "--length", "8", "--prompts", "64", "--baseline", "none")
     assert "set network, 2 runs (seeds 0, 1). Trained on cubic regression" in text
@@ -142,6 +143,7 @@ def test_checkpoints_are_evaluated(outside: Outside, numbers: dict[str, list[flo
     assert numbers["again"]
 
 
+@pytest.mark.slow
 def test_its_paper_is_reproduced(outside: Outside) -> None:
     outside.command("reproduce", "nadaraya1964", "--out", "paper")
     claims = json.loads((outside.folder / "paper" / "claims.json").read_text(encoding="utf-8"))
@@ -165,6 +167,7 @@ def test_its_settings_are_swept(outside: Outside) -> None:
     assert "task.noise" in outside.command("show", "here")
 
 
+@pytest.mark.slow
 def test_they_are_swept_on_a_cluster(outside: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(outside.site), os.environ.get("PYTHONPATH", "")]))
     with ray_cluster() as cluster:
@@ -174,6 +177,7 @@ def test_they_are_swept_on_a_cluster(outside: Outside, monkeypatch: pytest.Monke
     assert there.select(columns).equals(swept(outside, "again").select(columns))
 
 
+@pytest.mark.slow
 def test_an_edited_task_returns_no_old_rows(tmp_path: Path) -> None:
     outside = Outside(tmp_path)
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(SWEEP | {"vary": {}, "seeds": 1}), encoding="utf-8")
