@@ -45,6 +45,7 @@ def answer(package: Path, cache: Path) -> list[float]:
     return risks
 
 
+@pytest.mark.slow
 def test_a_change_in_a_file_that_is_compiled_into_another_is_seen(tmp_path: Path) -> None:
     package = tmp_path / "copy"
     shutil.copytree(
