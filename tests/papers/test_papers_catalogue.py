@@ -27,6 +27,7 @@ from iclscope.study.experiment import (
     figure_names,
     paper_named,
 )
+from iclscope.study.reproduce import reproduce
 
 FIGURES = {
     "li2024": [
@@ -297,6 +298,13 @@ def test_a_faulty_figure_does_not_hinder_another(outside: Callable[..., None]) -
     assert [one.name for one in experiments_named("outside", ["good"])] == ["good"]
     with pytest.raises(ZeroDivisionError):
         experiments_of("outside")
+
+
+def test_one_figure_is_reproduced_and_reported_without_the_others(outside: Callable[..., None], tmp_path: Path) -> None:
+    outside(one=(PLAIN, "good", 1), two=("1 / 0\n" + PLAIN, "bad", 2))
+    done = reproduce("outside", figures=["good"], seeds=2, out=tmp_path / "results")
+    assert [claim.figure for claim in done.claims] == ["good"] * 3
+    assert "<strong>Not finished:</strong> bad." in done.report.read_text(encoding="utf-8")
 
 
 def test_two_figures_of_one_name_are_refused(outside: Callable[..., None]) -> None:
