@@ -63,6 +63,7 @@ class ResultFolder(RunFolder):
         noted = self.noted.get("settings")
         allowed = f"a new or empty folder, or one with {self.kind.holds}; its run.json names no settings"
         self._require(isinstance(noted, dict), allowed)
+        assert isinstance(noted, dict)
         if noted != self._settings and not force:
             held = ", ".join(f"{name} {value}" for name, value in noted.items())
             raise self.refused(
