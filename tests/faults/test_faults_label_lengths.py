@@ -15,8 +15,6 @@ from language_models.tiny_models import make_tiny
 import iclscope as icl
 from iclscope.cli.main import main
 
-pytestmark = pytest.mark.usefixtures("figures_are_not_drawn")
-
 TEXTS = ("horse", "wolf", "bread", "soup", "a film", "good", "bad", "the", "and", "Review", "text", "or")
 PAIRS = {
     "prefix": ("good", "good enough"),

@@ -14,8 +14,6 @@ from language_models.tiny_models import make_tiny
 import iclscope as icl
 from iclscope.cli.main import main
 
-pytestmark = pytest.mark.usefixtures("figures_are_not_drawn")
-
 POOL = [("horse", "animal"), ("wolf", "animal"), ("bread", "food"), ("soup", "food")]
 QUERY = "The good film"
 

@@ -19,8 +19,6 @@ from safetensors.torch import load_file, save_file
 import iclscope as icl
 from iclscope.cli.main import main
 
-pytestmark = pytest.mark.usefixtures("figures_are_not_drawn")
-
 ROWS = [("horse", "animal"), ("wolf", "animal"), ("bread", "food"), ("soup", "food"), ("a film", "food")]
 ASKED: dict[str, Any] = {"shots": 1, "queries": 2, "draws": 1}
 

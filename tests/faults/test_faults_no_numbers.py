@@ -14,8 +14,6 @@ from safetensors.torch import load_file, save_file
 import iclscope as icl
 from iclscope.cli.main import main
 
-pytestmark = pytest.mark.usefixtures("figures_are_not_drawn")
-
 NAN, INF = float("nan"), float("inf")
 COMMANDS = {
     "evaluate": ["--shots", "0,1"],

@@ -16,8 +16,6 @@ import iclscope as icl
 from iclscope.cli.main import main
 from iclscope.language_models.texts.labelled_text import load_task
 
-pytestmark = pytest.mark.usefixtures("figures_are_not_drawn")
-
 OURS = [("horse", "ours"), ("wolf", "mine"), ("bread", "ours"), ("soup", "mine"), ("film", "ours"), ("good", "mine")]
 THEIRS = [("a", "theirs"), ("b", "other"), ("c", "theirs"), ("d", "other"), ("e", "theirs"), ("f", "other")]
 SWEEP = """paper: zhang2024

@@ -53,6 +53,11 @@ class Vault(MemoryFileSystem):  # type: ignore[misc]
         return super()._open(path, mode, **options)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def figures_are_not_drawn() -> None:
+    """Here they are: nothing that is to stay secret may stand in one."""
+
+
 @pytest.fixture(autouse=True)
 def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

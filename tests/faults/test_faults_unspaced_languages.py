@@ -14,8 +14,6 @@ from language_models.tiny_models import make_tiny
 import iclscope as icl
 from iclscope.cli.main import main
 
-pytestmark = pytest.mark.usefixtures("figures_are_not_drawn")
-
 # Two subjects each, a word of the first and one of the second, and two queries: one about each.
 LANGUAGES = {
     "Chinese": ("天气", "足球", "明天天气如何", "谁喜欢足球呢"),
