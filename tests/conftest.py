@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
@@ -61,6 +62,12 @@ from hypothesis import settings  # noqa: E402
 torch.set_num_threads(1)
 settings.register_profile("iclscope", deadline=None, derandomize=True, max_examples=25)
 settings.load_profile("iclscope")
+
+
+def pytest_collection_finish() -> None:
+    """Whatever is imported by now stays: collecting garbage, as after a lack of memory, need not look through it."""
+    gc.collect()
+    gc.freeze()
 
 
 _LEFT = pytest.StashKey[int]()
