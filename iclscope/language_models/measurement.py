@@ -199,14 +199,19 @@ def measure(measurement: Measurement[Any, RowsT], *, progress: Progress | None =
             written then.
     """
     assert measurement.folder is not None
+    began, fitted = time.monotonic(), measurement.fit()  # what is refused leaves no folder
     with measurement.folder.reserved():
-        return _measured(measurement, measurement.folder, progress)
+        return _measured(measurement, fitted, measurement.folder, began, progress)
 
 
-def _measured(measurement: Measurement[Any, RowsT], folder: RunFolder, progress: Progress | None) -> Measured[RowsT]:
+def _measured(
+    measurement: Measurement[Any, RowsT],
+    fitted: Fitted[Any],
+    folder: RunFolder,
+    began: float,
+    progress: Progress | None,
+) -> Measured[RowsT]:
     """Do it, in a folder that nobody else writes to."""
-    began = time.monotonic()
-    fitted = measurement.fit()
     prepared, settings = fitted.prepared, measurement.settings
     more = (
         {"label score": settings.label_score, "labels": prepared.asked.classes}
