@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import shutil
 import sys
@@ -106,6 +107,25 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ICLSCOPE_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="module")
+def figures_are_not_drawn() -> Iterator[None]:
+    """They take most of the time of a small measurement: for tests that are about something else."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("matplotlib.figure.Figure.savefig", plain_file)
+        yield
+
+
+def plain_file(_figure: Any, to: Any, **_: Any) -> None:
+    """Write a picture of nothing, to whatever Matplotlib would write to."""
+    empty = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"></svg>'
+    if isinstance(to, io.StringIO):
+        to.write(empty)
+    elif hasattr(to, "write"):
+        to.write(empty.encode())
+    else:
+        Path(to).write_text(empty)
 
 
 @pytest.hookimpl(trylast=True)
