@@ -9,19 +9,22 @@ import numpy as np
 import polars as pl
 import pytest
 
-from iclscope.language_models.evaluation.measurement import evaluation
+from iclscope.language_models.evaluation.measurement import Evaluation
+from iclscope.language_models.measurement import measure
 from iclscope.language_models.models.loading import LanguageModel
 from iclscope.language_models.prompts.draws import Asked
 from iclscope.language_models.prompts.prepared import Prepared
 from iclscope.language_models.prompts.undecided import undecided_notes
 from iclscope.language_models.run_folder import RunFolder
-from iclscope.language_models.selection.measurement import selection
+from iclscope.language_models.selection.measurement import Selection
 from iclscope.language_models.selectors import SeenTexts, choose
 from iclscope.language_models.selectors.by_likeness import Ranked, all_equal, by_words, diverse, nearest
 from iclscope.language_models.selectors.by_pattern import by_pattern
 from iclscope.language_models.settings import EvaluateSettings, SelectorOptions, SelectSettings, TextMeasurement
 from iclscope.language_models.texts.labelled_text import LabelledTexts
 from iclscope.language_models.texts.terms import terms_of
+
+pytestmark = pytest.mark.usefixtures("figures_are_not_drawn")
 
 TERMS = {
     "The cat, the hat_2!": "the cat the hat_2",
@@ -140,15 +143,14 @@ def test_the_report_says_which_selectors_could_not_tell(tiny_llama: LanguageMode
     settings = TextMeasurement(model=tiny_llama.source, draws=2)
     prepared = Prepared(settings, tiny_llama, made())
     told = "bm25 could not tell texts apart for 2 of 3 queries: all scores were equal, so chance chose."
-    done = evaluation(
-        prepared, EvaluateSettings(shots=(0, 2), selectors=("bm25", "balanced")), RunFolder(tmp_path / "a", {})
-    )
+    asked = EvaluateSettings(shots=(0, 2), selectors=("bm25", "balanced"))
+    done = measure(Evaluation(prepared, asked, RunFolder(tmp_path / "a", {})))
     assert told in done.notes
     assert set(done.rows.filter("undecided").select("selector", "query").rows()) == {("bm25", 0), ("bm25", 2)}
     assert told in (tmp_path / "a" / "report.html").read_text(encoding="utf-8")
     options = SelectorOptions(patterns=1)
     compared = SelectSettings(shots=(2,), selectors=("balanced", "bm25", "pattern"), options=options)
-    notes = selection(prepared, compared, RunFolder(tmp_path / "b", {})).notes
+    notes = measure(Selection(prepared, compared, RunFolder(tmp_path / "b", {}))).notes
     assert told in notes
     assert told.replace("bm25", "pattern").replace("2 of", "3 of") in notes
     assert not any(note.startswith("balanced") for note in notes)
