@@ -27,6 +27,8 @@ from iclscope.language_models.prompts.prepared import prepare
 from iclscope.language_models.pruning.pruned import pruned_model
 from iclscope.language_models.settings import ModelSource, TextMeasurement
 
+pytestmark = pytest.mark.usefixtures("figures_are_not_drawn")
+
 FEW = ("--queries", "4", "--draws", "1", "--shots", "0,2")
 
 

@@ -29,6 +29,8 @@ from iclscope.language_models.settings import ModelSource
 from iclscope.language_models.texts.labelled_text import LabelledTexts
 from iclscope.pruning import kept_neurons
 
+pytestmark = pytest.mark.usefixtures("figures_are_not_drawn")
+
 LABELS = (" animal", " food", " something of many tokens")
 GROUP = PromptGroup("Text: a horse\nLabel: animal\n\n", ("Text: the wolf\nLabel:", "Text: soup\nLabel:"))
 MLP = "model.layers.1.mlp"

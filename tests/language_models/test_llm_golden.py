@@ -13,6 +13,8 @@ from golden import check_golden
 from iclscope import language_models
 from iclscope.language_models import PruneSettings, SelectorOptions
 
+pytestmark = pytest.mark.usefixtures("figures_are_not_drawn")
+
 GOLDEN = Path(__file__).with_name("golden_rows.json")
 ASKED: dict[str, Any] = {"queries": 4, "draws": 2, "seed": 0}
 MEASUREMENTS: dict[str, Callable[..., Any]] = {

@@ -23,6 +23,8 @@ from iclscope.language_models.prompts.scoring import label_scores
 from iclscope.language_models.pruning.perplexity import text_surprise
 from iclscope.language_models.settings import ModelSource, TextMeasurement
 
+pytestmark = pytest.mark.usefixtures("figures_are_not_drawn")
+
 TOKENS = [5, 9, 17, 30, 41, 5, 77, 12]
 ATTENTION = {
     "hidden_size": 32,

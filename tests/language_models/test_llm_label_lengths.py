@@ -25,6 +25,8 @@ from iclscope.language_models.selectors import Choice
 from iclscope.language_models.settings import LABEL_SCORES, EvaluateSettings, PruneSettings, SelectSettings
 from iclscope.language_models.texts.labelled_text import LabelledTexts
 
+pytestmark = pytest.mark.usefixtures("figures_are_not_drawn")
+
 CLASSES = ("bad", "good", "good enough", "a long word of many tokens")
 FORM = PromptFormat()
 

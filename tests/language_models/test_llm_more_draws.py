@@ -26,6 +26,8 @@ from iclscope.language_models.settings import (
     TextMeasurement,
 )
 
+pytestmark = pytest.mark.usefixtures("figures_are_not_drawn")
+
 Measure = Callable[[Prepared, RunFolder], object]
 EVALUATE = EvaluateSettings(shots=(0, 5), selectors=("balanced",))
 SELECT = SelectSettings(

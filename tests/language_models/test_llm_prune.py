@@ -40,6 +40,8 @@ from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.selectors import choose
 from iclscope.language_models.settings import ModelSource, PruneSettings, TextMeasurement
 
+pytestmark = pytest.mark.usefixtures("figures_are_not_drawn")
+
 SETTINGS = PruneSettings(rates=(0.2, 0.5), shots=2, prompts=4, texts=3, timings=1)
 
 

@@ -26,6 +26,8 @@ from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.selectors.at_random import balanced
 from iclscope.language_models.settings import AttentionSettings, EvaluateSettings, PruneSettings, TextMeasurement
 
+pytestmark = pytest.mark.usefixtures("figures_are_not_drawn")
+
 CONTEXT = 96
 LONG = ("the horse and the wolf " * 8, "bread and soup and bread " * 9, "a good film and the wolf " * 7)
 HUGE = "the horse and the wolf " * 40
