@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -89,12 +90,22 @@ def test_ctrl_c_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         reproduce("li2024", out=tmp_path, seeds=2)
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with three figures, to be copied."""
+    folder = tmp_path_factory.mktemp("made") / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        put_in_place(patch, experiments())
+        reproduce("li2024", out=folder, seeds=2)
+    return folder
+
+
 @pytest.fixture
-def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with three figures."""
+def finished(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, to be damaged."""
     put_in_place(monkeypatch, experiments())
-    reproduce("li2024", out=tmp_path, seeds=2)
-    return tmp_path
+    shutil.copytree(made, tmp_path / "out")
+    return tmp_path / "out"
 
 
 def other_seeds(rows: pl.DataFrame) -> pl.DataFrame:
