@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 from golden import check_golden
+from matplotlib.figure import Figure
 from polars.testing import assert_frame_equal
 
 from iclscope.baselines import classifier_outputs
@@ -74,6 +76,20 @@ class Made:
     def __init__(self, experiment: Experiment, rows: pl.DataFrame) -> None:
         self.experiment = experiment
         self.rows = rows
+
+    @cached_property
+    def figure(self) -> Figure:
+        """Drawn once, from rows as they are on disk: what Parquet does to types must not matter."""
+        file = io.BytesIO()
+        self.rows.write_parquet(file)
+        return drawn(self.experiment, pl.read_parquet(file.getvalue()))
+
+
+def drawn(experiment: Experiment, rows: pl.DataFrame) -> Figure:
+    """The figure of an experiment."""
+    figure = new_figure(*experiment.size)
+    experiment.draw(figure, rows)
+    return figure
 
 
 class Makings:
@@ -172,15 +188,12 @@ def test_every_claim_is_judged_with_its_control(made: Made, name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.usefixtures("without_models")
-def test_the_figure_is_drawn_from_rows_alone(made: Made, tmp_path: Path) -> None:
-    # As it is on disk: what Parquet does to types must not matter.
-    made.rows.write_parquet(tmp_path / "rows.parquet")
-    figure = new_figure(*made.experiment.size)
-    made.experiment.draw(figure, pl.read_parquet(tmp_path / "rows.parquet"))
-    assert figure.axes
-    assert all(axes.has_data() for axes in figure.axes)
-    figure.savefig(tmp_path / "figure.png")
-    assert (tmp_path / "figure.png").stat().st_size > 5000
+def test_the_figure_is_drawn_from_rows_alone(made: Made) -> None:
+    assert made.figure.axes
+    assert all(axes.has_data() for axes in made.figure.axes)
+    picture = io.BytesIO()
+    made.figure.savefig(picture)
+    assert len(picture.getvalue()) > 5000
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -271,9 +284,7 @@ def test_rows_of_runs_that_all_diverged_are_still_drawn_and_judged(made: Made, n
         for claim in experiment.claims:
             assert claim.judged(*name.split("/"), table).verdict == "inconclusive"
         assert experiment.finding(table)
-    figure = new_figure(*experiment.size)
-    experiment.draw(figure, rows)
-    figure.draw_without_rendering()
+    drawn(experiment, rows).draw_without_rendering()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -285,13 +296,11 @@ def test_a_run_that_diverged_counts_in_claims_and_is_left_out_of_curves(made: Ma
         assert one_left.seeds == all_seeds.seeds, claim.id
         # Of what nothing is known to begin with, no more can be lost.
         assert all_seeds.missing < one_left.missing or all_seeds.missing == all_seeds.seeds, claim.id
-    assert curves_with_points(made.experiment, rows) == curves_with_points(made.experiment, made.rows)
+    assert curves_with_points(drawn(made.experiment, rows)) == curves_with_points(made.figure)
 
 
-def curves_with_points(experiment: Experiment, rows: pl.DataFrame) -> list[int]:
+def curves_with_points(figure: Figure) -> list[int]:
     """How many lines of each pair of axes show something."""
-    figure = new_figure(*experiment.size)
-    experiment.draw(figure, rows)
     return [
         sum(bool(np.isfinite(np.asarray(line.get_ydata(), dtype=float)).any()) for line in axes.lines)
         for axes in figure.axes
