@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from language_models.tiny_models import make_tiny
@@ -75,7 +75,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Swept:
     return Swept(folder, run_command(words, folder))
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [w for w in commands() if w[1] in {"sweep", "show", "plot"}], ids=" ".join)
 def test_sweeps_of_the_readme_work(words: list[str], swept: Swept) -> None:
     is_the_sweep = words[1] == "sweep" and "--dry-run" not in words
@@ -85,13 +85,24 @@ def test_sweeps_of_the_readme_work(words: list[str], swept: Swept) -> None:
     assert found.stdout
 
 
-OTHERS = [w for w in commands() if w[0] == "iclscope" and w[1] not in {"sweep", "show", "plot"}]
-# The figure is trained for twenty seeds; that the command works, two show.
-MARKED = [pytest.param(w, marks=pytest.mark.slow if "reproduce" in w else pytest.mark.thorough) for w in OTHERS]
-SHORT = [[*w, "--seeds", "2"] for w in OTHERS if "reproduce" in w]
+LESS = {"reproduce": "--seeds 2", "select": "--shots 1", "prune": "--shots 1 --rates 0.1", "attention": "--shots 5"}
+"""What makes a command that trains, or asks a language model for long, a short one: for every run of the tests."""
 
 
-@pytest.mark.parametrize("words", [*MARKED, *SHORT], ids=" ".join)
+def of_every_run() -> list[Any]:
+    """Commands that need no sweep, those that take long as they stand in the README and with less to do."""
+    found: list[Any] = []
+    for words in commands():
+        if words[0] == "make" or (words[1] in {"sweep", "show", "plot"} and "--dry-run" not in words):
+            continue
+        less = next((more for name, more in LESS.items() if name in words[1:3]), "")
+        found += [pytest.param(words, marks=[pytest.mark.slow] if less else [])]
+        found += [[*words, *less.split()]] if less else []
+    return found
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("words", of_every_run(), ids=" ".join)
 def test_commands_of_the_readme_work(words: list[str], tmp_path: Path) -> None:
     if words[1] == "evaluate":
         # Training what the README evaluates takes minutes: an untrained model of the same name and sizes will do.
@@ -102,6 +113,8 @@ def test_commands_of_the_readme_work(words: list[str], tmp_path: Path) -> None:
     if words[1] == "llm":  # the hub cannot be reached: a tiny model lies in a folder of that name
         make_tiny(tmp_path / words[3], "llama")
         words = [*words, "--queries", "40" if words[2] == "attention" else "8", "--draws", "2"]
+    if words[1] == "sweep":
+        shutil.copytree(ROOT / "examples", tmp_path / "examples")
     found = run_command(words, tmp_path)
     assert found.returncode == 0, found.stderr
     assert found.stderr == ""
