@@ -19,6 +19,8 @@ from study.tiny import put_in_place, tiny_experiment
 from iclscope.cli.main import main
 from iclscope.study.experiment import PAPERS
 
+pytestmark = pytest.mark.usefixtures("figures_are_not_drawn")
+
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from iclscope.study.experiment import Preset
 from iclscope.study.reproduce import reproduce
 from iclscope.training.trial import Trial
 
+pytestmark = pytest.mark.usefixtures("figures_are_not_drawn")
+
 SEEDS = 20
 """More than train together, so that a figure has a whole group and a small one."""
 

@@ -18,6 +18,8 @@ from iclscope.core.errors import StorageFailed
 from iclscope.study.experiment import Experiment
 from iclscope.study.reproduce import IncompleteReproduction, reproduce
 
+pytestmark = pytest.mark.usefixtures("figures_are_not_drawn")
+
 GOOD, BAD, LAST = "first", "second", "third"
 
 

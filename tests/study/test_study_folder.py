@@ -15,6 +15,8 @@ from iclscope.execution import jobs
 from iclscope.execution import run_trials as run_trials_module
 from iclscope.study.reproduce import planned, reproduce
 
+pytestmark = pytest.mark.usefixtures("figures_are_not_drawn")
+
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:

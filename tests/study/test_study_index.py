@@ -14,6 +14,8 @@ from iclscope.core.errors import BadRequest
 from iclscope.study import index
 from iclscope.study.reproduce import reproduce
 
+pytestmark = pytest.mark.usefixtures("figures_are_not_drawn")
+
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:

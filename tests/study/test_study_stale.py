@@ -16,6 +16,8 @@ from iclscope.study.experiment import Experiment
 from iclscope.study.reproduce import planned, reproduce
 from iclscope.training.trained import TrainedGroup
 
+pytestmark = pytest.mark.usefixtures("figures_are_not_drawn")
+
 ASKED: dict[str, Any] = {"seeds": 2, "device": "cpu"}
 
 
