@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ BALANCED = (1 / K,) * K
 IMBALANCED = (0.5, *(0.5 / (K - 1),) * (K - 1))
 
 
+@cache
 def way(p: tuple[float, ...], query: int, arm: str, feature: str, *, slower: float = 1.0) -> pl.DataFrame:
     """The flow of one query as rows of every seed, seeds differing a little in speed."""
     steps = np.linspace(0, STEPS, 141)
