@@ -21,7 +21,7 @@ from iclscope.core.arguments import expect_instance, seeds_from
 from iclscope.core.errors import require
 from iclscope.models.gpt2_config import GPT2TransformerConfig
 from iclscope.models.initial_gpt2 import initial_values
-from iclscope.models.run_model import RunModel
+from iclscope.models.run_model import Matrix, RunModel
 from iclscope.tasks import ExamplePrompts, FunctionClass, Task
 from iclscope.tasks.examples import examples_of
 
@@ -137,6 +137,13 @@ class GPT2Transformer(RunModel[GPT2TransformerConfig]):
         # A column holds the answer beside the input, so only the last one can be a query.
         predictions: Literal["query", "every"] = "query" if self.config.tokens == "columns" else "every"
         return FunctionClass(d_X=self.config.d_X, length=self.config.most_points - 1, predictions=predictions)
+
+    @property
+    def matrices(self) -> Mapping[str, Matrix]:
+        """The matrices of all layers; read-in, read-out, positions, biases and norms are none."""
+        kinds = {"attn.c_attn": Matrix(parts=3), "attn.c_proj": Matrix(), "mlp.c_fc": Matrix(), "mlp.c_proj": Matrix()}
+        layers = range(self.config.layers)
+        return {f"network.backbone.h.{i}.{name}.weight": kind for i in layers for name, kind in kinds.items()}
 
     def predict(self, prompts: ExamplePrompts, *, inside: bool = False) -> GPT2Prediction:
         """Read prompts; differentiable in the weights.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,18 @@ from iclscope.models.pretrained import load_pretrained, write_pretrained
 from iclscope.tasks.known import settings_of_tasks, task_from_settings
 from iclscope.tasks.prompts import Sampler, TrainingPrompts
 from iclscope.tasks.task import Task
+
+
+class Matrix(NamedTuple):
+    """How a weight is made of matrices that map vectors to vectors, for update rules that move each as one.
+
+    Attributes:
+        parts: how many stand beside each other along the outputs: three where Q, K and V are one weight.
+        outputs_last: whether it is stored [in, out]; else [out, in].
+    """
+
+    parts: int = 1
+    outputs_last: bool = True
 
 
 class ModelConfig(Settings):
@@ -72,6 +84,11 @@ class ModelConfig(Settings):
 
 
 Config = TypeVar("Config", bound=ModelConfig)
+
+
+def has_matrices(model: type[Any]) -> bool:
+    """Whether models of a class name matrices that Muon could move (`RunModel.matrices`)."""
+    return getattr(model, "matrices", RunModel.matrices) is not RunModel.matrices
 
 
 class RunModel(nn.Module, Generic[Config]):
@@ -179,6 +196,11 @@ class RunModel(nn.Module, Generic[Config]):
     def neuron_count(self) -> int | None:
         """How many MLP neurons ``predict`` can be told to leave out, by a mask; None: it cannot."""
         return None
+
+    @property
+    def matrices(self) -> Mapping[str, Matrix]:
+        """The weights inside it that are matrices from vectors to vectors, by name: what Muon moves; empty: none."""
+        return {}
 
     def answers(
         self, sampler: Sampler, sizes: Iterable[tuple[int, int]], *, purpose: str, neurons: Tensor | None = None

@@ -54,13 +54,20 @@ def _seeds(trials: Sequence[Trial], preset: Preset) -> str:
 def _of_training(trial: Trial) -> dict[str, float | str]:
     training = trial.training
     settings: dict[str, float | str] = {
-        "optimizer": {"sgd": "SGD", "adam": "Adam"}[training.optimizer],
+        "optimizer": {"sgd": "SGD", "adam": "Adam", "muon": "Muon"}[training.optimizer],
         "η": training.learning_rate,
         "B": training.batch_size,
         "steps": training.steps,
     }
     if training.rate_decay:
-        settings["η over steps"] = "linear to 0"
+        power = training.decay_power
+        settings["η over steps"] = "linear to 0" if power == 1 else f"(1 − t/T)^{power:g}"
+    if training.adam_rate is not None:
+        settings["Adam's rate for the rest"] = training.adam_rate
+    if training.weight_decay:
+        settings["weight decay"] = training.weight_decay
+    if training.clip_norm is not None:
+        settings["gradient norm at most"] = training.clip_norm
     if isinstance(training.schedule, Curriculum):
         plan = training.schedule
         settings["curriculum"] = (

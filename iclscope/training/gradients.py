@@ -12,7 +12,7 @@ from torch import Tensor
 from iclscope.tasks.prompts import TRAINING_PURPOSE as TRAINING_PURPOSE  # of all that training draws
 from iclscope.tasks.prompts import Sampler as Sampler  # part of what training is asked with
 from iclscope.training.losses import hinge_loss, mean_loss
-from iclscope.training.optimizers import OptimizerName
+from iclscope.training.optimizers import UpdateRule
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -103,7 +103,7 @@ def gradients_of(
     *,
     loss: Loss,
     batch_size: int,
-    optimizer: OptimizerName,
+    rule: UpdateRule,
     weights: Mapping[str, Tensor],
     own_state: Mapping[str, Tensor],
     autograd: bool,
@@ -115,7 +115,7 @@ def gradients_of(
         sampler: training prompts of the same runs.
         loss: (output, labels) → loss per prompt, or per prediction.
         batch_size: prompts per run and step.
-        optimizer: the update rule; only SGD is the same rule in other coordinates.
+        rule: how the weights are moved; only plain SGD is the same rule in other coordinates.
         weights: the weights to go on from, by name.
         own_state: what `Gradients.own_state` returned when the training was left; empty at its start.
         autograd: whether to take autograd in any case.
@@ -123,7 +123,7 @@ def gradients_of(
     offered = getattr(model, "compiled_gradients", None)
     # In other coordinates no single weight could be held.
     if offered is not None and not autograd and not has_frozen_weights(model):
-        start = offered(sampler, "hinge" if loss is hinge_loss else "", optimizer)
+        start = offered(sampler, "hinge" if loss is hinge_loss else "", rule.compiled_as)
         if start is not None:
             made: Gradients = start(model if own_state else _copy(model, weights), batch_size, own_state)
             return made

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from iclscope.core.errors import require
 from iclscope.core.gradient_mode import gradients_enabled
+from iclscope.models.run_model import Matrix
 from iclscope.tasks.prompts import Sampler
 from iclscope.training.gradients import Gradients, Loss, TrainableModel, gradients_of
 from iclscope.training.interrupts import stop_requests
 from iclscope.training.losses import hinge_loss
-from iclscope.training.optimizers import OptimizerName, optimizer_named
+from iclscope.training.optimizers import OptimizerName, UpdateRule, clipped, optimizer_of
 from iclscope.training.state import RUNNING, TrainingState
 
 Records = Mapping[str, Tensor]
@@ -63,6 +64,10 @@ def train_runs(
     batch_size: int,
     optimizer: OptimizerName = "sgd",
     rate_decay: bool = False,
+    decay_power: float = 1.0,
+    adam_rate: float | None = None,
+    weight_decay: float = 0.0,
+    clip_norm: float | None = None,
     loss: Loss = hinge_loss,
     probe: Probe | None = None,
     checkpointing: Checkpointing | None = None,
@@ -84,7 +89,11 @@ def train_runs(
         steps: number of steps T.
         batch_size: fresh prompts per step B.
         optimizer: the update rule.
-        rate_decay: whether the learning rate falls linearly to zero over the steps.
+        rate_decay: whether the learning rate falls to zero over the steps, as (1 − t/T)^decay_power.
+        decay_power: how; 1: linearly.
+        adam_rate: with Muon, the learning rate of what is no matrix.
+        weight_decay: decoupled; as of `UpdateRule`.
+        clip_norm: likewise.
         loss: (output, labels) → loss per prompt, or per prediction.
         probe: what to record, when, and when a run is done.
         checkpointing: where to save on the way; also on Ctrl-C.
@@ -109,17 +118,18 @@ def train_runs(
         state = TrainingState.load(checkpointing.path, checkpointing.fingerprint, learning_rate.device)
     if state is None:
         state = TrainingState.start(model.state_dict(), runs)
+    rule = UpdateRule(optimizer, adam_rate, weight_decay, clip_norm)
     gradients = gradients_of(
         model,
         sampler,
         loss=loss,
         batch_size=batch_size,
-        optimizer=optimizer,
+        rule=rule,
         weights=state.weights,
         own_state=state.beside_weights,
         autograd=autograd,
     )
-    live = _LiveRuns(gradients, learning_rate, optimizer, state)
+    live = _LiveRuns(gradients, learning_rate, rule, state)
     saved_at = time.monotonic()
     with stop_requests(stop_asked) as asked_to_stop:
         while live.indices:
@@ -137,8 +147,8 @@ def train_runs(
                 continue
             if on_loss:
                 on_loss(state.step, live.indices, losses)
-            factor = 1 - state.step / steps if rate_decay else 1.0
-            live.optimizer.step(slopes, factor)
+            factor = (1 - state.step / steps) ** decay_power if rate_decay else 1.0
+            live.optimizer.step(slopes if clip_norm is None else clipped(slopes, clip_norm), factor)
             state.step += 1
             if on_step:
                 on_step(len(live.indices))
@@ -157,10 +167,8 @@ def train_runs(
 class _LiveRuns:
     """The runs that are still trained, as a smaller batch of their own."""
 
-    def __init__(
-        self, everyone: Gradients, learning_rate: Tensor, optimizer: OptimizerName, state: TrainingState
-    ) -> None:
-        self._all_rates, self._state, self._optimizer_name = learning_rate, state, optimizer
+    def __init__(self, everyone: Gradients, learning_rate: Tensor, rule: UpdateRule, state: TrainingState) -> None:
+        self._all_rates, self._state, self._rule = learning_rate, state, rule
         self.indices = ((state.stopped_at == RUNNING) & (state.diverged_at == RUNNING)).nonzero()[:, 0].tolist()
         self.gradients = everyone
         if self.indices:
@@ -171,7 +179,9 @@ class _LiveRuns:
         self.gradients = self.gradients.runs(positions)
         remembered = {name: tensor[indices] for name, tensor in self._state.optimizer.items()}
         rates = self._all_rates[indices]
-        self.optimizer = optimizer_named(self._optimizer_name, self.gradients.parameters, rates, remembered)
+        parameters = self.gradients.parameters
+        matrices = matrices_of(self.gradients.model()) if self._rule.optimizer == "muon" else {}
+        self.optimizer = optimizer_of(self._rule, parameters, rates, remembered, matrices)
 
     def write_back(self) -> None:
         """Copy the live weights, and what goes with them, into the state."""
@@ -197,6 +207,13 @@ class _LiveRuns:
             self._keep(kept, remaining)
         else:
             self.indices = []
+
+
+def matrices_of(model: Any) -> dict[int, Matrix]:
+    """Which of the weights that are trained are made of matrices, by their place among them."""
+    named = getattr(model, "matrices", {})
+    trained = [name for name, weight in model.named_parameters() if weight.requires_grad]
+    return {place: named[name] for place, name in enumerate(trained) if name in named}
 
 
 def _note_divergence_at_the_end(state: TrainingState) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import torch
 from jaxtyping import Float
@@ -11,7 +11,33 @@ from torch import Tensor
 
 from iclscope.core.errors import require
 
-OptimizerName = Literal["sgd", "adam"]
+if TYPE_CHECKING:
+    from iclscope.models.run_model import Matrix
+
+OptimizerName = Literal["sgd", "adam", "muon"]
+
+NO_MATRICES = "sgd or adam, for a model that names no matrices (RunModel.matrices)"
+
+
+class UpdateRule(NamedTuple):
+    """How gradients become steps.
+
+    Attributes:
+        optimizer: "sgd", "adam", or "muon" for the matrices of a model and Adam for the rest.
+        adam_rate: with Muon, the learning rate of the rest.
+        weight_decay: decoupled: each step takes learning rate · decay of the weights away; with Muon, of the matrices.
+        clip_norm: the largest norm of a run's whole gradient; None: any.
+    """
+
+    optimizer: OptimizerName = "sgd"
+    adam_rate: float | None = None
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+
+    @property
+    def compiled_as(self) -> str:
+        """Its name for gradients in other coordinates, in which only plain SGD is the same rule."""
+        return self.optimizer if self[1:] == (None, 0.0, None) else f"{self.optimizer} and more"
 
 
 @torch.no_grad()
@@ -40,13 +66,20 @@ class Optimizer(Protocol):
 
 
 class SGD:
-    """Plain SGD with a learning rate per run; remembers nothing."""
+    """SGD with a learning rate per run; remembers nothing."""
 
-    def __init__(self, parameters: Sequence[Tensor], learning_rate: Float[Tensor, " run"]) -> None:
-        self._parameters, self._learning_rate = list(parameters), learning_rate
+    def __init__(
+        self, parameters: Sequence[Tensor], learning_rate: Float[Tensor, " run"], weight_decay: float = 0.0
+    ) -> None:
+        self._parameters, self._learning_rate, self._decay = list(parameters), learning_rate, weight_decay
 
     def step(self, gradients: Sequence[Tensor], rate_factor: float) -> None:
         """Move the parameters, in place, at the learning rate times a factor."""
+        if self._decay:
+            with torch.no_grad():
+                for parameter in self._parameters:
+                    kept = 1 - self._learning_rate * rate_factor * self._decay
+                    parameter.mul_(kept.reshape(-1, *(1,) * (parameter.ndim - 1)))
         sgd_step(self._parameters, gradients, self._learning_rate * rate_factor)
 
     def state(self) -> dict[str, Tensor]:
@@ -57,16 +90,20 @@ class SGD:
 class Adam:
     """PyTorch's Adam (Kingma and Ba 2015) at its defaults; it acts entry by entry, so runs do not mix.
 
-    All runs share one learning rate.
+    All runs share one learning rate. With weight decay it is AdamW (Loshchilov and Hutter 2019).
     """
 
     def __init__(
-        self, parameters: Sequence[Tensor], learning_rate: Float[Tensor, " run"], state: Mapping[str, Tensor]
+        self,
+        parameters: Sequence[Tensor],
+        learning_rate: Float[Tensor, " run"],
+        state: Mapping[str, Tensor],
+        weight_decay: float = 0.0,
     ) -> None:
         rates = sorted(set(learning_rate.tolist()))
         require(len(rates) == 1, "learning_rate", rates, "one number for all runs that Adam trains together")
         self._parameters, self._rate = list(parameters), rates[0]
-        self._adam = torch.optim.Adam(self._parameters, lr=self._rate, fused=True)
+        self._adam = torch.optim.AdamW(self._parameters, lr=self._rate, weight_decay=weight_decay, fused=True)
         for index, parameter in enumerate(self._parameters):
             if state:
                 self._adam.state[parameter] = {
@@ -95,21 +132,38 @@ class Adam:
         return kept
 
 
-def optimizer_named(
-    name: OptimizerName,
+def optimizer_of(
+    rule: UpdateRule,
     parameters: Sequence[Tensor],
     learning_rate: Float[Tensor, " run"],
     state: Mapping[str, Tensor],
+    matrices: Mapping[int, Matrix],
 ) -> Optimizer:
-    """An update rule for the given parameters.
+    """What moves the given parameters.
 
     Args:
-        name: "sgd" or "adam".
+        rule: how.
         parameters: weights with a leading run axis; changed in place by each step.
         learning_rate: η of each run.
         state: what `Optimizer.state` returned when the training was left; empty at its start.
+        matrices: which of the parameters are made of matrices, and how.
 
     Raises:
-        BadRequest: if Adam is to train runs of different learning rates together.
+        BadRequest: if Adam is to train runs of different learning rates together, or Muon a model without matrices.
     """
-    return SGD(parameters, learning_rate) if name == "sgd" else Adam(parameters, learning_rate, state)
+    if rule.optimizer == "sgd":
+        return SGD(parameters, learning_rate, rule.weight_decay)
+    if rule.optimizer == "adam":
+        return Adam(parameters, learning_rate, state, rule.weight_decay)
+    from iclscope.training.muon import Muon
+
+    require(bool(matrices), "optimizer", rule.optimizer, NO_MATRICES)
+    assert rule.adam_rate is not None
+    return Muon(parameters, matrices, learning_rate, state, adam_rate=rule.adam_rate, weight_decay=rule.weight_decay)
+
+
+def clipped(gradients: Sequence[Tensor], most: float) -> list[Tensor]:
+    """Gradients of each run, made smaller so that the norm of all of them together is at most ``most``."""
+    squares = torch.stack([gradient.reshape(len(gradient), -1).square().sum(dim=1) for gradient in gradients])
+    scale = (most / (squares.sum(dim=0).sqrt() + 1e-6)).clamp(max=1.0)
+    return [gradient * scale.reshape(-1, *(1,) * (gradient.ndim - 1)) for gradient in gradients]

@@ -15,11 +15,13 @@ from iclscope.core.errors import require, require_finite
 from iclscope.core.gradient_mode import gradients_enabled
 from iclscope.core.threads import one_thread_per_operation
 from iclscope.models import Model, expect_model
+from iclscope.models.run_model import has_matrices
 from iclscope.tasks import Sampler, Task, stack_tasks, tasks_of_runs
 from iclscope.training.loop import Probe, train_runs
 from iclscope.training.losses import LOSSES, LossName, check_loss
-from iclscope.training.optimizers import OptimizerName
+from iclscope.training.optimizers import NO_MATRICES, OptimizerName
 from iclscope.training.schedules import Schedule, ScheduledSampler, check_schedule
+from iclscope.training.trial import Training
 
 AnyModel = TypeVar("AnyModel", bound=Model)
 
@@ -52,6 +54,10 @@ def train(
     loss: LossName | None = None,
     learning_rate: float | Sequence[float] | None = None,
     rate_decay: bool = False,
+    decay_power: float = 1.0,
+    adam_rate: float | None = None,
+    weight_decay: float = 0.0,
+    clip_norm: float | None = None,
     steps: int = 400,
     batch_size: int = 256,
     schedule: Schedule | None = None,
@@ -65,10 +71,16 @@ def train(
     Args:
         task: what to train on, the same for all runs, or one per run where tasks of one shape may differ (patterns).
         model: the runs at their initial values; not changed. Its seeds are those of patterns and prompts too.
-        optimizer: "sgd" or "adam"; None: the task's, SGD on patterns (Li 2024), Adam on functions (Garg 2022).
+        optimizer: "sgd", "adam", or "muon" for the matrices of a model that names some, GPT-2 say, and Adam for the
+            rest; None: the task's, SGD on patterns (Li 2024), Adam on functions (Garg 2022).
         loss: "hinge" or "squared"; None: the task's, hinge on patterns, squared on functions.
-        learning_rate: η, the same for all runs, or with SGD one per run; None: 1 with SGD, 0.001 with Adam.
-        rate_decay: whether the learning rate falls linearly to zero over the steps.
+        learning_rate: η, the same for all runs, or with SGD and Muon one per run; None: 1 with SGD, 0.001 with Adam,
+            0.02 with Muon.
+        rate_decay: whether the learning rate falls to zero over the steps, as (1 − t/T)^decay_power.
+        decay_power: how; 1: linearly.
+        adam_rate: with Muon, the learning rate of what is no matrix; None: 0.003.
+        weight_decay: decoupled: each step takes learning rate · decay of the weights (with Muon, of the matrices) away.
+        clip_norm: the largest norm of a run's whole gradient; None: any.
         steps: number of steps T.
         batch_size: fresh prompts per step B.
         schedule: sizes of the prompts from step to step, for instance `Curriculum`; None: always the task's.
@@ -91,10 +103,21 @@ def train(
     if loss is not None:
         one_of("loss", loss, get_args(LossName))
         judged_by = loss
-    rates = _rates_of_runs({"sgd": 1.0, "adam": 1e-3}[rule] if learning_rate is None else learning_rate, runs)
+    rates = _rates_of_runs(
+        {"sgd": 1.0, "adam": 1e-3, "muon": 0.02}[rule] if learning_rate is None else learning_rate, runs
+    )
     steps = whole_number("steps", steps, least=0)
     batch_size = whole_number("batch_size", batch_size, least=1)
-    rate_decay = truth("rate_decay", rate_decay)
+    require(rule != "muon" or has_matrices(type(model)), "optimizer", rule, NO_MATRICES)
+    # Checked as a trial's are: what belongs together, and in which ranges.
+    more = Training(
+        optimizer=rule,
+        rate_decay=truth("rate_decay", rate_decay),
+        decay_power=decay_power,
+        adam_rate=3e-3 if rule == "muon" and adam_rate is None else adam_rate,
+        weight_decay=weight_decay,
+        clip_norm=clip_norm,
+    )
     for one in tasks:
         check_loss(judged_by, one)
     model.check_task(first)
@@ -117,7 +140,11 @@ def train(
             steps=steps,
             batch_size=batch_size,
             optimizer=rule,
-            rate_decay=rate_decay,
+            rate_decay=more.rate_decay,
+            decay_power=more.decay_power,
+            adam_rate=more.adam_rate,
+            weight_decay=more.weight_decay,
+            clip_norm=more.clip_norm,
             loss=LOSSES[judged_by],
             probe=probe,
         )

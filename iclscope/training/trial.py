@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
@@ -16,10 +16,11 @@ from iclscope.core.registry import MODELS, TASKS
 from iclscope.core.settings import Settings, named_settings, one_json
 from iclscope.models import ModelConfig, SoftmaxReLUConfig, config_from_settings
 from iclscope.models.model import is_told_by_settings as is_model_told
+from iclscope.models.run_model import has_matrices
 from iclscope.tasks import FunctionClass, PatternClassification, Task
 from iclscope.tasks.known import is_told_by_settings, task_from_settings
 from iclscope.training.losses import LossName, check_loss
-from iclscope.training.optimizers import OptimizerName
+from iclscope.training.optimizers import NO_MATRICES, OptimizerName
 from iclscope.training.origin import origin_of
 from iclscope.training.schedules import Schedule, check_schedule
 
@@ -52,10 +53,21 @@ def _all_probes() -> set[str]:
 class Training(Settings):
     """How weights are found."""
 
+    neutral_values: ClassVar[Mapping[str, Any]] = {
+        "decay_power": 1.0,
+        "adam_rate": None,
+        "weight_decay": 0.0,
+        "clip_norm": None,
+    }
+
     optimizer: OptimizerName = Field("sgd", description="update rule")
     loss: LossName = Field("hinge", description="hinge (Li 2024) or squared (Garg 2022)")
     learning_rate: float = Field(1.0, gt=0, description="step size η; the theory of Li 2024 asks for at most 1")
-    rate_decay: bool = Field(False, description="let η fall linearly to zero over the steps")
+    rate_decay: bool = Field(False, description="let η fall to zero over the steps, as (1 − t/T)^decay_power")
+    decay_power: float = Field(1.0, gt=0, description="how η falls; 1: linearly")
+    adam_rate: float | None = Field(None, gt=0, description="with muon, the step size of what is no matrix, by Adam")
+    weight_decay: float = Field(0.0, ge=0, description="decoupled: η · decay of the weights (muon: matrices) per step")
+    clip_norm: float | None = Field(None, gt=0, description="largest norm of a run's whole gradient; None: any")
     steps: int = Field(400, ge=0, description="number of steps T, the most if target_risk is given")
     batch_size: int = Field(256, ge=1, description="fresh prompts per step B")
     schedule: Annotated[Schedule, Field(discriminator="kind")] | None = Field(
@@ -68,6 +80,15 @@ class Training(Settings):
         description="stop once the hinge risk on the first evaluation task (on functions: the error after the most "
         "examples) is at most this; None: never",
     )
+
+    @model_validator(mode="after")
+    def _check(self) -> Training:
+        numbers = ("learning_rate", "target_risk", "decay_power", "adam_rate", "weight_decay", "clip_norm")
+        require_finite([(name, getattr(self, name)) for name in numbers])
+        fits = (self.adam_rate is not None) == (self.optimizer == "muon")
+        require(fits, "adam_rate", self.adam_rate, "a number above 0 with optimizer muon, and none with others")
+        require(self.rate_decay or self.decay_power == 1, "decay_power", self.decay_power, "1, or with rate_decay true")
+        return self
 
 
 class Evaluation(Settings):
@@ -107,7 +128,6 @@ class Trial(Settings):
     @model_validator(mode="after")
     def _check(self) -> Trial:
         training, on = self.training, self.evaluation.on
-        require_finite([("learning_rate", training.learning_rate), ("target_risk", training.target_risk)])
         for name, task in (("task", self.task), *((f"on.{name}", task) for name, task in on.items())):
             # Or its rows would stand under the name of a trial that is trained otherwise.
             hint = "a trial is named by its settings; train a class of your own with iclscope.train"
@@ -118,6 +138,8 @@ class Trial(Settings):
         if training.schedule is not None:
             check_schedule(training.schedule, self.task)
         check_loss(training.loss, self.task)
+        moves = training.optimizer != "muon" or has_matrices(MODELS.get(self.model.kind))
+        require(moves, "optimizer", training.optimizer, NO_MATRICES)
         require(all(isinstance(task, type(self.task)) for task in on.values()), "on", list(on), "tasks of one kind")
         if on or self.evaluation.probes != DEFAULT_PROBES:
             inside = MODELS.get(self.model.kind).probes if self.task.looks_inside else ()
@@ -179,6 +201,10 @@ class Trial(Settings):
             training.optimizer,
             training.loss,
             training.rate_decay,
+            training.decay_power,
+            training.adam_rate,
+            training.weight_decay,
+            training.clip_norm,
             training.schedule,
             training.precision,
             # Records that decide when training stops are of prompts of their own.

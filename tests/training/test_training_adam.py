@@ -15,7 +15,7 @@ from iclscope.tasks import FunctionClass
 from iclscope.training.gradients import TRAINING_PURPOSE
 from iclscope.training.loop import train_runs
 from iclscope.training.losses import squared_loss
-from iclscope.training.optimizers import Adam, optimizer_named
+from iclscope.training.optimizers import Adam, UpdateRule, optimizer_of
 
 SHAPES = {"matrix": (4, 3), "bias": (3,), "number": ()}
 TASK = FunctionClass(d_X=3, length=4)
@@ -39,7 +39,7 @@ def test_every_run_moves_as_if_pytorchs_adam_moved_it_alone(factors: list[float]
     together = drawn(0, runs)
     alone = [[nn.Parameter(parameter[run].clone()) for parameter in together] for run in range(runs)]
     plain = [plain_adam(list(parameters), 0.1) for parameters in alone]
-    rule = optimizer_named("adam", together, torch.full((runs,), 0.1, dtype=torch.float64), {})
+    rule = optimizer_of(UpdateRule("adam"), together, torch.full((runs,), 0.1, dtype=torch.float64), {}, {})
     for step, factor in enumerate(factors):
         gradients = drawn(step + 1, runs)
         rule.step(gradients, factor)
@@ -57,7 +57,7 @@ def test_adam_written_out() -> None:
     """Kingma and Ba 2015, Algorithm 1, for one number of each of two runs."""
     start, gradients = [1.0, -2.0], [[0.5, -3.0], [0.5, 1e-6], [-0.25, 4.0]]
     parameter = torch.tensor(start, dtype=torch.float64)
-    rule = optimizer_named("adam", [parameter], torch.full((2,), 0.1, dtype=torch.float64), {})
+    rule = optimizer_of(UpdateRule("adam"), [parameter], torch.full((2,), 0.1, dtype=torch.float64), {}, {})
     for gradient in gradients:
         rule.step([torch.tensor(gradient, dtype=torch.float64)], 1.0)
     for run in range(2):
@@ -73,7 +73,7 @@ def test_what_adam_remembers_has_a_run_axis_and_is_enough_to_go_on() -> None:
     runs = 3
     rates = torch.full((runs,), 0.1, dtype=torch.float64)
     whole = drawn(0, runs)
-    rule = optimizer_named("adam", whole, rates, {})
+    rule = optimizer_of(UpdateRule("adam"), whole, rates, {}, {})
     assert rule.state() == {}
     for step in range(3):
         rule.step(drawn(step + 1, runs), 1.0)
@@ -83,7 +83,7 @@ def test_what_adam_remembers_has_a_run_axis_and_is_enough_to_go_on() -> None:
     kept = [2, 0]  # in another order, without run 1
     parts = [parameter[kept].clone() for parameter in whole]
     given = {name: tensor[kept] for name, tensor in state.items()}
-    again = optimizer_named("adam", parts, rates[kept], given)
+    again = optimizer_of(UpdateRule("adam"), parts, rates[kept], given, {})
     for step in range(3, 6):
         rule.step(drawn(step + 1, runs), 0.5)
         again.step([gradient[kept] for gradient in drawn(step + 1, runs)], 0.5)
@@ -95,7 +95,7 @@ def test_what_adam_remembers_has_a_run_axis_and_is_enough_to_go_on() -> None:
 def test_sgd_remembers_nothing_and_obeys_the_factor() -> None:
     parameters = drawn(0, 2)
     before, gradients = [p.clone() for p in parameters], drawn(1, 2)
-    rule = optimizer_named("sgd", parameters, torch.tensor([0.5, 0.1], dtype=torch.float64), {})
+    rule = optimizer_of(UpdateRule("sgd"), parameters, torch.tensor([0.5, 0.1], dtype=torch.float64), {}, {})
     rule.step(gradients, 0.25)
     for parameter, old, gradient in zip(parameters, before, gradients, strict=True):
         for run, rate in enumerate((0.5, 0.1)):

@@ -55,7 +55,13 @@ TRAINING_CHANGES: dict[str, Any] = {
     "schedule": LengthPerStep(),
     "target_risk": 0.2,
     "precision": "double",
+    "decay_power": 2.0,
+    "adam_rate": 0.01,
+    "weight_decay": 0.1,
+    "clip_norm": 1.0,
 }
+# Settings that stand only beside others.
+BESIDE: dict[str, dict[str, Any]] = {"decay_power": {"rate_decay": True}, "adam_rate": {"optimizer": "muon"}}
 EVALUATION_CHANGES: dict[str, Any] = {
     "on": {"elsewhere": TEST},
     "probes": ("risk", "attention"),
@@ -140,6 +146,10 @@ def other_trials() -> list[tuple[str, Trial]]:
         ("evaluation", EVALUATION_CHANGES),
     ):
         for name, value in name_and_values.items():
+            if name in BESIDE:  # of a model that has matrices
+                training = replaced(SQUARED, **BESIDE[name], **{name: value})
+                found.append((f"{part}.{name}", functions_trial(training=training)))
+                continue
             found.append((f"{part}.{name}", make_trial(**{part: replaced(BASE[part], **{name: value})})))
     for sizes in ({"d_X": 37}, {"d_Y": 31}):
         tasks = {"task": TASK.replace(**sizes), "evaluation": Evaluation(on={"in-domain": TEST.replace(**sizes)})}
@@ -383,6 +393,8 @@ def test_what_may_differ_in_one_batch(same: dict[str, Any]) -> None:
         {"training": Training(optimizer="adam")},
         {"training": Training(loss="squared")},
         {"training": Training(rate_decay=True)},
+        {"training": Training(weight_decay=0.1)},
+        {"training": Training(clip_norm=0.1)},
         {"training": Training(schedule=LengthPerStep())},
         {"model": GPT2TransformerConfig(d_X=36, d_Y=30)},
     ],
