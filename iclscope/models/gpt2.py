@@ -8,7 +8,7 @@ read at a time (or all at once through ``torch.func.vmap``, which pays on a GPU 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -23,7 +23,8 @@ from iclscope.models.gpt2_config import GPT2TransformerConfig
 from iclscope.models.initial_gpt2 import initial_values
 from iclscope.models.run_model import Matrix, RunModel
 from iclscope.tasks import ExamplePrompts, FunctionClass, Task
-from iclscope.tasks.examples import examples_of
+from iclscope.tasks.examples import Tokens, examples_of
+from iclscope.tasks.prompts import Sampler, TrainingPrompts
 
 _TOKENS_AT_ONCE = 2048
 _IMPORTING = threading.Lock()
@@ -128,6 +129,7 @@ class GPT2Transformer(RunModel[GPT2TransformerConfig]):
             path, _, leaf = name.rpartition(".")
             one.get_submodule(path).register_parameter(leaf, nn.Parameter(value.to(dtype)))
         self.network = one
+        self._made_of = tuple(type(module) for module in one.modules())
         self.stacking = "vmap" if device.type == "cuda" and len(self.seeds) > 1 else "loop"
 
     def assumed_task(self) -> Task | None:
@@ -155,10 +157,7 @@ class GPT2Transformer(RunModel[GPT2TransformerConfig]):
         Raises:
             BadRequest: if the prompts' dimensions are not the model's, or they have more tokens than positions.
         """
-        examples = examples_of(prompts)
-        self.config.check_dimensions(examples.inputs.shape[3], examples.answers.shape[3])
-        self.config.check_length(examples.inputs.shape[2] - 1)
-        tokens = examples.tokens(self.config.tokens)
+        tokens = self.tokens_of(prompts)
         attention = hidden = None
         if inside:
             output, attention, hidden = self._read_inside(tokens.values)
@@ -169,7 +168,46 @@ class GPT2Transformer(RunModel[GPT2TransformerConfig]):
             parts = torch.split(tokens.values, max(1, _TOKENS_AT_ONCE // tokens.values.shape[2]), dim=1)
             output = torch.cat([self._read(part) for part in parts], dim=1)
         read = output.gather(2, tokens.read_at)
-        return GPT2Prediction(read if examples.query_at is None else read[..., 0], attention, hidden)
+        return GPT2Prediction(read if prompts.labels.ndim > 2 else read[..., 0], attention, hidden)
+
+    def tokens_of(self, prompts: ExamplePrompts) -> Tokens:
+        """The prompts as the model reads them.
+
+        Raises:
+            BadRequest: if the prompts' dimensions are not the model's, or they have more tokens than positions.
+        """
+        examples = examples_of(prompts)
+        self.config.check_dimensions(examples.inputs.shape[3], examples.answers.shape[3])
+        self.config.check_length(examples.inputs.shape[2] - 1)
+        return examples.tokens(self.config.tokens)
+
+    def is_as_made(self) -> bool:
+        """Whether nothing inside was replaced or hooked since, so that what it computes is known."""
+        modules = list(self.network.modules())
+        hooked = any(module._forward_hooks or module._forward_pre_hooks for module in modules)
+        return not hooked and tuple(type(module) for module in modules) == self._made_of
+
+    def compiled_gradients(self, sampler: Sampler, loss: str, optimizer: str) -> Callable[..., Any] | None:
+        """Compiled ones on a CPU, under any update rule."""
+        del optimizer
+        from iclscope.models.gpt2_engine.gradients import gpt2_gradients
+
+        return gpt2_gradients(self, sampler, loss)
+
+    def answers(
+        self, sampler: Sampler, sizes: Iterable[tuple[int, int]], *, purpose: str, neurons: Tensor | None = None
+    ) -> Iterator[tuple[Tensor, TrainingPrompts]]:
+        """The same by compiled steps where there are some; outputs differ in rounding only."""
+        from iclscope.models.gpt2_engine.engine import Engine, is_compiled
+
+        if neurons is not None or not is_compiled(self):
+            yield from super().answers(sampler, sizes, purpose=purpose, neurons=neurons)
+            return
+        engine = Engine(self)
+        for step, size in sizes:
+            prompts: Any = sampler.prompts(size, purpose=purpose, step=step)
+            said = engine.outputs(self.tokens_of(prompts))
+            yield said.reshape(prompts.labels.shape), prompts
 
     def _weights_of_runs(self) -> list[dict[str, Tensor]]:
         """The weights of each run, by name."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from iclscope.tasks.prompts import TRAINING_PURPOSE as TRAINING_PURPOSE  # of all that training draws
 from iclscope.tasks.prompts import Sampler as Sampler  # part of what training is asked with
-from iclscope.training.losses import hinge_loss, mean_loss
+from iclscope.training.losses import LOSSES, mean_loss
 from iclscope.training.optimizers import UpdateRule
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -123,11 +123,16 @@ def gradients_of(
     offered = getattr(model, "compiled_gradients", None)
     # In other coordinates no single weight could be held.
     if offered is not None and not autograd and not has_frozen_weights(model):
-        start = offered(sampler, "hinge" if loss is hinge_loss else "", rule.compiled_as)
+        start = offered(sampler, _name_of(loss), rule.compiled_as)
         if start is not None:
             made: Gradients = start(model if own_state else _copy(model, weights), batch_size, own_state)
             return made
     return AutogradGradients(_copy(model, weights), sampler, loss, batch_size)
+
+
+def _name_of(loss: Loss) -> str:
+    """What a loss of ours is called; nothing where it is the caller's."""
+    return next((name for name, known in LOSSES.items() if known is loss), "")
 
 
 def has_frozen_weights(model: TrainableModel) -> bool:

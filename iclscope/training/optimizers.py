@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import torch
@@ -65,13 +65,19 @@ class Optimizer(Protocol):
         ...
 
 
+def _whole(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """What to act on number by number: the buffer that all tensors are parts of, where they say so, or each of them."""
+    whole: Tensor | None = getattr(tensors, "whole", None)
+    return list(tensors) if whole is None else [whole]
+
+
 class SGD:
     """SGD with a learning rate per run; remembers nothing."""
 
     def __init__(
         self, parameters: Sequence[Tensor], learning_rate: Float[Tensor, " run"], weight_decay: float = 0.0
     ) -> None:
-        self._parameters, self._learning_rate, self._decay = list(parameters), learning_rate, weight_decay
+        self._parameters, self._learning_rate, self._decay = _whole(parameters), learning_rate, weight_decay
 
     def step(self, gradients: Sequence[Tensor], rate_factor: float) -> None:
         """Move the parameters, in place, at the learning rate times a factor."""
@@ -80,7 +86,7 @@ class SGD:
                 for parameter in self._parameters:
                     kept = 1 - self._learning_rate * rate_factor * self._decay
                     parameter.mul_(kept.reshape(-1, *(1,) * (parameter.ndim - 1)))
-        sgd_step(self._parameters, gradients, self._learning_rate * rate_factor)
+        sgd_step(self._parameters, _whole(gradients), self._learning_rate * rate_factor)
 
     def state(self) -> dict[str, Tensor]:
         """Nothing."""
@@ -102,33 +108,41 @@ class Adam:
     ) -> None:
         rates = sorted(set(learning_rate.tolist()))
         require(len(rates) == 1, "learning_rate", rates, "one number for all runs that Adam trains together")
-        self._parameters, self._rate = list(parameters), rates[0]
-        self._adam = torch.optim.AdamW(self._parameters, lr=self._rate, weight_decay=weight_decay, fused=True)
-        for index, parameter in enumerate(self._parameters):
-            if state:
-                self._adam.state[parameter] = {
-                    # One counter for all runs, since they take the same steps.
-                    "step": state["step"][0].clone(),
-                    "exp_avg": state[f"exp_avg/{index}"].clone(),
-                    "exp_avg_sq": state[f"exp_avg_sq/{index}"].clone(),
-                }
+        self._parameters, self._rate = parameters, rates[0]
+        self._moved = _whole(parameters)
+        self._adam = torch.optim.AdamW(self._moved, lr=self._rate, weight_decay=weight_decay, fused=True)
+        if state:
+            moments = {name: [torch.zeros_like(one) for one in self._moved] for name in ("exp_avg", "exp_avg_sq")}
+            for name, buffers in moments.items():
+                for index, part in enumerate(self._parts(buffers)):
+                    part.copy_(state[f"{name}/{index}"])
+            for place, moved in enumerate(self._moved):
+                # One counter for all runs, since they take the same steps.
+                own = {name: buffers[place] for name, buffers in moments.items()}
+                self._adam.state[moved] = {"step": state["step"][0].clone(), **own}
+
+    def _parts(self, buffers: Sequence[Tensor]) -> Sequence[Tensor]:
+        """One tensor per parameter, of what belongs to all that is moved."""
+        parts: Callable[[Tensor], Sequence[Tensor]] | None = getattr(self._parameters, "parts", None)
+        return buffers if parts is None else parts(buffers[0])
 
     def step(self, gradients: Sequence[Tensor], rate_factor: float) -> None:
         """Move the parameters, in place, at the learning rate times a factor."""
         self._adam.param_groups[0]["lr"] = self._rate * rate_factor
-        for parameter, gradient in zip(self._parameters, gradients, strict=True):
-            parameter.grad = gradient
+        for moved, gradient in zip(self._moved, _whole(gradients), strict=True):
+            moved.grad = gradient
         self._adam.step()
         self._adam.zero_grad()
 
     def state(self) -> dict[str, Tensor]:
         """The first and second moments of every parameter, and the number of steps."""
-        kept: dict[str, Tensor] = {}
-        for index, parameter in enumerate(self._parameters):
-            own = self._adam.state.get(parameter)
-            if own:
-                kept["step"] = own["step"].expand(len(parameter)).clone()
-                kept |= {f"{name}/{index}": own[name] for name in ("exp_avg", "exp_avg_sq")}
+        owns = [self._adam.state[moved] for moved in self._moved if self._adam.state.get(moved)]
+        if not owns:
+            return {}
+        kept = {"step": owns[0]["step"].expand(len(self._moved[0])).clone()}
+        for name in ("exp_avg", "exp_avg_sq"):
+            parts = self._parts([own[name] for own in owns])
+            kept |= {f"{name}/{index}": part for index, part in enumerate(parts)}
         return kept
 
 
@@ -162,8 +176,11 @@ def optimizer_of(
     return Muon(parameters, matrices, learning_rate, state, adam_rate=rule.adam_rate, weight_decay=rule.weight_decay)
 
 
-def clipped(gradients: Sequence[Tensor], most: float) -> list[Tensor]:
-    """Gradients of each run, made smaller so that the norm of all of them together is at most ``most``."""
-    squares = torch.stack([gradient.reshape(len(gradient), -1).square().sum(dim=1) for gradient in gradients])
+def clipped(gradients: Sequence[Tensor], most: float) -> Sequence[Tensor]:
+    """Gradients of each run, made smaller in place, so that the norm of all of them together is at most ``most``."""
+    moved = _whole(gradients)
+    squares = torch.stack([gradient.reshape(len(gradient), -1).square().sum(dim=1) for gradient in moved])
     scale = (most / (squares.sum(dim=0).sqrt() + 1e-6)).clamp(max=1.0)
-    return [gradient * scale.reshape(-1, *(1,) * (gradient.ndim - 1)) for gradient in gradients]
+    for gradient in moved:
+        gradient.mul_(scale.reshape(-1, *(1,) * (gradient.ndim - 1)))
+    return gradients

@@ -10,7 +10,7 @@ from pathlib import Path
 import numba
 import pytest
 
-from iclscope.models.pattern_engine import compiled as compiling
+from iclscope.models.compiled import compiling
 from iclscope.models.pattern_engine.steps import hinge_step, outputs
 
 PARTS = "from {package}.compiled import inlined\n\n\n@inlined\ndef part(x):\n    return x * {factor}\n"

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from iclscope.models.pattern_engine.compiled import compiled, inlined
+from iclscope.models.compiled.compiling import compiled, inlined
 
 
 class Block(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from iclscope.models.pattern_engine.compiled import compiled, inlined
+from iclscope.models.compiled.compiling import compiled, inlined
 from iclscope.tasks.patterns import PatternSampler
 
 _GAMMA, _MULTIPLIER_1, _MULTIPLIER_2 = (

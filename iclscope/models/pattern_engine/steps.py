@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from iclscope.models.compiled.compiling import compiled, inlined
 from iclscope.models.pattern_engine.attention import attend, attend_backward, block_of, sum_pairs
-from iclscope.models.pattern_engine.compiled import compiled, inlined
 from iclscope.models.pattern_engine.drawing import columns_of_length, draw_prompt
 
 # Prompts at a time; measured: 64 and 128 alike, 32 and 256 up to a fifth slower.

@@ -1,4 +1,4 @@
-"""How the loops of the engine are compiled, and when machine code of an earlier process may be used again."""
+"""How the loops of the engines are compiled, and when machine code of an earlier process may be used again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 # What may be rounded otherwise than written: sums in another order, fused products. Infinities
 # and NaN stay what they are.
-_RELAXED = {"reassoc", "contract", "arcp", "nsz"}
+_RELAXED: dict[str, Any] = {"fastmath": {"reassoc", "contract", "arcp", "nsz"}, "error_model": "numpy"}
 
 
 def compiled(function: Function) -> Function:
@@ -28,9 +28,9 @@ def compiled(function: Function) -> Function:
     """
     plain = inspect.unwrap(function)
     try:
-        made = numba.njit(nogil=True, cache=True, fastmath=_RELAXED)(plain)
+        made = numba.njit(nogil=True, cache=True, **_RELAXED)(plain)
     except RuntimeError:  # neither place can be written to
-        made = numba.njit(nogil=True, fastmath=_RELAXED)(plain)
+        made = numba.njit(nogil=True, **_RELAXED)(plain)
     else:
         # Numba's stamp is the time and size of the one file in which the function stands, but parts from other files
         # are written out in it (`inlined`). It offers no public way to give another stamp; a test would notice if this
@@ -44,20 +44,21 @@ def inlined(function: Function) -> Function:
 
     That is cheap once and dear for every prompt.
     """
-    return cast("Function", numba.njit(inline="always", fastmath=_RELAXED)(inspect.unwrap(function)))
+    return cast("Function", numba.njit(inline="always", **_RELAXED)(inspect.unwrap(function)))
 
 
 def source_stamp(function: Callable[..., Any]) -> str:
     """What the machine code of a function is a function of, but for the types of its arguments and the processor.
 
-    That is the content of all files in its folder, since they are compiled together; the numbers that its file takes
-    from elsewhere; and the versions of Numba, LLVM's binding and NumPy.
+    That is the content of all files in its folder and in this one, since they are compiled together; the numbers that
+    its file takes from elsewhere; and the versions of Numba, LLVM's binding and NumPy.
     """
-    folder = Path(inspect.getfile(function)).parent
+    folders = (Path(inspect.getfile(function)).parent, Path(__file__).parent)
     numbers = {name: value for name, value in function.__globals__.items() if isinstance(value, int | float | str)}
     known = sorted((name, repr(value)) for name, value in numbers.items() if not name.startswith("__"))
     versions = (numba.__version__, llvmlite.__version__, np.__version__)
-    return hash_of_parts([hash_of_folder(folder), *versions, *(part for pair in known for part in pair)])
+    contents = [hash_of_folder(folder) for folder in folders]
+    return hash_of_parts([*contents, *versions, *(part for pair in known for part in pair)])
 
 
 @cache

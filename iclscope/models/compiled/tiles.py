@@ -1,0 +1,215 @@
+"""The innermost loop of a product: a tile of the result stays in registers while rows and columns run by.
+
+Written in LLVM's own terms, since no loop in Python is compiled to it. Every entry of the result is one chain of fused
+multiply-adds in the order of k, whatever the tile: how a matrix is cut into tiles changes no bit.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, NamedTuple, cast
+
+from llvmlite import ir
+from numba.core import types
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic
+
+
+class Tile(NamedTuple):
+    """What fits into the registers of a processor.
+
+    Attributes:
+        bytes: of a vector register.
+        rows: of the tile for wide results.
+        vectors: its columns, in registers.
+        narrow_rows: of the tile for results of few columns, as those of one head of attention.
+        narrow_vectors: its columns, in registers.
+    """
+
+    bytes: int
+    rows: int
+    vectors: int
+    narrow_rows: int
+    narrow_vectors: int
+
+
+def tile_of(features: str) -> Tile:
+    """The tile for a processor, by its features as LLVM names them; a plain one, right everywhere, if it has neither.
+
+    With 32 registers of AVX-512, 24 hold the result; with the 16 of all others 12. A tile that does not fit is three
+    times slower.
+    """
+    known = set(features.split(","))
+    if "+avx512f" in known:
+        return Tile(64, 6, 4, 7, 2)
+    if {"+avx2", "+fma"} <= known:
+        return Tile(32, 6, 2, 6, 2)
+    return Tile(16, 6, 2, 6, 2)
+
+
+HERE = tile_of(cpu_target.target_context.codegen().magic_tuple()[2])
+"""For the processor that Numba compiles for, which is part of the key of kept machine code."""
+
+
+def _number(element: Any) -> Any:
+    """LLVM's type of a real number of Numba's."""
+    return ir.FloatType() if element.bitwidth == 32 else ir.DoubleType()
+
+
+def _size_of(_context: Any, like: Any) -> Any:
+    size = like.bitwidth // 8
+
+    def code(*_given: Any) -> Any:
+        return ir.Constant(ir.IntType(64), size)
+
+    return types.intp(like), code
+
+
+def _add_tile(
+    _context: Any, rows: Any, vectors: Any, whole: Any, columns: Any, k: Any, a: Any, a_row: Any, a_step: Any, b: Any,
+    b_row: Any, adds: Any, c: Any, c_row: Any, like: Any,
+) -> Any:  # fmt: skip
+    given = (rows, vectors, whole, *(types.intp,) * 10, like)
+    sizes = (rows.literal_value, vectors.literal_value, bool(whole.literal_value), HERE.bytes * 8 // like.bitwidth)
+
+    def code(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        _Written(builder, _number(like), *sizes).tile(*arguments[3:-1])
+        return context.get_dummy_value()
+
+    del columns, k, a, a_row, a_step, b, b_row, adds, c, c_row
+    return types.void(*given), code
+
+
+# The checks of shapes in tests would be compiled too.
+size_of = intrinsic(cast("Any", inspect.unwrap(_size_of)))
+"""Bytes of a number, known when it is compiled."""
+
+add_tile = intrinsic(prefer_literal=True)(cast("Any", inspect.unwrap(_add_tile)))
+"""C ← A B, or C + A B, for one tile.
+
+Args: rows; vectors; whole, 1 if all columns of the vectors exist (these three are known when it is compiled); how many
+columns exist; the length of the sums; the address of A, and how many numbers further its next row and its next column
+are; the address of B and the same of its next row, B's columns lie one after the other; whether to add to C; its
+address, and the same of its next row; any number of the matrices' type.
+"""
+
+
+class _Written:
+    """One tile, as it is written with LLVM's builder."""
+
+    def __init__(self, builder: Any, number: Any, rows: int, vectors: int, whole: bool, lanes: int) -> None:
+        self.builder, self.number, self.rows, self.vectors, self.whole = builder, number, rows, vectors, whole
+        self.lanes, self.vector = lanes, ir.VectorType(number, lanes)
+        self.size = 4 if isinstance(number, ir.FloatType) else 8
+        self.named = f"v{lanes}f{8 * self.size}"
+
+    def tile(
+        self, columns: Any, k: Any, a: Any, a_row: Any, a_step: Any, b: Any, b_row: Any, adds: Any, c: Any, c_row: Any
+    ) -> None:
+        """All sums of the tile, and then the tile into C."""
+        builder, word = self.builder, ir.IntType(64)
+        a_row, a_step, b_row, c_row = (builder.mul(step, word(self.size)) for step in (a_row, a_step, b_row, c_row))
+        masks = None if self.whole else self.masks(columns)
+        before = builder.block
+        loop, after = builder.append_basic_block("k"), builder.append_basic_block("done")
+        empty = ir.Constant(self.vector, None)
+        builder.cbranch(builder.icmp_signed(">", k, word(0)), loop, after)
+        builder.position_at_end(loop)
+        step, at_a, at_b = (builder.phi(word) for _ in range(3))
+        sums = [[builder.phi(self.vector) for _ in range(self.vectors)] for _ in range(self.rows)]
+        found = [self.load(at_b, j, masks) for j in range(self.vectors)]
+        added, row = [], at_a
+        for i in range(self.rows):
+            one = self.spread(row)
+            added.append([self.fused(one, found[j], sums[i][j]) for j in range(self.vectors)])
+            row = builder.add(row, a_row) if i < self.rows - 1 else row
+        following = (builder.add(step, word(1)), builder.add(at_a, a_step), builder.add(at_b, b_row))
+        builder.cbranch(builder.icmp_signed("<", following[0], k), loop, after)
+        for phi, start, then in zip((step, at_a, at_b), (word(0), a, b), following, strict=True):
+            phi.add_incoming(start, before)
+            phi.add_incoming(then, loop)
+        for phis, news in zip(sums, added, strict=True):
+            for phi, new in zip(phis, news, strict=True):
+                phi.add_incoming(empty, before)
+                phi.add_incoming(new, loop)
+        builder.position_at_end(after)
+        totals = [[builder.phi(self.vector) for _ in range(self.vectors)] for _ in range(self.rows)]
+        for phis, news in zip(totals, added, strict=True):
+            for phi, new in zip(phis, news, strict=True):
+                phi.add_incoming(empty, before)
+                phi.add_incoming(new, loop)
+        with builder.if_else(builder.icmp_signed("!=", adds, word(0))) as (then, otherwise):
+            for block, adding in ((then, True), (otherwise, False)):
+                with block:
+                    row = c
+                    for i in range(self.rows):
+                        for j in range(self.vectors):
+                            total = totals[i][j]
+                            if adding:
+                                total = builder.fadd(self.load(row, j, masks), total)
+                            self.store(total, row, j, masks)
+                        row = builder.add(row, c_row)
+
+    def masks(self, columns: Any) -> list[Any]:
+        """Which lanes of each vector exist."""
+        whole_number = ir.IntType(64)
+        lanes = ir.VectorType(whole_number, self.lanes)
+        count = self.same(columns, lanes)
+        return [
+            self.builder.icmp_signed("<", ir.Constant(lanes, [j * self.lanes + i for i in range(self.lanes)]), count)
+            for j in range(self.vectors)
+        ]
+
+    def same(self, number: Any, vector: Any) -> Any:
+        """A vector with one number in all lanes."""
+        nothing = ir.Constant(vector, ir.Undefined)
+        first = self.builder.insert_element(nothing, number, ir.IntType(32)(0))
+        return self.builder.shuffle_vector(
+            first, nothing, ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
+        )
+
+    def spread(self, address: Any) -> Any:
+        """The number at an address in all lanes."""
+        place = self.builder.inttoptr(address, self.number.as_pointer())
+        return self.same(self.builder.load(place, align=self.size), self.vector)
+
+    def place(self, address: Any, j: int) -> Any:
+        """Where the j-th vector from an address on lies."""
+        offset = self.builder.add(address, ir.IntType(64)(j * self.lanes * self.size))
+        return self.builder.inttoptr(offset, self.vector.as_pointer())
+
+    def load(self, address: Any, j: int, masks: list[Any] | None) -> Any:
+        """The j-th vector from an address on, zeros where a lane does not exist."""
+        place = self.place(address, j)
+        if masks is None:
+            return self.builder.load(place, align=self.size)
+        load = self.function(f"llvm.masked.load.{self.named}.p0", self.vector, place.type, masks[j].type)
+        empty = ir.Constant(self.vector, None)
+        return self.builder.call(load, [place, ir.IntType(32)(self.size), masks[j], empty])
+
+    def store(self, vector: Any, address: Any, j: int, masks: list[Any] | None) -> None:
+        """Write the j-th vector from an address on, where its lanes exist."""
+        place = self.place(address, j)
+        if masks is None:
+            self.builder.store(vector, place, align=self.size)
+            return
+        store = self.function(f"llvm.masked.store.{self.named}.p0", None, place.type, masks[j].type)
+        self.builder.call(store, [vector, place, ir.IntType(32)(self.size), masks[j]])
+
+    def fused(self, a: Any, b: Any, c: Any) -> Any:
+        """A b + c, rounded once where the processor can."""
+        name = f"llvm.fmuladd.{self.named}"
+        kind = ir.FunctionType(self.vector, [self.vector] * 3)
+        return self.builder.call(self.declared(name, kind), [a, b, c])
+
+    def function(self, name: str, result: Any, place: Any, mask: Any) -> Any:
+        """A masked load (with a result) or store."""
+        size = ir.IntType(32)
+        if result is None:
+            return self.declared(name, ir.FunctionType(ir.VoidType(), [self.vector, place, size, mask]))
+        return self.declared(name, ir.FunctionType(result, [place, size, mask, self.vector]))
+
+    def declared(self, name: str, kind: Any) -> Any:
+        """A function of LLVM's, declared once per module."""
+        known = self.builder.module.globals
+        return known[name] if name in known else ir.Function(self.builder.module, kind, name)

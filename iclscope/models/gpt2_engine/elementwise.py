@@ -1,0 +1,155 @@
+"""What a layer does number by number, each in one pass: normalisation, GELU, biases, and sums that a neighbour needs.
+
+Rows of the residual stream come without the bias of the product before: the next normalisation adds it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from iclscope.models.compiled.compiling import compiled, inlined
+from iclscope.models.compiled.tiles import size_of
+
+_LEAST_EXPONENT, _LARGEST_EXPONENT = -87.0, 88.0
+
+
+@inlined
+def exponential(x: Any) -> Any:
+    """eˣ; for float32 a polynomial (Cephes), which the compiler can take many at a time.
+
+    Its relative error is 2·10⁻⁷; below −87 it gives 0, above 88 e⁸⁸. NaN stays NaN.
+    """
+    if size_of(x) == 4:
+        low, high = np.float32(_LEAST_EXPONENT), np.float32(_LARGEST_EXPONENT)
+        cut = low if x < low else x
+        cut = high if cut > high else cut
+        whole = np.floor(cut * np.float32(1.44269504) + np.float32(0.5))
+        rest = cut - whole * np.float32(0.693359375)
+        rest = rest + whole * np.float32(2.12194440e-4)
+        y = np.float32(1.9875691500e-4)
+        y = y * rest + np.float32(1.3981999507e-3)
+        y = y * rest + np.float32(8.3334519073e-3)
+        y = y * rest + np.float32(4.1665795894e-2)
+        y = y * rest + np.float32(1.6666665459e-1)
+        y = y * rest + np.float32(5.0000001201e-1)
+        y = y * rest * rest + rest + np.float32(1)
+        power = np.int32((np.int32(whole) + np.int32(127)) << np.int32(23)).view(np.float32)
+        result = np.float32(0) if x < low else y * power
+    else:
+        result = np.exp(x)
+    return result
+
+
+@compiled
+def add_to_rows(rows: Any, count: Any, bias: Any) -> None:
+    """Add a bias to the first rows of a matrix."""
+    for i in range(count):
+        for j in range(bias.size):
+            rows[i, j] += bias[j]
+
+
+@compiled
+def add_sum_of_rows(rows: Any, count: Any, total: Any) -> None:
+    """Add the first rows of a matrix to a vector."""
+    for i in range(count):
+        for j in range(total.size):
+            total[j] += rows[i, j]
+
+
+@compiled
+def normalise(
+    h: Any, count: Any, bias: Any, gain: Any, shift: Any, epsilon: Any, scaled: Any, inverse: Any, out: Any
+) -> None:
+    """Layer norm of the first rows: h ← h + bias, out ← gain · scaled + shift.
+
+    Args:
+        h: the residual stream; changed.
+        count: how many rows.
+        bias: of the product whose result was added to ``h`` last.
+        gain: γ.
+        shift: β.
+        epsilon: added to the variance.
+        scaled: written: (h − mean) · inverse.
+        inverse: written: 1/√(variance + ε) of each row.
+        out: written.
+    """
+    width, zero = gain.size, gain.dtype.type(0)
+    share = gain.dtype.type(1.0 / width)
+    one = gain.dtype.type(1)
+    for i in range(count):
+        total = zero
+        for j in range(width):
+            moved = h[i, j] + bias[j]
+            h[i, j] = moved
+            total += moved
+        mean = total * share
+        total = zero
+        for j in range(width):
+            apart = h[i, j] - mean
+            total += apart * apart
+        factor = one / np.sqrt(total * share + epsilon)
+        inverse[i] = factor
+        for j in range(width):
+            apart = (h[i, j] - mean) * factor
+            scaled[i, j] = apart
+            out[i, j] = apart * gain[j] + shift[j]
+
+
+@compiled
+def normalise_backward(
+    d_out: Any, count: Any, scaled: Any, inverse: Any, gain: Any, d_gain: Any, d_shift: Any, d_h: Any, d_bias: Any
+) -> None:
+    """Backward through `normalise`: adds to ``d_h``, ``d_gain``, ``d_shift`` and ``d_bias``; ``d_out`` is used up."""
+    width, zero = gain.size, gain.dtype.type(0)
+    share = gain.dtype.type(1.0 / width)
+    for i in range(count):
+        # Few arrays per loop: the compiler checks whether they overlap, and gives up where there are many.
+        for j in range(width):
+            d_gain[j] += d_out[i, j] * scaled[i, j]
+        for j in range(width):
+            d_shift[j] += d_out[i, j]
+        total, along = zero, zero
+        for j in range(width):
+            slope = d_out[i, j] * gain[j]
+            total += slope
+            along += slope * scaled[i, j]
+        total *= share
+        along *= share
+        factor = inverse[i]
+        for j in range(width):
+            d_out[i, j] = factor * (d_out[i, j] * gain[j] - total - scaled[i, j] * along)
+        for j in range(width):
+            moved = d_h[i, j] + d_out[i, j]
+            d_h[i, j] = moved
+            d_bias[j] += moved
+
+
+@compiled
+def gelu(u: Any, count: Any, bias: Any, out: Any) -> None:
+    """GPT-2's GELU (by tanh) of u + bias; ``u`` is replaced by the derivative.
+
+    u Φ(u) ≈ u s with the logistic function s of w = 2 √(2/π) (u + 0.044715 u³).
+    """
+    kind = bias.dtype
+    one, slope, cubic = kind.type(1), kind.type(1.5957691216057308), kind.type(0.044715)
+    cubic_slope = kind.type(3 * 0.044715)
+    for i in range(count):
+        for j in range(bias.size):
+            x = u[i, j] + bias[j]
+            square = x * x
+            s = one / (one + exponential(-slope * x * (one + cubic * square)))
+            value = x * s
+            out[i, j] = value
+            u[i, j] = s + value * (one - s) * slope * (one + cubic_slope * square)
+
+
+@compiled
+def gelu_backward(d_out: Any, count: Any, derivative: Any, d_bias: Any) -> None:
+    """Backward through `gelu`: ``d_out`` becomes the gradient of u, and its sum is added to ``d_bias``."""
+    for i in range(count):
+        for j in range(d_bias.size):
+            moved = d_out[i, j] * derivative[i, j]
+            d_out[i, j] = moved
+            d_bias[j] += moved

@@ -1,0 +1,119 @@
+"""The compiled steps for tensors: which models, which losses, and what comes out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from iclscope.core.overrides import is_plain
+from iclscope.models.gpt2_engine.layout import Memory, Sizes, Views, names_of, packed_size, prompts_at_once
+from iclscope.tasks.examples import Tokens
+
+if TYPE_CHECKING:
+    from iclscope.models.gpt2 import GPT2Transformer
+
+
+def is_compiled(model: object) -> bool:
+    """Whether the compiled steps are of this model: GPT-2 itself, on a CPU, in a usual precision.
+
+    A class derived from it may predict otherwise, and so may a model that was given another ``predict``, another module
+    inside, or hooks.
+    """
+    from iclscope.models.gpt2 import GPT2Transformer
+
+    return (
+        type(model) is GPT2Transformer
+        and is_plain(model, GPT2Transformer, "predict", "tokens_of")
+        and model.is_as_made()
+        and model.device.type == "cpu"
+        and model.dtype in (torch.float32, torch.float64)
+    )
+
+
+class Engine:
+    """The compiled steps of the runs of one model, with the memory that they use.
+
+    Attributes:
+        weights: the runs' weights, each a view of one buffer, in the model's order.
+    """
+
+    def __init__(self, model: GPT2Transformer) -> None:
+        """Copy the weights of a model that `is_compiled`."""
+        config, named = model.config, dict(model.network.named_parameters())
+        self._sizes = Sizes(
+            config.layers, config.heads, config.embedding, config.token_width, model.network.backbone.ln_f.eps
+        )
+        self._shapes = {name: tuple(weight.shape[1:]) for name, weight in named.items()}
+        self.weights = self._views(model.run_count, model.dtype)
+        for own, given in zip(self.weights, named.values(), strict=True):
+            own.copy_(given.detach())
+        self._memory = Memory(model.dtype)
+        itemsize = self.weights.whole.element_size()
+        self._packed = np.zeros(packed_size(self._sizes, itemsize), self.weights.whole.numpy().dtype)
+
+    def _views(self, runs: int, dtype: torch.dtype) -> Views:
+        return Views(self._shapes, names_of(self._sizes.layers), runs, dtype)
+
+    def like_weights(self) -> Views:
+        """Room for gradients."""
+        return self._views(*self.weights.whole.shape[:1], self.weights.whole.dtype)
+
+    def outputs(self, tokens: Tokens) -> Float[Tensor, "run batch reads"]:
+        """Predictions at the tokens that are read."""
+        from iclscope.models.gpt2_engine.steps import outputs, pack_weights
+
+        values, read, at_once, room = self._prepared(tokens, backward=False)
+        said = torch.empty(read.shape, dtype=self.weights.whole.dtype)
+        for run, weights in enumerate(self.weights.whole.numpy()):
+            pack_weights(self._sizes, self.weights.starts, weights, self._packed, False)
+            outputs(
+                self._sizes, self.weights.starts, weights, self._packed, room, values[run], read[run], at_once,
+                said.numpy()[run],
+            )  # fmt: skip
+        return said
+
+    def gradients(
+        self,
+        tokens: Tokens,
+        labels: Float[Tensor, "run batch reads"],
+        shares: Float[Tensor, "run batch"],
+        *,
+        hinge: bool,
+        out: Views,
+    ) -> Float[Tensor, " run"]:
+        """Each run's loss, and its gradients written.
+
+        Args:
+            tokens: the prompts.
+            labels: what should be said.
+            shares: of each prediction of a prompt in the loss.
+            hinge: the hinge loss; else the squared one.
+            out: written.
+        """
+        from iclscope.models.gpt2_engine.steps import loss_and_gradients
+
+        values, read, at_once, room = self._prepared(tokens, backward=True)
+        flat, slopes = self.weights.whole.numpy(), out.whole.numpy()
+        targets, parts = self._array(labels), self._array(shares)
+        losses = [
+            loss_and_gradients(
+                self._sizes, self.weights.starts, flat[run], self._packed, room, values[run], read[run], at_once,
+                targets[run], parts[run], hinge, slopes[run],
+            )
+            for run in range(len(flat))
+        ]  # fmt: skip
+        return torch.tensor(losses, dtype=self.weights.whole.dtype)
+
+    def _prepared(self, tokens: Tokens, *, backward: bool) -> tuple[Any, Any, int, Any]:
+        """The tokens and where they are read, as arrays; prompts in a block, and room for them."""
+        _, batch, length, _ = tokens.values.shape
+        at_once = prompts_at_once(length, batch)
+        room = self._memory.room(self._sizes, at_once, length, tokens.read_at.shape[2], backward=backward)
+        return self._array(tokens.values), tokens.read_at.contiguous().numpy(), at_once, room
+
+    def _array(self, tensor: Tensor) -> Any:
+        return tensor.detach().to(self.weights.whole.dtype).contiguous().numpy()
