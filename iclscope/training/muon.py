@@ -65,8 +65,10 @@ class Muon:
             index: state[f"momentum/{index}"].clone() if state else torch.zeros_like(self._parameters[index])
             for index in self._matrices
         }
-        rest = [self._parameters[index] for index in self._others]
-        self._adam = Adam(rest, learning_rate.new_full((len(learning_rate),), adam_rate), state) if rest else None
+        # PyTorch's fused Adam moves parts of a larger buffer wrongly, without a word: it gets copies of such parts.
+        self._rest = [self._parameters[index].detach().contiguous() for index in self._others]
+        rates = learning_rate.new_full((len(learning_rate),), adam_rate)
+        self._adam = Adam(self._rest, rates, state) if self._rest else None
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor], rate_factor: float) -> None:
@@ -81,7 +83,9 @@ class Muon:
             for (index, _), direction in zip(of_one_shape, directions, strict=True):
                 self._move(index, direction, rate_factor)
         if self._adam is not None:
-            self._adam.step([gradients[index] for index in self._others], rate_factor)
+            self._adam.step([gradients[index].contiguous() for index in self._others], rate_factor)
+            for index, moved in zip(self._others, self._rest, strict=True):
+                self._parameters[index].copy_(moved)
 
     def _move(self, index: int, direction: Float[Tensor, "run part inputs outputs"], rate_factor: float) -> None:
         parameter, kind = self._parameters[index], self._matrices[index]
