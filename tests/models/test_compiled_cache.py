@@ -84,6 +84,21 @@ def test_a_file_that_goes_back_to_what_it_was_is_right_again(package: Package) -
     assert package.ask()[0] == 20.5
 
 
+def test_types_of_older_sources_that_are_no_more_are_no_fault(package: Package) -> None:
+    """Numba reads the types of arguments that kept code was made for before it asks whether the code is of today."""
+    caller = package.folder / "caller.py"
+    told = caller.read_text()
+    caller.write_text(
+        told.replace("def whole(x)", "def of_pair(pair)").replace("part(x)", "part(pair.x)")
+        + "\n\nfrom typing import NamedTuple\n\n\nclass Pair(NamedTuple):\n    x: float\n\n\n"
+        + "def whole(x):\n    return of_pair(Pair(x))\n\n\nwhole.stats = of_pair.stats\n"
+    )
+    assert package.ask() == (20.5, 0)
+    assert package.ask() == (20.5, 1)
+    caller.write_text(caller.read_text().replace("Pair", "Couple"))
+    assert package.ask() == (20.5, 0)
+
+
 def test_numbas_version_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     before = compiling.source_stamp(hinge_step.py_func)  # type: ignore[attr-defined]
     monkeypatch.setattr(numba, "__version__", "0.0.1")

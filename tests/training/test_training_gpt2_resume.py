@@ -202,7 +202,7 @@ def test_a_run_does_not_depend_on_the_runs_beside_it(whole: tuple[TrainingState,
     sampler = ScheduledSampler(TASK.sampler([2]), CURRICULUM, dimensions=3, length=4)
     alone = train_runs(
         GPT2Transformer(CONFIG, seeds=[2]), sampler, learning_rate=torch.tensor([0.05]), steps=STEPS, batch_size=4,
-        optimizer="adam", rate_decay=True, loss=squared_loss,
+        optimizer="adam", rate_decay=True, loss=squared_loss, autograd=True,
     )  # fmt: skip
     for name, weight in alone.weights.items():
         assert torch.equal(weight[0], whole[0].weights[name][2]), name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -35,8 +35,21 @@ def compiled(function: Function) -> Function:
         # Numba's stamp is the time and size of the one file in which the function stands, but parts from other files
         # are written out in it (`inlined`). It offers no public way to give another stamp; a test would notice if this
         # one were no longer read.
-        cast("Any", made)._cache._cache_file._source_stamp = source_stamp(plain)
+        kept = cast("Any", made)._cache._cache_file
+        kept._source_stamp = source_stamp(plain)
+        kept._load_index = partial(_index_if_readable, kept._load_index)
     return cast("Function", made)
+
+
+def _index_if_readable(load: Callable[[], dict[Any, Any]]) -> dict[Any, Any]:
+    """What Numba knows of kept code; nothing where that speaks of types that are no more, for it is of older sources.
+
+    Numba reads the types before it compares the stamps.
+    """
+    try:
+        return load()
+    except (AttributeError, ImportError):
+        return {}
 
 
 def inlined(function: Function) -> Function:

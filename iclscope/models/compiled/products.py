@@ -13,7 +13,6 @@ from iclscope.models.compiled.tiles import HERE, add_tile, size_of
 
 _BYTES, _ROWS, _VECTORS, _NARROW_ROWS, _NARROW_VECTORS = HERE
 _WHOLE, _PART = 1, 0
-_FOUR, _TWO, _ONE = 4, 2, 1
 
 
 @inlined
@@ -21,25 +20,11 @@ def _strip(
     most: Any, vectors: Any, whole: Any, columns: Any, m: Any, k: Any, a: Any, a_row: Any, a_step: Any, b: Any,
     b_row: Any, adds: Any, c: Any, c_row: Any, like: Any,
 ) -> None:  # fmt: skip
-    """All rows of the result in some columns: as many tiles of ``most`` rows as fit, then smaller ones."""
+    """All rows of the result in some columns, by tiles of ``most`` rows."""
     size = size_of(like)
-    i = 0
-    while i + most <= m:
-        add_tile(most, vectors, whole, columns, k, a + i * a_row * size, a_row, a_step, b, b_row, adds,
-                 c + i * c_row * size, c_row, like)  # fmt: skip
-        i += most
-    while i + _FOUR <= m:
-        add_tile(_FOUR, vectors, whole, columns, k, a + i * a_row * size, a_row, a_step, b, b_row, adds,
-                 c + i * c_row * size, c_row, like)  # fmt: skip
-        i += _FOUR
-    while i + _TWO <= m:
-        add_tile(_TWO, vectors, whole, columns, k, a + i * a_row * size, a_row, a_step, b, b_row, adds,
-                 c + i * c_row * size, c_row, like)  # fmt: skip
-        i += _TWO
-    while i < m:
-        add_tile(_ONE, vectors, whole, columns, k, a + i * a_row * size, a_row, a_step, b, b_row, adds,
-                 c + i * c_row * size, c_row, like)  # fmt: skip
-        i += _ONE
+    for i in range(0, m, most):
+        add_tile(most, vectors, whole, min(most, m - i), columns, k, a + i * a_row * size, a_row, a_step, b, b_row,
+                 adds, c + i * c_row * size, c_row, like)  # fmt: skip
 
 
 @compiled

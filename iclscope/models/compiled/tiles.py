@@ -66,17 +66,17 @@ def _size_of(_context: Any, like: Any) -> Any:
 
 
 def _add_tile(
-    _context: Any, rows: Any, vectors: Any, whole: Any, columns: Any, k: Any, a: Any, a_row: Any, a_step: Any, b: Any,
-    b_row: Any, adds: Any, c: Any, c_row: Any, like: Any,
+    _context: Any, most: Any, vectors: Any, whole: Any, rows: Any, columns: Any, k: Any, a: Any, a_row: Any,
+    a_step: Any, b: Any, b_row: Any, adds: Any, c: Any, c_row: Any, like: Any,
 ) -> Any:  # fmt: skip
-    given = (rows, vectors, whole, *(types.intp,) * 10, like)
-    sizes = (rows.literal_value, vectors.literal_value, bool(whole.literal_value), HERE.bytes * 8 // like.bitwidth)
+    given = (most, vectors, whole, *(types.intp,) * 11, like)
+    sizes = (most.literal_value, vectors.literal_value, bool(whole.literal_value), HERE.bytes * 8 // like.bitwidth)
 
     def code(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         _Written(builder, _number(like), *sizes).tile(*arguments[3:-1])
         return context.get_dummy_value()
 
-    del columns, k, a, a_row, a_step, b, b_row, adds, c, c_row
+    del rows, columns, k, a, a_row, a_step, b, b_row, adds, c, c_row
     return types.void(*given), code
 
 
@@ -87,10 +87,10 @@ size_of = intrinsic(cast("Any", inspect.unwrap(_size_of)))
 add_tile = intrinsic(prefer_literal=True)(cast("Any", inspect.unwrap(_add_tile)))
 """C ← A B, or C + A B, for one tile.
 
-Args: rows; vectors; whole, 1 if all columns of the vectors exist (these three are known when it is compiled); how many
-columns exist; the length of the sums; the address of A, and how many numbers further its next row and its next column
-are; the address of B and the same of its next row, B's columns lie one after the other; whether to add to C; its
-address, and the same of its next row; any number of the matrices' type.
+Args: rows and vectors of the tile; whole, 1 if all columns of the vectors exist (these three are known when it is
+compiled); how many rows and columns exist, at least one; the length of the sums; the address of A, and how many numbers
+further its next row and its next column are; the address of B and the same of its next row, B's columns lie one after
+the other; whether to add to C; its address, and the same of its next row; any number of the matrices' type.
 """
 
 
@@ -104,12 +104,17 @@ class _Written:
         self.named = f"v{lanes}f{8 * self.size}"
 
     def tile(
-        self, columns: Any, k: Any, a: Any, a_row: Any, a_step: Any, b: Any, b_row: Any, adds: Any, c: Any, c_row: Any
-    ) -> None:
-        """All sums of the tile, and then the tile into C."""
+        self, rows: Any, columns: Any, k: Any, a: Any, a_row: Any, a_step: Any, b: Any, b_row: Any, adds: Any, c: Any,
+        c_row: Any,
+    ) -> None:  # fmt: skip
+        """All sums of the tile, and then the tile into C; of rows that do not exist the last one is read instead."""
         builder, word = self.builder, ir.IntType(64)
         a_row, a_step, b_row, c_row = (builder.mul(step, word(self.size)) for step in (a_row, a_step, b_row, c_row))
         masks = None if self.whole else self.masks(columns)
+        offsets = [word(0)]
+        for i in range(1, self.rows):
+            exists = builder.icmp_signed("<", word(i), rows)
+            offsets.append(builder.select(exists, builder.add(offsets[-1], a_row), offsets[-1]))
         before = builder.block
         loop, after = builder.append_basic_block("k"), builder.append_basic_block("done")
         empty = ir.Constant(self.vector, None)
@@ -118,37 +123,31 @@ class _Written:
         step, at_a, at_b = (builder.phi(word) for _ in range(3))
         sums = [[builder.phi(self.vector) for _ in range(self.vectors)] for _ in range(self.rows)]
         found = [self.load(at_b, j, masks) for j in range(self.vectors)]
-        added, row = [], at_a
+        added = []
         for i in range(self.rows):
-            one = self.spread(row)
+            one = self.spread(builder.add(at_a, offsets[i]))
             added.append([self.fused(one, found[j], sums[i][j]) for j in range(self.vectors)])
-            row = builder.add(row, a_row) if i < self.rows - 1 else row
         following = (builder.add(step, word(1)), builder.add(at_a, a_step), builder.add(at_b, b_row))
         builder.cbranch(builder.icmp_signed("<", following[0], k), loop, after)
+        builder.position_at_end(after)
+        totals = [[builder.phi(self.vector) for _ in range(self.vectors)] for _ in range(self.rows)]
         for phi, start, then in zip((step, at_a, at_b), (word(0), a, b), following, strict=True):
             phi.add_incoming(start, before)
             phi.add_incoming(then, loop)
-        for phis, news in zip(sums, added, strict=True):
-            for phi, new in zip(phis, news, strict=True):
-                phi.add_incoming(empty, before)
-                phi.add_incoming(new, loop)
-        builder.position_at_end(after)
-        totals = [[builder.phi(self.vector) for _ in range(self.vectors)] for _ in range(self.rows)]
-        for phis, news in zip(totals, added, strict=True):
-            for phi, new in zip(phis, news, strict=True):
-                phi.add_incoming(empty, before)
-                phi.add_incoming(new, loop)
-        with builder.if_else(builder.icmp_signed("!=", adds, word(0))) as (then, otherwise):
-            for block, adding in ((then, True), (otherwise, False)):
-                with block:
-                    row = c
-                    for i in range(self.rows):
-                        for j in range(self.vectors):
-                            total = totals[i][j]
-                            if adding:
-                                total = builder.fadd(self.load(row, j, masks), total)
-                            self.store(total, row, j, masks)
-                        row = builder.add(row, c_row)
+        for i in range(self.rows):
+            for j in range(self.vectors):
+                for phi in (sums[i][j], totals[i][j]):
+                    phi.add_incoming(empty, before)
+                    phi.add_incoming(added[i][j], loop)
+        adding, row = builder.icmp_signed("!=", adds, word(0)), c
+        for i in range(self.rows):
+            exists = builder.icmp_signed("<", word(i), rows)
+            for wanted, with_old in ((adding, True), (builder.not_(adding), False)):
+                with builder.if_then(builder.and_(exists, wanted)):
+                    for j in range(self.vectors):
+                        total = totals[i][j]
+                        self.store(builder.fadd(self.load(row, j, masks), total) if with_old else total, row, j, masks)
+            row = builder.add(row, c_row)
 
     def masks(self, columns: Any) -> list[Any]:
         """Which lanes of each vector exist."""

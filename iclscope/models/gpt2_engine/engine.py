@@ -10,8 +10,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from iclscope.core.overrides import is_plain
-from iclscope.models.gpt2_engine.layout import Memory, Sizes, Views, names_of, packed_size, prompts_at_once
+from iclscope.models.compiled.tiles import HERE
+from iclscope.models.gpt2_engine.layout import Memory, Plan, Views, names_of, packed_places, prompts_at_once
 from iclscope.tasks.examples import Tokens
+
+_AVX2 = 32  # bytes of a vector
 
 if TYPE_CHECKING:
     from iclscope.models.gpt2 import GPT2Transformer
@@ -21,12 +24,13 @@ def is_compiled(model: object) -> bool:
     """Whether the compiled steps are of this model: GPT-2 itself, on a CPU, in a usual precision.
 
     A class derived from it may predict otherwise, and so may a model that was given another ``predict``, another module
-    inside, or hooks.
+    inside, or hooks. Without AVX2 PyTorch's own products are faster than plain tiles.
     """
     from iclscope.models.gpt2 import GPT2Transformer
 
     return (
-        type(model) is GPT2Transformer
+        HERE.bytes >= _AVX2
+        and type(model) is GPT2Transformer
         and is_plain(model, GPT2Transformer, "predict", "tokens_of")
         and model.is_as_made()
         and model.device.type == "cpu"
@@ -44,23 +48,21 @@ class Engine:
     def __init__(self, model: GPT2Transformer) -> None:
         """Copy the weights of a model that `is_compiled`."""
         config, named = model.config, dict(model.network.named_parameters())
-        self._sizes = Sizes(
-            config.layers, config.heads, config.embedding, config.token_width, model.network.backbone.ln_f.eps
-        )
+        sizes = (config.layers, config.heads, config.embedding, config.token_width)
         self._shapes = {name: tuple(weight.shape[1:]) for name, weight in named.items()}
-        self.weights = self._views(model.run_count, model.dtype)
+        self.weights = Views(self._shapes, names_of(config.layers), model.run_count, model.dtype)
         for own, given in zip(self.weights, named.values(), strict=True):
             own.copy_(given.detach())
-        self._memory = Memory(model.dtype)
         itemsize = self.weights.whole.element_size()
-        self._packed = np.zeros(packed_size(self._sizes, itemsize), self.weights.whole.numpy().dtype)
-
-    def _views(self, runs: int, dtype: torch.dtype) -> Views:
-        return Views(self._shapes, names_of(self._sizes.layers), runs, dtype)
+        places, packed = packed_places(config.layers, config.embedding, config.token_width, itemsize)
+        self._plan = Plan(*sizes, model.network.backbone.ln_f.eps, self.weights.starts, places)
+        self._memory = Memory(model.dtype)
+        self._packed = np.zeros(packed, self.weights.whole.numpy().dtype)
 
     def like_weights(self) -> Views:
         """Room for gradients."""
-        return self._views(*self.weights.whole.shape[:1], self.weights.whole.dtype)
+        runs, dtype = len(self.weights.whole), self.weights.whole.dtype
+        return Views(self._shapes, names_of(self._plan.layers), runs, dtype)
 
     def outputs(self, tokens: Tokens) -> Float[Tensor, "run batch reads"]:
         """Predictions at the tokens that are read."""
@@ -69,9 +71,9 @@ class Engine:
         values, read, at_once, room = self._prepared(tokens, backward=False)
         said = torch.empty(read.shape, dtype=self.weights.whole.dtype)
         for run, weights in enumerate(self.weights.whole.numpy()):
-            pack_weights(self._sizes, self.weights.starts, weights, self._packed, False)
+            pack_weights(self._plan, weights, self._packed, False)
             outputs(
-                self._sizes, self.weights.starts, weights, self._packed, room, values[run], read[run], at_once,
+                self._plan, weights, self._packed, room, values[run], read[run], at_once,
                 said.numpy()[run],
             )  # fmt: skip
         return said
@@ -101,7 +103,7 @@ class Engine:
         targets, parts = self._array(labels), self._array(shares)
         losses = [
             loss_and_gradients(
-                self._sizes, self.weights.starts, flat[run], self._packed, room, values[run], read[run], at_once,
+                self._plan, flat[run], self._packed, room, values[run], read[run], at_once,
                 targets[run], parts[run], hinge, slopes[run],
             )
             for run in range(len(flat))
@@ -111,8 +113,8 @@ class Engine:
     def _prepared(self, tokens: Tokens, *, backward: bool) -> tuple[Any, Any, int, Any]:
         """The tokens and where they are read, as arrays; prompts in a block, and room for them."""
         _, batch, length, _ = tokens.values.shape
-        at_once = prompts_at_once(length, batch)
-        room = self._memory.room(self._sizes, at_once, length, tokens.read_at.shape[2], backward=backward)
+        at_once = prompts_at_once(self._plan.width, length, batch)
+        room = self._memory.room(self._plan, at_once, length, tokens.read_at.shape[2], backward=backward)
         return self._array(tokens.values), tokens.read_at.contiguous().numpy(), at_once, room
 
     def _array(self, tensor: Tensor) -> Any:

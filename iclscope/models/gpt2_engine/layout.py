@@ -17,8 +17,11 @@ from iclscope.models.gpt2_engine.attention import TOGETHER
 _APART = 16
 """Numbers between the starts of weights are a multiple of this, so that vectors do not lie across cache lines."""
 
-_ROWS = 90
-"""Tokens at a time: a small model stays in the cache. Measured: 64 and 90 alike, 170 some 3 % slower."""
+_ROWS = {64: 90, 128: 180}
+"""Embedding → tokens at a time, up to it. A small model stays in the cache (64 and 90 alike, 170 some 3 % slower); of a
+wide one nothing does, and more tokens make its gradients pass through memory less often."""
+
+_ROWS_OF_WIDE = 330
 
 NAMES = (
     ("read_in.weight", "read_in.bias", "backbone.wpe.weight"),
@@ -31,8 +34,8 @@ NAMES = (
 """Weights in the order in which they lie: before the layers, of each layer, behind them."""
 
 
-class Sizes(NamedTuple):
-    """What compiled code must know of a model.
+class Plan(NamedTuple):
+    """What compiled code must know of a model: its sizes, and where its weights lie.
 
     Attributes:
         layers: how many.
@@ -40,6 +43,8 @@ class Sizes(NamedTuple):
         width: D, of the residual stream.
         inputs: numbers per token.
         epsilon: of the layer norms.
+        starts: `Views.starts` of its weights.
+        places: `packed_places` of its matrices.
     """
 
     layers: int
@@ -47,6 +52,8 @@ class Sizes(NamedTuple):
     width: int
     inputs: int
     epsilon: float
+    starts: Any
+    places: Any
 
 
 def names_of(layers: int) -> list[str]:
@@ -122,11 +129,13 @@ class Room(NamedTuple):
     d_wide: Any  # [M, 4 D]
     d_qkv: Any  # [M, 3 D]
     slopes: Any  # [key, part, query of the part]
+    panels: Any  # a gradient in panels
 
 
-def prompts_at_once(tokens: int, batch: int) -> int:
+def prompts_at_once(width: int, tokens: int, batch: int) -> int:
     """How many prompts make a block."""
-    return max(1, min(batch, round(_ROWS / tokens)))
+    rows = next((rows for most, rows in _ROWS.items() if width <= most), _ROWS_OF_WIDE)
+    return max(1, min(batch, round(rows / tokens)))
 
 
 class Memory:
@@ -137,34 +146,35 @@ class Memory:
         self._numbers = np.empty(0, self._dtype)
         self._made: tuple[tuple[int, ...], Room] | None = None
 
-    def room(self, sizes: Sizes, prompts: int, tokens: int, reads: int, *, backward: bool) -> Room:
+    def room(self, plan: Plan, prompts: int, tokens: int, reads: int, *, backward: bool) -> Room:
         """Room for blocks of so many prompts; what it held before is lost.
 
         Args:
-            sizes: the model's.
+            plan: the model's.
             prompts: in a block.
             tokens: per prompt.
             reads: predictions per prompt.
             backward: whether all layers are kept, and the way back needs room too.
         """
-        wanted = (*sizes[:4], prompts, tokens, reads, int(backward))
+        wanted = (*plan[:4], prompts, tokens, reads, int(backward))
         if self._made is None or self._made[0] != wanted:
-            self._made = wanted, self._carved(sizes, prompts, tokens, reads, backward=backward)
+            self._made = wanted, self._carved(plan, prompts, tokens, reads, backward=backward)
         return self._made[1]
 
-    def _carved(self, sizes: Sizes, prompts: int, tokens: int, reads: int, *, backward: bool) -> Room:
-        D, M, R = sizes.width, prompts * tokens, prompts * reads
-        padded, head = -(-tokens // TOGETHER) * TOGETHER, sizes.width // sizes.heads
-        slots, back = (sizes.layers, M) if backward else (1, 0)
+    def _carved(self, plan: Plan, prompts: int, tokens: int, reads: int, *, backward: bool) -> Room:
+        D, M, R = plan.width, prompts * tokens, prompts * reads
+        padded, head = -(-tokens // TOGETHER) * TOGETHER, plan.width // plan.heads
+        slots, back = (plan.layers, M) if backward else (1, 0)
         shapes = Room(
             h=(M, D), h_read=(R, D), scaled=(2 * slots + 1, M, D), inverse=(2 * slots + 1, M),
             before_attention=(slots, M, D), qkv=(slots, M, 3 * D),
-            attention=(slots, prompts * sizes.heads, tokens, padded // TOGETHER, TOGETHER),
+            attention=(slots, prompts * plan.heads, tokens, padded // TOGETHER, TOGETHER),
             mixed=(slots, M, D), mixed_read=(R, D),
             before_mlp=(slots, M, D), derivative=(slots, M, 4 * D), hidden=(slots, M, 4 * D), top=(R, D), output=(R,),
             rows=(R,), turned=(head, padded), few=(2, TOGETHER), d_h=(back, D), d_read=(min(back, R), D),
             d_narrow=(back, D), d_wide=(back, 4 * D), d_qkv=(back, 3 * D),
             slopes=(min(back, tokens), padded // TOGETHER, TOGETHER),
+            panels=(back * in_panels(4 * D, self._dtype.itemsize),),
         )  # fmt: skip
         counts = [-(-prod(shape) // _APART) * _APART for shape in shapes]
         if sum(counts) > self._numbers.size:
@@ -179,13 +189,22 @@ class Memory:
         return made._replace(rows=np.empty(R, np.int64))
 
 
-def packed_size(sizes: Sizes, itemsize: int) -> int:
-    """How many numbers a run's weights have in panels, both ways, and the read-in."""
-    wide, D = HERE.vectors * HERE.bytes // itemsize, sizes.width
+def in_panels(columns: int, itemsize: int) -> int:
+    """Columns of as many whole panels as hold so many."""
+    wide = HERE.vectors * HERE.bytes // itemsize
+    return -(-columns // wide) * wide
 
-    def panels(columns: int) -> int:
-        return -(-columns // wide) * wide
 
-    one_way = D * (panels(3 * D) + panels(D) + panels(4 * D)) + 4 * D * panels(D)
-    other_way = (3 * D + D + 4 * D) * panels(D) + D * panels(4 * D)
-    return sizes.inputs * panels(D) + sizes.layers * (one_way + other_way)
+def packed_places(layers: int, width: int, inputs: int, itemsize: int) -> tuple[Any, int]:
+    """Where a run's matrices begin once they are packed, and how many numbers they are together.
+
+    Returns:
+        places [layer, 8]: QKV, projection, into and out of the MLP as [in, out], and the same as [out, in]. The read-in
+        comes before them.
+    """
+    D = width
+    shapes = [(D, 3 * D), (D, D), (D, 4 * D), (4 * D, D)]
+    matrices = [*shapes, *((columns, rows) for rows, columns in shapes)] * layers
+    counts = [rows * in_panels(columns, itemsize) for rows, columns in [(inputs, D), *matrices]]
+    ends = np.cumsum(counts)
+    return ends[:-1].reshape(layers, 8).astype(np.int64), int(ends[-1])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from iclscope.models.compiled.compiling import compiled
+from iclscope.models.compiled.compiling import compiled, inlined
 from iclscope.models.compiled.products import multiply, pack, panel_width
 from iclscope.models.compiled.tiles import size_of
 from iclscope.models.gpt2_engine.attention import attend, attend_backward
@@ -27,7 +27,7 @@ _MLP_GAIN, _MLP_SHIFT, _IN, _IN_BIAS, _OUT, _OUT_BIAS = range(6, 12)
 _LAST_GAIN, _LAST_SHIFT, _READ_OUT, _READ_OUT_BIAS = range(4)
 
 
-@compiled
+@inlined
 def _by_packed(x: Any, rows: Any, k: Any, n: Any, packed: Any, at: Any, adds: Any, out: Any) -> None:
     """The first rows of x times a packed matrix, [k, n], into those of another."""
     like = packed[0]
@@ -37,101 +37,81 @@ def _by_packed(x: Any, rows: Any, k: Any, n: Any, packed: Any, at: Any, adds: An
 
 
 @compiled
-def _add_slope(x: Any, d_out: Any, rows: Any, k: Any, n: Any, slopes: Any, at: Any) -> None:
-    """Add xᵀ d_out, [k, n], to the gradient of a weight."""
+def _add_slope(x: Any, d_out: Any, rows: Any, k: Any, n: Any, panels: Any, slopes: Any, at: Any) -> None:
+    """Add xᵀ d_out, [k, n], to the gradient of a weight; ``panels`` is room for d_out."""
     like = slopes[0]
-    multiply(k, n, rows, x.ctypes.data, 1, k, d_out.ctypes.data, n, panel_width(like), 1,
-             slopes.ctypes.data + size_of(like) * at, n, like)  # fmt: skip
-
-
-@compiled
-def _panels(columns: Any, like: Any) -> Any:
-    """Columns of whole panels."""
     wide = panel_width(like)
-    return (columns + wide - 1) // wide * wide
+    b, b_row, b_panel = d_out.ctypes.data, n, wide
+    if n > wide and k > 2 * wide:  # below, the copy costs more than it brings
+        pack(d_out.reshape(d_out.size), n, 1, rows, n, panels)
+        b, b_row, b_panel = panels.ctypes.data, wide, rows * wide
+    multiply(k, n, rows, x.ctypes.data, 1, k, b, b_row, b_panel, 1, slopes.ctypes.data + size_of(like) * at, n, like)
 
 
 @compiled
-def _packed_at(sizes: Any, layer: Any, which: Any, backward: Any, like: Any) -> Any:
-    """Where a layer's matrix (0 QKV, 1 projection, 2 into the MLP, 3 out of it) begins among the packed ones."""
-    D = sizes.width
-    one, three, four = _panels(D, like), _panels(3 * D, like), _panels(4 * D, like)
-    forward = D * (three + one + four) + 4 * D * one
-    at = sizes.inputs * one + layer * (forward + 8 * D * one + D * four)
-    if not backward:
-        for i in range(which):
-            at += D * (three if i == 0 else (one if i == 1 else four))
-        return at
-    at += forward
-    for i in range(which):
-        at += (3 if i == 0 else (1 if i == 1 else 4)) * D * one
-    return at
-
-
-@compiled
-def pack_weights(sizes: Any, starts: Any, weights: Any, packed: Any, backward: Any) -> None:
+def pack_weights(plan: Any, weights: Any, packed: Any, backward: Any) -> None:
     """Write one run's matrices in panels, for both ways if wanted; stored are [in, out] (the read-in [out, in])."""
-    D, like = sizes.width, weights[0]
-    pack(weights[starts[_READ_IN] :], 1, sizes.inputs, sizes.inputs, D, packed)
-    for layer in range(sizes.layers):
+    D = plan.width
+    pack(weights[plan.starts[_READ_IN] :], 1, plan.inputs, plan.inputs, D, packed)
+    for layer in range(plan.layers):
         first = _BEFORE + _PER_LAYER * layer
         for which in range(4):
             name = _QKV if which == 0 else (_PROJECTION if which == 1 else (_IN if which == 2 else _OUT))
             k, n = (4 * D if which == 3 else D), (3 * D if which == 0 else (4 * D if which == 2 else D))
-            source = weights[starts[first + name] :]
-            pack(source, n, 1, k, n, packed[_packed_at(sizes, layer, which, False, like) :])
+            source = weights[plan.starts[first + name] :]
+            pack(source, n, 1, k, n, packed[plan.places[layer, which] :])
             if backward:
-                pack(source, 1, n, n, k, packed[_packed_at(sizes, layer, which, True, like) :])
+                pack(source, 1, n, n, k, packed[plan.places[layer, 4 + which] :])
 
 
-@compiled
-def _forward(sizes: Any, starts: Any, weights: Any, packed: Any, room: Any, values: Any, read: Any, keeps: Any) -> None:
+@inlined
+def _forward(plan: Any, weights: Any, packed: Any, room: Any, values: Any, read: Any, keeps: Any) -> None:
     """Read one block of prompts; ``room.output`` is written."""
-    D, like = sizes.width, weights[0]
+    D = plan.width
     prompts, tokens = values.shape[0], values.shape[1]
     reads, M = read.shape[1], prompts * tokens
     R = prompts * reads
     h = room.h
-    epsilon = weights.dtype.type(sizes.epsilon)
-    positions = weights[starts[_POSITIONS] : starts[_POSITIONS] + tokens * D].reshape(tokens, D)
+    epsilon = weights.dtype.type(plan.epsilon)
+    positions = weights[plan.starts[_POSITIONS] : plan.starts[_POSITIONS] + tokens * D].reshape(tokens, D)
     for i in range(M):
         for j in range(D):
             h[i, j] = positions[i % tokens, j]
     for b in range(prompts):
         for r in range(reads):
             room.rows[b * reads + r] = b * tokens + read[b, r]
-    _by_packed(values, M, sizes.inputs, D, packed, 0, 1, h)
-    bias = weights[starts[_READ_IN_BIAS] : starts[_READ_IN_BIAS] + D]
-    for layer in range(sizes.layers):
+    _by_packed(values, M, plan.inputs, D, packed, 0, 1, h)
+    bias = weights[plan.starts[_READ_IN_BIAS] : plan.starts[_READ_IN_BIAS] + D]
+    for layer in range(plan.layers):
         slot = layer if keeps else 0
-        at = starts[_BEFORE + _PER_LAYER * layer :]
+        at = plan.starts[_BEFORE + _PER_LAYER * layer :]
         gain, shift = weights[at[_GAIN] : at[_GAIN] + D], weights[at[_SHIFT] : at[_SHIFT] + D]
         normalise(h, M, bias, gain, shift, epsilon, room.scaled[2 * slot], room.inverse[2 * slot],
                   room.before_attention[slot])  # fmt: skip
         qkv = room.qkv[slot]
-        _by_packed(room.before_attention[slot], M, D, 3 * D, packed, _packed_at(sizes, layer, 0, False, like), 0, qkv)
+        _by_packed(room.before_attention[slot], M, D, 3 * D, packed, plan.places[layer, 0], 0, qkv)
         add_to_rows(qkv, M, weights[at[_QKV_BIAS] : at[_QKV_BIAS] + 3 * D])
         attend(qkv, prompts, tokens, room.turned, room.few, room.attention[slot], room.mixed[slot])
         rows, mixed = M, room.mixed[slot]
-        if layer == sizes.layers - 1:
+        if layer == plan.layers - 1:
             rows, mixed, h = R, room.mixed_read, room.h_read
             for r in range(R):
                 for j in range(D):
                     mixed[r, j] = room.mixed[slot][room.rows[r], j]
                 for j in range(D):
                     h[r, j] = room.h[room.rows[r], j]
-        _by_packed(mixed, rows, D, D, packed, _packed_at(sizes, layer, 1, False, like), 1, h)
+        _by_packed(mixed, rows, D, D, packed, plan.places[layer, 1], 1, h)
         bias = weights[at[_PROJECTION_BIAS] : at[_PROJECTION_BIAS] + D]
         gain, shift = weights[at[_MLP_GAIN] : at[_MLP_GAIN] + D], weights[at[_MLP_SHIFT] : at[_MLP_SHIFT] + D]
         normalise(h, rows, bias, gain, shift, epsilon, room.scaled[2 * slot + 1], room.inverse[2 * slot + 1],
                   room.before_mlp[slot])  # fmt: skip
         u = room.derivative[slot]
-        _by_packed(room.before_mlp[slot], rows, D, 4 * D, packed, _packed_at(sizes, layer, 2, False, like), 0, u)
+        _by_packed(room.before_mlp[slot], rows, D, 4 * D, packed, plan.places[layer, 2], 0, u)
         gelu(u, rows, weights[at[_IN_BIAS] : at[_IN_BIAS] + 4 * D], room.hidden[slot])
-        _by_packed(room.hidden[slot], rows, 4 * D, D, packed, _packed_at(sizes, layer, 3, False, like), 1, h)
+        _by_packed(room.hidden[slot], rows, 4 * D, D, packed, plan.places[layer, 3], 1, h)
         bias = weights[at[_OUT_BIAS] : at[_OUT_BIAS] + D]
     last = room.scaled.shape[0] - 1
-    at = starts[_BEFORE + _PER_LAYER * sizes.layers :]
+    at = plan.starts[_BEFORE + _PER_LAYER * plan.layers :]
     gain, shift = weights[at[_LAST_GAIN] : at[_LAST_GAIN] + D], weights[at[_LAST_SHIFT] : at[_LAST_SHIFT] + D]
     normalise(h, R, bias, gain, shift, epsilon, room.scaled[last], room.inverse[last], room.top)
     for r in range(R):
@@ -141,16 +121,14 @@ def _forward(sizes: Any, starts: Any, weights: Any, packed: Any, room: Any, valu
         room.output[r] = said
 
 
-@compiled
-def _backward(
-    sizes: Any, starts: Any, weights: Any, packed: Any, room: Any, values: Any, count: Any, slopes: Any
-) -> None:
+@inlined
+def _backward(plan: Any, weights: Any, packed: Any, room: Any, values: Any, count: Any, slopes: Any) -> None:
     """Add the gradients of one block, from those of its outputs, which stand in ``room.output``; count: R."""
-    D, like = sizes.width, weights[0]
+    D, like = plan.width, weights[0]
     zero = weights.dtype.type(0)
     prompts, tokens = values.shape[0], values.shape[1]
     M, R = prompts * tokens, count
-    at = starts[_BEFORE + _PER_LAYER * sizes.layers :]
+    at = plan.starts[_BEFORE + _PER_LAYER * plan.layers :]
     d_h, d_read, d_narrow = room.d_h, room.d_read, room.d_narrow
     out = weights[at[_READ_OUT] : at[_READ_OUT] + D]
     d_out = slopes[at[_READ_OUT] : at[_READ_OUT] + D]
@@ -163,33 +141,33 @@ def _backward(
             d_narrow[r, j] = slope * out[j]
         for j in range(D):
             d_read[r, j] = zero
-    below = starts[_BEFORE + _PER_LAYER * (sizes.layers - 1) + _OUT_BIAS]
+    below = plan.starts[_BEFORE + _PER_LAYER * (plan.layers - 1) + _OUT_BIAS]
     last = room.scaled.shape[0] - 1
     normalise_backward(
         d_narrow, R, room.scaled[last], room.inverse[last], weights[at[_LAST_GAIN] : at[_LAST_GAIN] + D],
         slopes[at[_LAST_GAIN] : at[_LAST_GAIN] + D], slopes[at[_LAST_SHIFT] : at[_LAST_SHIFT] + D], d_read,
         slopes[below : below + D],
     )  # fmt: skip
-    for back in range(sizes.layers):
-        layer = sizes.layers - 1 - back
-        at = starts[_BEFORE + _PER_LAYER * layer :]
+    for back in range(plan.layers):
+        layer = plan.layers - 1 - back
+        at = plan.starts[_BEFORE + _PER_LAYER * layer :]
         rows, d_stream, mixed = (R, d_read, room.mixed_read) if back == 0 else (M, d_h, room.mixed[layer])
-        _add_slope(room.hidden[layer], d_stream, rows, 4 * D, D, slopes, at[_OUT])
-        _by_packed(d_stream, rows, D, 4 * D, packed, _packed_at(sizes, layer, 3, True, like), 0, room.d_wide)
+        _add_slope(room.hidden[layer], d_stream, rows, 4 * D, D, room.panels, slopes, at[_OUT])
+        _by_packed(d_stream, rows, D, 4 * D, packed, plan.places[layer, 7], 0, room.d_wide)
         gelu_backward(room.d_wide, rows, room.derivative[layer], slopes[at[_IN_BIAS] : at[_IN_BIAS] + 4 * D])
-        _add_slope(room.before_mlp[layer], room.d_wide, rows, D, 4 * D, slopes, at[_IN])
-        _by_packed(room.d_wide, rows, 4 * D, D, packed, _packed_at(sizes, layer, 2, True, like), 0, d_narrow)
+        _add_slope(room.before_mlp[layer], room.d_wide, rows, D, 4 * D, room.panels, slopes, at[_IN])
+        _by_packed(room.d_wide, rows, 4 * D, D, packed, plan.places[layer, 6], 0, d_narrow)
         normalise_backward(
             d_narrow, rows, room.scaled[2 * layer + 1], room.inverse[2 * layer + 1],
             weights[at[_MLP_GAIN] : at[_MLP_GAIN] + D], slopes[at[_MLP_GAIN] : at[_MLP_GAIN] + D],
             slopes[at[_MLP_SHIFT] : at[_MLP_SHIFT] + D], d_stream,
             slopes[at[_PROJECTION_BIAS] : at[_PROJECTION_BIAS] + D],
         )  # fmt: skip
-        _add_slope(mixed, d_stream, rows, D, D, slopes, at[_PROJECTION])
+        _add_slope(mixed, d_stream, rows, D, D, room.panels, slopes, at[_PROJECTION])
         d_mixed = d_narrow
         if back == 0:
             d_mixed = room.mixed[layer]  # not needed any more
-            _by_packed(d_read, R, D, D, packed, _packed_at(sizes, layer, 1, True, like), 0, d_narrow)
+            _by_packed(d_read, R, D, D, packed, plan.places[layer, 5], 0, d_narrow)
             for i in range(M):
                 for j in range(D):
                     d_mixed[i, j] = zero
@@ -201,21 +179,23 @@ def _backward(
                 for j in range(D):
                     d_h[room.rows[r], j] += d_read[r, j]
         else:
-            _by_packed(d_h, M, D, D, packed, _packed_at(sizes, layer, 1, True, like), 0, d_mixed)
+            _by_packed(d_h, M, D, D, packed, plan.places[layer, 5], 0, d_mixed)
         attend_backward(d_mixed, room.qkv[layer], room.attention[layer], prompts, tokens, room.turned, room.few,
                         room.slopes, room.d_qkv)  # fmt: skip
         add_sum_of_rows(room.d_qkv, M, slopes[at[_QKV_BIAS] : at[_QKV_BIAS] + 3 * D])
-        _add_slope(room.before_attention[layer], room.d_qkv, M, D, 3 * D, slopes, at[_QKV])
-        _by_packed(room.d_qkv, M, 3 * D, D, packed, _packed_at(sizes, layer, 0, True, like), 0, d_narrow)
-        below = starts[_READ_IN_BIAS] if layer == 0 else starts[_BEFORE + _PER_LAYER * (layer - 1) + _OUT_BIAS]
+        _add_slope(room.before_attention[layer], room.d_qkv, M, D, 3 * D, room.panels, slopes, at[_QKV])
+        _by_packed(room.d_qkv, M, 3 * D, D, packed, plan.places[layer, 4], 0, d_narrow)
+        below = (
+            plan.starts[_READ_IN_BIAS] if layer == 0 else plan.starts[_BEFORE + _PER_LAYER * (layer - 1) + _OUT_BIAS]
+        )
         normalise_backward(
             d_narrow, M, room.scaled[2 * layer], room.inverse[2 * layer], weights[at[_GAIN] : at[_GAIN] + D],
             slopes[at[_GAIN] : at[_GAIN] + D], slopes[at[_SHIFT] : at[_SHIFT] + D], d_h, slopes[below : below + D],
         )  # fmt: skip
     # Stored as [out, in]: D rows.
-    multiply(D, sizes.inputs, M, d_h.ctypes.data, 1, D, values.ctypes.data, sizes.inputs, panel_width(like), 1,
-             slopes.ctypes.data + size_of(like) * starts[_READ_IN], sizes.inputs, like)  # fmt: skip
-    positions = slopes[starts[_POSITIONS] : starts[_POSITIONS] + tokens * D].reshape(tokens, D)
+    multiply(D, plan.inputs, M, d_h.ctypes.data, 1, D, values.ctypes.data, plan.inputs, panel_width(like), 1,
+             slopes.ctypes.data + size_of(like) * plan.starts[_READ_IN], plan.inputs, like)  # fmt: skip
+    positions = slopes[plan.starts[_POSITIONS] : plan.starts[_POSITIONS] + tokens * D].reshape(tokens, D)
     for i in range(M):
         for j in range(D):
             positions[i % tokens, j] += d_h[i, j]
@@ -223,13 +203,19 @@ def _backward(
 
 @compiled
 def outputs(
-    sizes: Any, starts: Any, weights: Any, packed: Any, room: Any, values: Any, read: Any, at_once: Any, said: Any
+    plan: Any,
+    weights: Any,
+    packed: Any,
+    room: Any,
+    values: Any,
+    read: Any,
+    at_once: Any,
+    said: Any,
 ) -> None:
     """Predictions of one run.
 
     Args:
-        sizes: of the model, `layout.Sizes`.
-        starts: where its weights begin, `layout.Views.starts`.
+        plan: sizes and places of the model's weights.
         weights: of the run, flat.
         packed: as `pack_weights` wrote them.
         room: for ``at_once`` prompts.
@@ -241,7 +227,7 @@ def outputs(
     reads = read.shape[1]
     for begin in range(0, values.shape[0], at_once):
         end = min(values.shape[0], begin + at_once)
-        _forward(sizes, starts, weights, packed, room, values[begin:end], read[begin:end], False)
+        _forward(plan, weights, packed, room, values[begin:end], read[begin:end], False)
         for b in range(begin, end):
             for r in range(reads):
                 said[b, r] = room.output[(b - begin) * reads + r]
@@ -249,14 +235,13 @@ def outputs(
 
 @compiled
 def loss_and_gradients(
-    sizes: Any, starts: Any, weights: Any, packed: Any, room: Any, values: Any, read: Any, at_once: Any, labels: Any,
+    plan: Any, weights: Any, packed: Any, room: Any, values: Any, read: Any, at_once: Any, labels: Any,
     shares: Any, hinge: Any, slopes: Any,
 ) -> Any:  # fmt: skip
     """One run's loss and, written into ``slopes``, its gradients; the arguments are those of `outputs`, and these.
 
     Args:
-        sizes: see there, and so on.
-        starts: see there.
+        plan: see there, and so on.
         weights: see there.
         packed: see there.
         room: for the way back too.
@@ -270,11 +255,11 @@ def loss_and_gradients(
     """
     zero, one, two = weights.dtype.type(0), weights.dtype.type(1), weights.dtype.type(2)
     slopes[:] = zero
-    pack_weights(sizes, starts, weights, packed, True)
+    pack_weights(plan, weights, packed, True)
     reads, loss = read.shape[1], 0.0
     for begin in range(0, values.shape[0], at_once):
         end = min(values.shape[0], begin + at_once)
-        _forward(sizes, starts, weights, packed, room, values[begin:end], read[begin:end], True)
+        _forward(plan, weights, packed, room, values[begin:end], read[begin:end], True)
         for b in range(begin, end):
             for r in range(reads):
                 said, label, share = room.output[(b - begin) * reads + r], labels[b, r], shares[b]
@@ -287,5 +272,5 @@ def loss_and_gradients(
                     part, slope = short * short, two * short
                 loss += share * part
                 room.output[(b - begin) * reads + r] = share * slope
-        _backward(sizes, starts, weights, packed, room, values[begin:end], (end - begin) * reads, slopes)
+        _backward(plan, weights, packed, room, values[begin:end], (end - begin) * reads, slopes)
     return loss
