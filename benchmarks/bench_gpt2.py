@@ -21,7 +21,7 @@ from iclscope.evaluation.answers import answers_of
 from iclscope.models.compiled.tiles import HERE
 from iclscope.training.gradients import gradients_of
 from iclscope.training.losses import squared_loss
-from iclscope.training.optimizers import Adam
+from iclscope.training.optimizers import Adam, UpdateRule
 
 Finding = Callable[..., None]
 BATCH, PROMPTS = 64, 256
@@ -57,7 +57,7 @@ def made(size: str) -> tuple[icl.models.GPT2Transformer, icl.tasks.FunctionClass
 def our_step(model: Any, sampler: Any, *, autograd: bool) -> Callable[[int], None]:
     """A step as the loop takes it, prompts included."""
     gradients = gradients_of(
-        model, sampler, loss=squared_loss, batch_size=BATCH, optimizer="adam", weights=model.state_dict(),
+        model, sampler, loss=squared_loss, batch_size=BATCH, rule=UpdateRule("adam"), weights=model.state_dict(),
         own_state={}, autograd=autograd,
     )  # fmt: skip
     optimizer = Adam(gradients.parameters, torch.tensor([1e-3]), {})

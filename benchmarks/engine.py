@@ -11,7 +11,7 @@ from plain import BATCH
 import iclscope as icl
 from iclscope.training.gradients import gradients_of
 from iclscope.training.losses import hinge_loss
-from iclscope.training.optimizers import SGD
+from iclscope.training.optimizers import SGD, UpdateRule
 
 WIDTH, RUNS = 200, 16
 
@@ -23,7 +23,7 @@ def group_step(
     seeds = range(first, first + runs)
     model = icl.models.SoftmaxReLUTransformer(d_X=task.d_X, d_Y=task.d_Y, width=width, seeds=seeds)
     gradients = gradients_of(
-        model, task.sampler(seeds), loss=hinge_loss, batch_size=batch, optimizer="sgd", weights=model.state_dict(),
+        model, task.sampler(seeds), loss=hinge_loss, batch_size=batch, rule=UpdateRule(), weights=model.state_dict(),
         own_state={}, autograd=False,
     )  # fmt: skip
     optimizer = SGD(gradients.parameters, torch.ones(runs))

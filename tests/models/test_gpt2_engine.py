@@ -25,6 +25,7 @@ from iclscope.tasks import FunctionClass, PatternClassification
 from iclscope.training.gradients import AutogradGradients, gradients_of
 from iclscope.training.loop import Checkpointing, train_runs
 from iclscope.training.losses import LOSSES, hinge_loss, squared_loss
+from iclscope.training.optimizers import UpdateRule
 from iclscope.training.schedules import LengthPerStep, ScheduledSampler
 
 pytestmark = pytest.mark.skipif(HERE.bytes < 32, reason="without AVX2 all goes by autograd")
@@ -64,7 +65,7 @@ def scrambled(noise: int = 0, dtype: torch.dtype = torch.float64, **settings: An
 
 def gradients(model: Any, sampler: Any, *, loss: Any = squared_loss, batch: int = 5, autograd: bool = False) -> Any:
     return gradients_of(
-        model, sampler, loss=loss, batch_size=batch, optimizer="adam", weights=model.state_dict(), own_state={},
+        model, sampler, loss=loss, batch_size=batch, rule=UpdateRule("adam"), weights=model.state_dict(), own_state={},
         autograd=autograd,
     )  # fmt: skip
 

@@ -25,6 +25,7 @@ from iclscope.tasks import LinearRegression, OrthonormalFeatures, PatternClassif
 from iclscope.training import Curriculum, Probe
 from iclscope.training.gradients import AutogradGradients, gradients_of
 from iclscope.training.losses import hinge_loss
+from iclscope.training.optimizers import UpdateRule
 
 PATTERNS = PatternClassification(M1=3, M2=2, d_X=5, d_Y=2, length=4)
 LINEAR = LinearRegression(d_X=3, length=4)
@@ -94,7 +95,7 @@ def test_a_plain_model_is_still_trained_by_compiled_code() -> None:
         for name in frozen:
             model.get_parameter(name).requires_grad_(False)
         gradients = gradients_of(
-            model, sampler, loss=hinge_loss, batch_size=2, optimizer="sgd", weights=model.state_dict(), own_state={},
+            model, sampler, loss=hinge_loss, batch_size=2, rule=UpdateRule(), weights=model.state_dict(), own_state={},
             autograd=False,
         )  # fmt: skip
         assert type(gradients) is kind
