@@ -81,10 +81,10 @@ def _add_tile(
 
 
 # The checks of shapes in tests would be compiled too.
-size_of = intrinsic(cast("Any", inspect.unwrap(_size_of)))
+size_of: Any = intrinsic(cast("Any", inspect.unwrap(_size_of)))
 """Bytes of a number, known when it is compiled."""
 
-add_tile = intrinsic(prefer_literal=True)(cast("Any", inspect.unwrap(_add_tile)))
+add_tile: Any = intrinsic(prefer_literal=True)(cast("Any", inspect.unwrap(_add_tile)))
 """C ← A B, or C + A B, for one tile.
 
 Args: rows and vectors of the tile; whole, 1 if all columns of the vectors exist (these three are known when it is
