@@ -23,7 +23,7 @@ from iclscope.models.gpt2_config import GPT2TransformerConfig
 from iclscope.models.initial_gpt2 import initial_values
 from iclscope.models.run_model import Matrix, RunModel
 from iclscope.tasks import ExamplePrompts, FunctionClass, Task
-from iclscope.tasks.examples import Tokens, examples_of
+from iclscope.tasks.examples import InContextExamples, Tokens, examples_of
 from iclscope.tasks.prompts import Sampler, TrainingPrompts
 
 _TOKENS_AT_ONCE = 2048
@@ -157,7 +157,8 @@ class GPT2Transformer(RunModel[GPT2TransformerConfig]):
         Raises:
             BadRequest: if the prompts' dimensions are not the model's, or they have more tokens than positions.
         """
-        tokens = self.tokens_of(prompts)
+        examples = examples_of(prompts)
+        tokens = self._tokens_of(examples)
         attention = hidden = None
         if inside:
             output, attention, hidden = self._read_inside(tokens.values)
@@ -168,7 +169,7 @@ class GPT2Transformer(RunModel[GPT2TransformerConfig]):
             parts = torch.split(tokens.values, max(1, _TOKENS_AT_ONCE // tokens.values.shape[2]), dim=1)
             output = torch.cat([self._read(part) for part in parts], dim=1)
         read = output.gather(2, tokens.read_at)
-        return GPT2Prediction(read if prompts.labels.ndim > 2 else read[..., 0], attention, hidden)
+        return GPT2Prediction(read if examples.query_at is None else read[..., 0], attention, hidden)
 
     def tokens_of(self, prompts: ExamplePrompts) -> Tokens:
         """The prompts as the model reads them.
@@ -176,7 +177,9 @@ class GPT2Transformer(RunModel[GPT2TransformerConfig]):
         Raises:
             BadRequest: if the prompts' dimensions are not the model's, or they have more tokens than positions.
         """
-        examples = examples_of(prompts)
+        return self._tokens_of(examples_of(prompts))
+
+    def _tokens_of(self, examples: InContextExamples) -> Tokens:
         self.config.check_dimensions(examples.inputs.shape[3], examples.answers.shape[3])
         self.config.check_length(examples.inputs.shape[2] - 1)
         return examples.tokens(self.config.tokens)

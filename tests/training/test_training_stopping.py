@@ -8,6 +8,7 @@ import json
 import pytest
 import torch
 
+from iclscope.core.settings import named_settings
 from iclscope.evaluation import evaluate
 from iclscope.evaluation.probes import STOPPING_PURPOSE, trial_probe
 from iclscope.evaluation.risks import EVALUATION_PURPOSE
@@ -67,7 +68,7 @@ def test_trainings_that_stop_early_are_not_recorded_together_with_others() -> No
 
 def named_as_before(trial: Trial) -> str:
     """The hash of the settings alone."""
-    settings = trial.model_dump(mode="json")
+    settings = named_settings(trial)
     settings["evaluation"]["on"] = list(settings["evaluation"]["on"].items())
     settings["science_version"] = SCIENCE_VERSION
     text = json.dumps(settings, sort_keys=True, separators=(",", ":"))
