@@ -19,6 +19,7 @@ from torch.func import functional_call, vmap
 
 from iclscope.core.arguments import expect_instance, seeds_from
 from iclscope.core.errors import require
+from iclscope.core.overrides import is_plain
 from iclscope.models.gpt2_config import GPT2TransformerConfig
 from iclscope.models.initial_gpt2 import initial_values
 from iclscope.models.run_model import Matrix, RunModel
@@ -185,10 +186,11 @@ class GPT2Transformer(RunModel[GPT2TransformerConfig]):
         return examples.tokens(self.config.tokens)
 
     def is_as_made(self) -> bool:
-        """Whether nothing inside was replaced or hooked since, so that what it computes is known."""
+        """Whether what it computes is known: a derived class, another ``predict``, module or hook may differ."""
         modules = list(self.network.modules())
         hooked = any(module._forward_hooks or module._forward_pre_hooks for module in modules)
-        return not hooked and tuple(type(module) for module in modules) == self._made_of
+        made = tuple(type(module) for module in modules) == self._made_of
+        return made and not hooked and type(self) is GPT2Transformer and is_plain(self, GPT2Transformer, "predict")
 
     def compiled_gradients(self, sampler: Sampler, loss: str, optimizer: str) -> Callable[..., Any] | None:
         """Compiled ones on a CPU, under any update rule."""

@@ -9,7 +9,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from iclscope.core.overrides import is_plain
 from iclscope.models.compiled.tiles import HERE
 from iclscope.models.gpt2_engine.layout import Memory, Plan, Views, names_of, packed_places, prompts_at_once
 from iclscope.tasks.examples import Tokens
@@ -20,22 +19,13 @@ if TYPE_CHECKING:
     from iclscope.models.gpt2 import GPT2Transformer
 
 
-def is_compiled(model: object) -> bool:
+def is_compiled(model: GPT2Transformer) -> bool:
     """Whether the compiled steps are of this model: GPT-2 itself, on a CPU, in a usual precision.
 
-    A class derived from it may predict otherwise, and so may a model that was given another ``predict``, another module
-    inside, or hooks. Without AVX2 PyTorch's own products are faster than plain tiles.
+    Without AVX2 PyTorch's own products are faster than plain tiles.
     """
-    from iclscope.models.gpt2 import GPT2Transformer
-
-    return (
-        HERE.bytes >= _AVX2
-        and type(model) is GPT2Transformer
-        and is_plain(model, GPT2Transformer, "predict", "tokens_of")
-        and model.is_as_made()
-        and model.device.type == "cpu"
-        and model.dtype in (torch.float32, torch.float64)
-    )
+    usual = model.dtype in (torch.float32, torch.float64)
+    return HERE.bytes >= _AVX2 and model.device.type == "cpu" and usual and model.is_as_made()
 
 
 class Engine:
