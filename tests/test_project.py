@@ -228,7 +228,6 @@ def test_an_allowed_import_passes(path: str, source: str) -> None:
 
 # Files that ask whether something is of one task or one model, elsewhere than where that is defined, and why.
 ASKED_BY_CLASS = {
-    "iclscope/models/gpt2_engine/engine.py": "the compiled steps of one model",
     "iclscope/models/pattern_engine/engine.py": "the compiled steps of one model draw the prompts of one sampler",
     "iclscope/models/pattern_engine/gradients.py": "the same",
     "iclscope/training/trial.py": "tells the files of papers the type of what their own trials hold",

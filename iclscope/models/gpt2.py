@@ -190,7 +190,12 @@ class GPT2Transformer(RunModel[GPT2TransformerConfig]):
         modules = list(self.network.modules())
         hooked = any(module._forward_hooks or module._forward_pre_hooks for module in modules)
         made = tuple(type(module) for module in modules) == self._made_of
-        return made and not hooked and type(self) is GPT2Transformer and is_plain(self, GPT2Transformer, "predict")
+        return (
+            made
+            and not hooked
+            and type(self) is GPT2Transformer
+            and is_plain(self, GPT2Transformer, "predict", "tokens_of")
+        )
 
     def compiled_gradients(self, sampler: Sampler, loss: str, optimizer: str) -> Callable[..., Any] | None:
         """Compiled ones on a CPU, under any update rule."""

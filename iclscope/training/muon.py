@@ -27,7 +27,7 @@ def orthogonalised(matrices: Float[Tensor, "*batch rows columns"]) -> Float[Tens
     """About U Vᵀ of each matrix U Σ Vᵀ, by five Newton–Schulz steps; a matrix of zeros stays one."""
     a, b, c = NEWTON_SCHULZ
     is_tall = matrices.shape[-2] > matrices.shape[-1]
-    X = matrices.mT if is_tall else matrices  # the smaller products
+    X: Tensor = matrices.mT if is_tall else matrices  # the smaller products
     X = X / (X.norm(dim=(-2, -1), keepdim=True) + _TINY)
     for _ in range(STEPS):
         A = X @ X.mT
