@@ -58,9 +58,12 @@ def sweep(file: Path) -> Sweep:
     return load_sweep(file)
 
 
-@pytest.fixture
-def undisturbed(sweep: Sweep, tmp_path: Path) -> pl.DataFrame:
-    return run_here(sweep, tmp_path / "undisturbed")
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
+    """The rows of that sweep, run where nothing fails."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / "small.yaml").write_text(YAML, encoding="utf-8")
+    return run_here(load_sweep(folder / "small.yaml"), folder / "out")
 
 
 def let_training_fail(
