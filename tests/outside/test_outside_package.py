@@ -210,6 +210,7 @@ def test_a_broken_package_gets_a_line_and_the_rest_works(tmp_path: Path) -> None
     assert "1 trial (1 trained now" in outside.command("sweep", "sweep.yaml")
 
 
+@pytest.mark.slow
 def test_what_a_paper_lacks_may_be_installed_later(tmp_path: Path) -> None:
     outside = Outside(tmp_path)
     source = (outside.site / "cubic_theory.py").read_text(encoding="utf-8")
@@ -219,6 +220,7 @@ def test_what_a_paper_lacks_may_be_installed_later(tmp_path: Path) -> None:
     assert "smoothing-error" in outside.command("list", "nadaraya1964")
 
 
+@pytest.mark.slow
 def test_a_clash_names_both_distributions_in_a_line_and_the_rest_works(tmp_path: Path) -> None:
     outside = Outside(tmp_path)
     another = outside.site / "another_theory-2.0.dist-info"
