@@ -171,16 +171,29 @@ def rate_interval(rates: Sequence[float], prompts: int, *, level: float = LEVEL)
         level: of the interval.
     """
     seeds = mean_interval(rates, least=0.0, most=1.0, level=level)
+    total = prompts * len(rates)
     ends = []
     for missing in (0.0, 1.0):
         filled = [rate if math.isfinite(rate) else missing for rate in rates]
-        total = prompts * len(filled)
-        wrong = min(total, round(sum(filled) * prompts))
-        ends.append(scipy.stats.binomtest(wrong, total).proportion_ci(level, method="exact") if total else None)
-    low, high = (0.0 if ends[0] is None else ends[0].low), (1.0 if ends[1] is None else ends[1].high)
-    return RateInterval(
-        seeds.value, min(seeds.low, float(low)), max(seeds.high, float(high)), seeds.seeds, seeds.missing
-    )
+        ends.append(share_limits(min(total, round(sum(filled) * prompts)), total, level))
+    (low, _), (_, high) = ends
+    return RateInterval(seeds.value, min(seeds.low, low), max(seeds.high, high), seeds.seeds, seeds.missing)
+
+
+def share_limits(count: int, total: int, level: float = LEVEL) -> tuple[float, float]:
+    """The interval of a share by Clopper and Pearson (1934), by the quantiles of Beta distributions.
+
+    Those of ``scipy.stats.binomtest`` to 10⁻¹², which finds them by a search, five hundred times as slowly.
+
+    Args:
+        count: how many have it.
+        total: of how many; 0: any share.
+        level: of the interval.
+    """
+    tail = (1 - level) / 2
+    low = float(scipy.special.betaincinv(count, total - count + 1, tail)) if count else 0.0
+    high = float(scipy.special.betaincinv(count + 1, total - count, 1 - tail)) if count < total else 1.0
+    return low, high
 
 
 def rate_difference_interval(

@@ -7,11 +7,10 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 import polars as pl
-import scipy
 import torch
 
 from iclscope.claims.bootstrap import bootstrap_means
-from iclscope.claims.intervals import LEVEL, Interval, mean_interval, rate_interval
+from iclscope.claims.intervals import Interval, mean_interval, rate_interval, share_limits
 from iclscope.core.arguments import list_of, whole_number
 from iclscope.core.errors import require
 from iclscope.core.threads import one_thread_per_operation
@@ -126,5 +125,4 @@ def _metric_rows(model: Model, tasks: Sequence[Task], prompts: int, seeds: Seque
 
 def _rate_over_prompts(rate: float, prompts: int) -> Interval:
     """A single run's share of wrong answers with its Clopper–Pearson interval."""
-    ends = scipy.stats.binomtest(round(rate * prompts), prompts).proportion_ci(LEVEL, method="exact")
-    return Interval(rate, float(ends.low), float(ends.high), 1)
+    return Interval(rate, *share_limits(round(rate * prompts), prompts), 1)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from iclscope.claims.intervals import bounded_mean, upper_ends
+from iclscope.claims.intervals import bounded_mean, share_limits, upper_ends
 from iclscope.evaluation import Interval, mean_interval, rate_difference_interval, rate_interval
 
 
@@ -204,3 +204,14 @@ def test_a_missing_rate_leaves_the_difference_that_the_other_allows() -> None:
     assert math.isnan(nothing.value)
     assert nothing.missing == 2
     assert -1 <= nothing.low < 0 < nothing.high <= 1
+
+
+@given(total=st.integers(1, 5000), share=st.floats(0, 1), level=st.sampled_from([0.9, 0.95, 0.9975]))
+def test_limits_of_a_share_are_those_of_scipy(total: int, share: float, level: float) -> None:
+    count = round(share * total)
+    expected = stats.binomtest(count, total).proportion_ci(level, method="exact")
+    assert share_limits(count, total, level) == pytest.approx((expected.low, expected.high), rel=1e-6, abs=1e-9)
+
+
+def test_a_share_of_nothing_may_be_any() -> None:
+    assert share_limits(0, 0) == (0.0, 1.0)

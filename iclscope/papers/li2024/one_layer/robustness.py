@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from iclscope.claims.answers import answered
 from iclscope.claims.claim import Claim, Control, Region
-from iclscope.claims.intervals import LEVEL, RateInterval
+from iclscope.claims.intervals import RateInterval, share_limits
 from iclscope.claims.summaries import over_seeds
 from iclscope.evaluation.evaluate import evaluate
 from iclscope.papers.li2024.conditions import theorem_conditions
@@ -125,10 +125,9 @@ def _share(rows: pl.DataFrame, domain: str) -> RateInterval:
     known = risks.is_not_nan()
     reached, missing = int((risks <= RISK).filter(known).sum()), int((~known).sum())
     # A setting of which a seed diverged may have reached the risk or not.
-    least, most = (scipy.stats.binomtest(count, len(risks)) for count in (reached, reached + missing))
-    low, high = (one.proportion_ci(LEVEL, method="exact") for one in (least, most))
+    (low, _), (_, high) = (share_limits(count, len(risks)) for count in (reached, reached + missing))
     share = reached / int(known.sum()) if known.any() else math.nan
-    return RateInterval(share, float(low.low), float(high.high), len(risks), missing)
+    return RateInterval(share, low, high, len(risks), missing)
 
 
 def _draw(figure: Figure, rows: pl.DataFrame) -> None:
