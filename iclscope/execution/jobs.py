@@ -16,6 +16,7 @@ from safetensors.torch import load
 
 from iclscope.core.errors import StorageFailed
 from iclscope.core.files import storage_failures
+from iclscope.core.memory import free_memory, is_out_of_memory
 from iclscope.evaluation.probes import trial_probe
 from iclscope.execution.groups import fingerprint_of, step_cost
 from iclscope.execution.measure import measured
@@ -30,7 +31,7 @@ from iclscope.training.loop import Checkpointing, OnLoss, train_runs
 from iclscope.training.losses import LOSSES
 from iclscope.training.schedules import ScheduledSampler
 from iclscope.training.state import TrainingState
-from iclscope.training.trained import untrained_models
+from iclscope.training.trained import TrainedGroup, untrained_models
 from iclscope.training.trial import Trial
 
 OnRunSteps = Callable[[int], None]
@@ -193,15 +194,26 @@ def perform(
     if not job.tests:
         return Outcome(None, weights)
     try:
-        # Groups that do not fit are halved by the engine; a single run is asked fewer prompts at a time.
-        alone = len(trials) == 1
-        with predicting_in_parts(group.model) if alone else nullcontext():
-            rows = measured(group, job.planned, job.tests, stop_asked=stop_asked)
+        rows = _measured(group, job, device, stop_asked)
     except KeyboardInterrupt:
         if folder is not None and state is not None:
             _save(state, folder, job.name)
         raise
     return Outcome(_with_provenance(rows, trials, device, (time.monotonic() - started) / len(trials)), weights)
+
+
+def _measured(
+    group: TrainedGroup, job: Job, device: torch.device | str, stop_asked: Callable[[], bool] | None
+) -> pl.DataFrame:
+    """Test a group; one that does not fit is halved by the engine, and a single run asked fewer prompts at a time."""
+    try:
+        return measured(group, job.planned, job.tests, stop_asked=stop_asked)
+    except Exception as error:
+        if len(group.trials) > 1 or not is_out_of_memory(error):
+            raise
+    free_memory(device)  # here, where the error and what it kept alive are gone
+    with predicting_in_parts(group.model):
+        return measured(group, job.planned, job.tests, stop_asked=stop_asked)
 
 
 def _about(device: torch.device | str, seconds: float) -> dict[str, str]:

@@ -53,6 +53,7 @@ def test_answers_are_those_of_the_whole_batch(case: str, monkeypatch: pytest.Mon
     model: Any = make()
     # Compiled loops, which hold one prompt at a time, are not asked in batches.
     monkeypatch.setattr("iclscope.models.pattern_engine.engine.is_compiled", lambda _: False)
+    monkeypatch.setattr(GPT2Transformer, "is_as_made", lambda _: False)
     expected: Any = evaluate(model, task, prompts=17)  # type: ignore[call-overload]
     asked = with_little_room(model, monkeypatch)
     with pytest.raises(torch.OutOfMemoryError):

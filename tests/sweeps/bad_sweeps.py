@@ -169,7 +169,7 @@ BAD_SWEEPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "out of range": (PATTERNS + "vary: {task.alpha: [0.2, 1.2]}\n", ("vary.task.alpha = 1.2 is",)),
     "a wrong word": (
         PATTERNS + "base: {training: {optimizer: sdg}}\n",
-        ("training.optimizer = 'sdg'", "'sgd' or 'adam'"),
+        ("training.optimizer = 'sdg'", "'sgd', 'adam' or 'muon'"),
     ),
     "sizes that do not fit": (PATTERNS + "vary: {task.M2: [24, 25]}\n", ("task: M1 + M2 = 31", "(at task.M2 = 25)")),
     "dimensions that do not fit": (PATTERNS + "vary: {task.d_X: [30, 40]}\n", ("(d_X, d_Y)", "(at task.d_X = 40)")),
