@@ -20,7 +20,8 @@ from iclscope.tasks import SignedPrompts
 def _logistic_regression() -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression()
+    # The default solver's minimum, and in these few dimensions found sooner.
+    return LogisticRegression(solver="newton-cholesky")
 
 
 def _support_vectors(kernel: str) -> Any:
@@ -42,7 +43,8 @@ CLASSIFIERS: dict[str, Callable[[], Any]] = {
     "1-NN": partial(_nearest_neighbours, 1),
     "3-NN": partial(_nearest_neighbours, 3),
 }
-"""scikit-learn's classifiers at its default settings; the paper names the methods, not their settings."""
+"""scikit-learn's classifiers at its default settings, but for a solver that finds the same minimum in less time; the
+paper names the methods, not their settings."""
 
 _PROMPTS_PER_JOB = 256
 
