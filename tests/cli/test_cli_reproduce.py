@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import pytest
 from study.tiny import put_in_place, tiny_experiment
 
+import iclscope as icl
 from iclscope.cli.main import main
 from iclscope.study.experiment import PAPERS
 
@@ -181,6 +182,9 @@ def start_attention(folder: Path) -> subprocess.Popen[str]:
 @pytest.mark.slow
 def test_ctrl_c_in_the_middle_of_a_real_figure(tmp_path: Path) -> None:
     folder = tmp_path / "real"
+    # What is compiled is compiled now: a training that is still compiling has nothing to save, and is dropped.
+    task = icl.tasks.PatternClassification()
+    icl.evaluate(icl.train(task, icl.models.SoftmaxReLUTransformer(seeds=2), steps=1).model, task, prompts=4)
     process = start_attention(folder)
     try:
         deadline = time.monotonic() + 60
@@ -188,7 +192,7 @@ def test_ctrl_c_in_the_middle_of_a_real_figure(tmp_path: Path) -> None:
             assert time.monotonic() < deadline, "training did not begin"
             assert process.poll() is None, process.communicate()
             time.sleep(0.05)
-        time.sleep(1.0)
+        time.sleep(2.0)
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=60)
     finally:
