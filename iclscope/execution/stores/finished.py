@@ -126,6 +126,7 @@ class Finished:
         # Another process may have finished it between the look and the reservation.
         if self._rows is not None:
             self._rows.look_for((one.trial.hash, one.tests[number].hash) for one in lacking for number in tests)
+        if self._reservations is not None:
             lacking, tests = self.missing(group)
         if not lacking:
             self._give_back(name)
