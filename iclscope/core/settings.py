@@ -18,10 +18,6 @@ one_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 """Plain values as JSON, names in order and nothing between: equal values, equal text."""
 
 
-one_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
-"""Plain values as JSON, names in order and nothing between: equal values, equal text."""
-
-
 def without_negative_zero(value: Any) -> Any:
     """A value with 0.0 wherever it says −0.0, also within lists, tuples and mappings; anything else is left alone."""
     if isinstance(value, float):
