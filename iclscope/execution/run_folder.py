@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
-from filelock import FileLock, Timeout
 
 from iclscope.core.addresses import without_secrets
-from iclscope.core.errors import BadRequest, Notice, require
+from iclscope.core.errors import BadRequest, Notice, StorageFailed, require
 from iclscope.core.files import (
     check_writable,
     parquet_bytes,
@@ -24,7 +23,7 @@ from iclscope.core.files import (
     write_bytes,
     write_text,
 )
-from iclscope.execution.stores.reservations import has_locks
+from iclscope.execution.stores.reservations import Reservations
 
 LOCK = ".lock"
 
@@ -103,26 +102,25 @@ class RunFolder:
         Raises:
             BadRequest: if another one is at work here, or the folder cannot be written to.
         """
-        lock = FileLock(self.path / LOCK)
+        reservations = Reservations(self.path)
+        reservations.told = lambda _: warnings.warn(
+            f"{self.path} is on a file system without locks: no second command may write there meanwhile",
+            Notice,
+            stacklevel=3,
+        )
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            if has_locks(self.path):
-                lock.acquire(timeout=0)
-            else:
-                text = f"{self.path} is on a file system without locks: no second command may write there meanwhile"
-                warnings.warn(text, Notice, stacklevel=3)
-        except Timeout as error:
+            is_free = reservations.take("")  # its lock is named `LOCK`
+        except StorageFailed as error:
+            raise self.refused(f"it cannot be written to ({error})") from error
+        if not is_free:
             raise self.refused(
                 "another iclscope command is at work in it; choose another folder, or this one once that has ended"
-            ) from error
-        except OSError as error:
-            raise self.refused(f"it cannot be written to ({error})") from error
+            )
         try:
             self.noted = self._noted()  # as others have left it
             yield
         finally:
-            (self.path / LOCK).unlink(missing_ok=True)  # nobody waits for it
-            lock.release()
+            reservations.give_all_back()
 
     def begin(self, note: Mapping[str, Any]) -> None:
         """Make the folder and note what it is for.
