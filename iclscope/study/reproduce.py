@@ -176,16 +176,18 @@ def _reproduced(paper: str, plan: Plan, told: ProgressReport, *, force: bool, re
         for number, experiment in enumerate(to_do):
             wanted = [trials_of[other.name] for other in to_do[number:]]
             train = _next(groups, wanted, lacking, workers_on(where))
+            asked = [trial for group in train for trial in group if trial.hash in lacking]
+            left: Sequence[Trial] = ()
             try:
-                finished[experiment.name] = _make(experiment, trials_of[experiment.name], train, lacking, plan, told)
+                finished[experiment.name] = _make(experiment, trials_of[experiment.name], train, asked, plan, told)
             except FATAL:
                 raise
             except Exception as error:  # noqa: BLE001 (told at the end; it is the figure's own, or that of its task)
                 failed[experiment.name] = reason_of(error)
                 folder.note_trace(experiment.name, "".join(traceback.format_exception(error)))
                 told.figure_done()
-                asked = [trial for group in train for trial in group]
-                lacking |= {trial.hash for trial in folder.store.missing(asked)}
+                left = folder.store.missing(asked)
+            lacking -= {trial.hash for trial in asked} - {trial.hash for trial in left}
     except KeyboardInterrupt:
         raise InterruptedReproduction(report()) from None
     done = report()
@@ -198,17 +200,17 @@ def _make(
     experiment: Experiment,
     trials: Sequence[Trial],
     groups: Sequence[Sequence[Trial]],
-    lacking: set[str],
+    missing: Sequence[Trial],
     plan: Plan,
     told: ProgressReport,
 ) -> pl.DataFrame:
-    """Train some groups, among them what a figure needs, then measure and draw it; returns its rows.
+    """Train some groups, of which some trials are missing and a figure needs some; measure and draw it.
 
-    What was lacking and is trained is taken out of ``lacking``, hashes of trials.
+    Returns:
+        The figure's rows.
     """
     started = time.monotonic()
     folder, device = plan.folder, plan.device
-    missing = [trial for group in groups for trial in group if trial.hash in lacking]
     expected = sum(trial.training.steps * step_cost(trial) for trial in missing)
     made = 0
     counting = threading.Lock()
@@ -221,7 +223,6 @@ def _make(
 
     told.stage(experiment.name, "training")
     run_groups(groups, folder.store, device=device, on_step=count)
-    lacking -= {trial.hash for trial in missing}
     told.skip(expected - made)
     if experiment.checkpoint is not None:
         folder.write_checkpoints(experiment.checkpoint, load_groups(trials, folder.store, device))

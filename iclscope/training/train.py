@@ -15,11 +15,10 @@ from iclscope.core.errors import require, require_finite
 from iclscope.core.gradient_mode import gradients_enabled
 from iclscope.core.threads import one_thread_per_operation
 from iclscope.models import Model, expect_model
-from iclscope.models.run_model import has_matrices
 from iclscope.tasks import Sampler, Task, stack_tasks, tasks_of_runs
 from iclscope.training.loop import Probe, train_runs
 from iclscope.training.losses import LOSSES, LossName, check_loss
-from iclscope.training.optimizers import NO_MATRICES, OptimizerName
+from iclscope.training.optimizers import OptimizerName
 from iclscope.training.schedules import Schedule, ScheduledSampler, check_schedule
 from iclscope.training.trial import Training
 
@@ -108,7 +107,6 @@ def train(
     )
     steps = whole_number("steps", steps, least=0)
     batch_size = whole_number("batch_size", batch_size, least=1)
-    require(rule != "muon" or has_matrices(type(model)), "optimizer", rule, NO_MATRICES)
     # Checked as a trial's are: what belongs together, and in which ranges.
     more = Training(
         optimizer=rule,
