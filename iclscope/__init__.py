@@ -5,8 +5,9 @@ Its rooms are imported when they are first asked for: those for language models 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from iclscope.core.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from iclscope import (
@@ -67,33 +68,23 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Claim": "iclscope.claims.claim",
-    "Control": "iclscope.claims.claim",
-    "Evaluation": "iclscope.training.trial",
-    "Experiment": "iclscope.study.experiment",
-    "Paper": "iclscope.claims.paper",
-    "Preset": "iclscope.study.experiment",
-    "Region": "iclscope.claims.families",
-    "Training": "iclscope.training.trial",
-    "Trial": "iclscope.training.trial",
-    "register": "iclscope.register",
-    "BadRequest": "iclscope.core.errors",
-    "evaluate": "iclscope.evaluation",
-    "reproduce": "iclscope.study.reproduce",
-    "sweep": "iclscope.sweeps.engines",
-    "sweep_rows": "iclscope.sweeps.results",
-    "train": "iclscope.training",
+    "Claim": "iclscope.claims.claim:Claim",
+    "Control": "iclscope.claims.claim:Control",
+    "Evaluation": "iclscope.training.trial:Evaluation",
+    "Experiment": "iclscope.study.experiment:Experiment",
+    "Paper": "iclscope.claims.paper:Paper",
+    "Preset": "iclscope.study.experiment:Preset",
+    "Region": "iclscope.claims.families:Region",
+    "Training": "iclscope.training.trial:Training",
+    "Trial": "iclscope.training.trial:Trial",
+    "register": "iclscope.register:register",
+    "BadRequest": "iclscope.core.errors:BadRequest",
+    "evaluate": "iclscope.evaluation:evaluate",
+    "reproduce": "iclscope.study.reproduce:reproduce",
+    "sweep": "iclscope.sweeps.engines:sweep",
+    "sweep_rows": "iclscope.sweeps.results:sweep_rows",
+    "train": "iclscope.training:train",
 }
 """Where that which is no room is defined."""
 
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name) if name in _HOMES else import_module(f"{__name__}.{name}")
-    globals()[name] = value  # found at once from now on
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, __all__, _HOMES)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from iclscope.core.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from iclscope.language_models.api import attention, evaluate, prune, save_pruned, select
@@ -31,22 +32,18 @@ __all__ = [
 ]
 
 _HOMES = {
-    "models.loading": ("LanguageModel", "load_language_model"),
-    "prompts.format": ("PromptFormat", "PromptGroup"),
-    "prompts.scoring": ("label_scores",),
-    "pruning.save": ("Save",),
-    "settings": ("ModelSource", "PruneSettings", "SelectorOptions"),
+    "LanguageModel": "models.loading",
+    "load_language_model": "models.loading",
+    "PromptFormat": "prompts.format",
+    "PromptGroup": "prompts.format",
+    "label_scores": "prompts.scoring",
+    "Save": "pruning.save",
+    "ModelSource": "settings",
+    "PruneSettings": "settings",
+    "SelectorOptions": "settings",
 }
-"""Where that which is no measurement is defined."""
+"""Where what is no function of `api` is defined."""
 
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = next((module for module, names in _HOMES.items() if name in names), "api")
-    value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)  # found at once from now on
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__, __all__, {name: f"{__name__}.{_HOMES.get(name, 'api')}:{name}" for name in __all__}
+)

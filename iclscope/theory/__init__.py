@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from iclscope.core.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from iclscope.papers.garg2022 import theory as garg2022
@@ -14,12 +15,4 @@ if TYPE_CHECKING:
 
 __all__ = ["garg2022", "huang2024", "li2024", "vonoswald2023", "zhang2024"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return import_module(f"iclscope.papers.{name}.theory")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, __all__, {name: f"iclscope.papers.{name}.theory" for name in __all__})
