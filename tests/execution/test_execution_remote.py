@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from sweeps.ssh_server import PASSWORD, USER
+from sweeps.stored_files import check_whole_or_not_there
 from sweeps.sweep_processes import SweepProcess, finished_in, table_in, yaml_of
 from sweeps.sweep_runs import assert_same_rows
 
@@ -42,18 +43,7 @@ def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 def test_files_elsewhere_are_whole_or_not_there(served: tuple[Path, str]) -> None:
     folder, address = served
     files = StoreFiles(address)
-    assert files.local is None
-    assert files.names("rows") == []
-    assert not files.has("rows/a")
-    with pytest.raises(FileNotFoundError):
-        files.read("rows/a")
-    files.write("rows/b", b"old")
-    files.write("rows/b", b"new")
-    assert files.create("rows/a", b"x" * 100_000)
-    assert not files.create("rows/a", b"other")
-    assert files.read("rows/a") == b"x" * 100_000
-    assert files.names("rows") == ["rows/a", "rows/b"]
-    assert files.read("rows/b") == b"new"
+    check_whole_or_not_there(files)
     assert sorted(path.name for path in (folder / "sweeps" / "rows").iterdir()) == ["a", "b"], "nothing half is left"
     files.remove("rows/a")
     files.remove("rows/a")

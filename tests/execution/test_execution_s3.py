@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from sweeps.s3_server import KEY, SECRET, S3Server, s3_server
+from sweeps.stored_files import check_whole_or_not_there
 from sweeps.sweep_processes import SweepProcess, finished_in, table_in, yaml_of
 from sweeps.sweep_runs import assert_same_rows
 
@@ -36,18 +37,7 @@ def sweep_file(folder: Path, **sizes: int) -> Path:
 
 def test_files_are_whole_or_not_there(server: S3Server) -> None:
     files = StoreFiles("s3://sweeps/files")
-    assert files.local is None
-    assert files.names("rows") == []
-    assert not files.has("rows/a")
-    with pytest.raises(FileNotFoundError):
-        files.read("rows/a")
-    files.write("rows/b", b"old")
-    files.write("rows/b", b"new")
-    assert files.create("rows/a", b"x" * 100_000)
-    assert not files.create("rows/a", b"other")
-    assert files.names("rows") == ["rows/a", "rows/b"]
-    assert files.read("rows/a") == b"x" * 100_000
-    assert files.read("rows/b") == b"new"
+    check_whole_or_not_there(files)
     files.remove("rows/a")
     files.remove("rows/a")
     assert server.files().find("sweeps/files") == ["sweeps/files/rows/b"], "nothing half is left"
