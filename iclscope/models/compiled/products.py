@@ -72,6 +72,33 @@ def multiply(
                    c_row, like)  # fmt: skip
 
 
+@inlined
+def add_product(A: Any, B: Any, adds: Any, C: Any) -> None:
+    """C ← A B, or C ← C + A B, for arrays whose memory outlives the call.
+
+    Args:
+        A: any strides, so that it may be a transpose.
+        B: columns side by side.
+        adds: 1 to add to C, 0 to overwrite it.
+        C: columns side by side; it has the rows of A and the columns of B.
+    """
+    like = B.dtype.type(0)
+    size = size_of(like)
+    multiply(A.shape[0], B.shape[1], A.shape[1], A.ctypes.data, A.strides[0] // size, A.strides[1] // size,
+             B.ctypes.data, B.strides[0] // size, panel_width(like), adds, C.ctypes.data, C.strides[0] // size,
+             like)  # fmt: skip
+
+
+@inlined
+def turned_product(A: Any, B: Any, panels: Any, C: Any) -> None:
+    """C ← A Bᵀ; B is read once into ``panels``, room for its columns times its rows in whole panels."""
+    like = B.dtype.type(0)
+    size, wide, k = size_of(like), panel_width(like), B.shape[1]
+    pack(B.reshape(B.size), 1, k, k, B.shape[0], panels)
+    multiply(A.shape[0], B.shape[0], k, A.ctypes.data, A.strides[0] // size, A.strides[1] // size,
+             panels.ctypes.data, wide, k * wide, 0, C.ctypes.data, C.strides[0] // size, like)  # fmt: skip
+
+
 @compiled
 def pack(source: Any, row: Any, column: Any, k: Any, n: Any, packed: Any) -> None:
     """Write a matrix panel by panel, the rows of a panel one after the other and zeros behind its last column.

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from iclscope.models.compiled.compiling import compiled
+from iclscope.models.compiled.exponential import exponential
 from iclscope.models.compiled.products import multiply, panel_width
 from iclscope.models.compiled.tiles import size_of
-from iclscope.models.gpt2_engine.elementwise import exponential
 
 TOGETHER = 32
 """Queries that are taken at a time; rows of scores are padded to a multiple of it."""

@@ -48,43 +48,12 @@ class Source(NamedTuple):
     exact: bool
 
 
-class Columns(NamedTuple):
-    """Room for the context of one prompt, written anew for each.
-
-    Attributes:
-        relevant_draw: uniform numbers for pattern and label.
-        irrelevant_draw: uniform numbers for the irrelevant pattern and κ, times M2.
-        order: uniform numbers that order the columns, where their numbers are exact.
-        cell: relevant pattern j and label: j for +, M1 + j for −.
-        other: irrelevant pattern k, from 0.
-        kappa: κ.
-        weight: scores, then softmax weights.
-    """
-
-    relevant_draw: Any
-    irrelevant_draw: Any
-    order: Any
-    cell: Any
-    other: Any
-    kappa: Any
-    weight: Any
-
-
 def source_of(sampler: PatternSampler, purpose: str, step: int) -> Source:
     """The source of a step's prompts."""
     source = sampler.source(purpose, step)
     return Source(
         source.keys.numpy().view(np.uint64), source.alpha.numpy(), source.K.numpy(), source.tasks.numpy(),
         source.task_counts.numpy(), source.M1, source.M2, source.shortest, source.longest, source.exact,
-    )  # fmt: skip
-
-
-@compiled
-def columns_of_length(longest: Any, like: Any) -> Any:
-    """Room for a context, in the precision of an array."""
-    return Columns(
-        np.empty(longest), np.empty(longest), np.empty(longest), np.empty(longest, np.int32),
-        np.empty(longest, np.int32), np.empty(longest, like.dtype), np.empty(longest, like.dtype),
     )  # fmt: skip
 
 
@@ -100,54 +69,62 @@ def _uniform(key: Any, counter: Any) -> Any:
 
 
 @inlined
+def numbers_of_prompt(source: Any) -> Any:
+    """How many uniform numbers a prompt takes: its query's, then two for every column, three where they are exact."""
+    return 3 + 2 * source.longest + (source.longest if source.exact else 0)
+
+
+@compiled
+def draw_numbers(key: Any, first: Any, count: Any, numbers: Any) -> None:
+    """Write ``count`` numbers of a stream from number ``first`` on; prompts lie one behind the other in it."""
+    start = np.uint64(first)
+    for s in range(count):
+        numbers[s] = _uniform(key, start + np.uint64(s))
+
+
+@inlined
 def draw_prompt(
-    source: Any, run: Any, number: Any, u: Any, v: Any, order: Any, cell: Any, other: Any, kappa: Any
-) -> Any:
-    """Draw one prompt's columns, and its query.
+    source: Any, run: Any, numbers: Any, start: Any, place: Any, cell: Any, other: Any, kappa: Any
+) -> Any:  # fmt: skip
+    """Make one prompt of its uniform numbers.
 
     Args:
         source: which prompts.
         run: of which run.
-        number: which of its prompts.
-        u: room for uniform numbers, as in `Columns`.
-        v: likewise.
-        order: likewise.
-        cell: written, as in `Columns`.
-        other: written.
-        kappa: written.
+        numbers: uniform numbers of some prompts, as `draw_numbers` writes them.
+        start: where this prompt's begin.
+        place: where in the block it stands.
+        cell: written there, as in `Block`.
+        other: written there.
+        kappa: written there.
 
     Returns:
         The context's length, whether the query's label is +1, its relevant pattern, its irrelevant one from 0, its κ.
     """
     level, reach, M1, M2 = source.alpha[run], source.K[run], source.M1, source.M2
-    key, shortest, longest = source.keys[run], source.shortest, source.longest
-    start = np.uint64(number * (3 + 2 * longest + (longest if source.exact else 0)))
-    scaled = _uniform(key, start) * source.task_counts[run]
+    shortest, longest = source.shortest, source.longest
+    scaled = numbers[start] * source.task_counts[run]
     pair = int(scaled)
     positive_label = scaled - pair < 0.5
     a, b = source.tasks[run, pair, 0], source.tasks[run, pair, 1]
     own = a if positive_label else b
-    length = shortest + int(_uniform(key, start + np.uint64(1)) * (longest - shortest + 1))
-    scaled = _uniform(key, start + np.uint64(2)) * M2
+    length = shortest + int(numbers[start + 1] * (longest - shortest + 1))
+    scaled = numbers[start + 2] * M2
     k_query = int(scaled)
     kappa_query = (2 * (scaled - k_query) - 1) * reach
-
-    relevant_at, irrelevant_at = start + np.uint64(3), start + np.uint64(3 + longest)
+    relevant_at, irrelevant_at = start + 3, start + 3 + longest
     # One short loop per quantity: each becomes vector instructions.
     for s in range(length):
-        u[s] = _uniform(key, relevant_at + np.uint64(s))
-    for s in range(length):
-        v[s] = _uniform(key, irrelevant_at + np.uint64(s)) * M2
-    for s in range(length):
-        other[s] = np.int32(v[s])
-        kappa[s] = (2 * (v[s] - other[s]) - 1) * reach
+        drawn = numbers[irrelevant_at + s] * M2
+        k = np.int32(drawn)
+        other[place, s] = k
+        kappa[place, s] = (2 * (drawn - k) - 1) * reach
+    u = numbers[relevant_at : relevant_at + length]
     if source.exact:
-        place_at = start + np.uint64(3 + 2 * longest)
-        for s in range(length):
-            order[s] = _uniform(key, place_at + np.uint64(s))
-        _exact_cells(u, order, cell, length, level, own, a, b, positive_label, M1)
+        order = numbers[irrelevant_at + longest : irrelevant_at + longest + length]
+        _exact_cells(u, order, cell[place], level, own, a, b, positive_label, M1)
     else:
-        _independent_cells(u, cell, length, level, a, b, M1)
+        _independent_cells(u, cell[place], level, a, b, M1)
     return length, positive_label, own, k_query, kappa_query
 
 
@@ -163,12 +140,12 @@ def _other_cell(scaled: Any, low: Any, high: Any, M1: Any) -> Any:
 
 
 @compiled
-def _independent_cells(u: Any, cell: Any, length: Any, level: Any, a: Any, b: Any, M1: Any) -> None:
+def _independent_cells(u: Any, cell: Any, level: Any, a: Any, b: Any, M1: Any) -> None:
     """Each column independently: μ_a and μ_b with probability α/2 each, any other pattern with (1−α)/(M1−2)."""
     rest = max(1 - level, 1e-300)
     others = max(M1 - 2, 1)
     low, high = min(a, b), max(a, b)
-    for s in range(length):
+    for s in range(u.size):
         scaled = min(max((u[s] - level) / rest, 0.0), 1 - _UNIT_53) * others
         drawn = _other_cell(scaled, low, high, M1)
         cell[s] = a if u[s] < level / 2 else (M1 + b if u[s] < level else drawn)
@@ -176,15 +153,15 @@ def _independent_cells(u: Any, cell: Any, length: Any, level: Any, a: Any, b: An
 
 @compiled
 def _exact_cells(
-    u: Any, order: Any, cell: Any, length: Any, level: Any, own: Any, a: Any, b: Any, positive_label: Any, M1: Any
+    u: Any, order: Any, cell: Any, level: Any, own: Any, a: Any, b: Any, positive_label: Any, M1: Any
 ) -> None:
     """⌈αl/2⌉ columns with the query's pattern, as many with the other one, the rest from u alone."""
     others = max(M1 - 2, 1)
     low, high = min(a, b), max(a, b)
     opposite = b if positive_label else a
-    share = int(np.ceil(np.rint(level * length / 2 * 1e9) / 1e9))
-    rank = np.argsort(np.argsort(order[:length]))
-    for s in range(length):
+    share = int(np.ceil(np.rint(level * u.size / 2 * 1e9) / 1e9))
+    rank = np.argsort(np.argsort(order))
+    for s in range(u.size):
         if rank[s] < share:
             cell[s] = own if positive_label else M1 + own
         elif rank[s] < 2 * share:

@@ -67,7 +67,7 @@ def hinge_gradients(
         batch: prompts per run.
         purpose: as for `PatternSampler.prompts`.
         step: as for `PatternSampler.prompts`.
-        out: where the gradients are written; None: into new tensors.
+        out: where the gradients are written, contiguous; None: into new tensors.
     """
     from iclscope.models.pattern_engine.drawing import source_of
     from iclscope.models.pattern_engine.steps import hinge_step
@@ -75,6 +75,8 @@ def hinge_gradients(
     W_Q, W_K, W_V, W_O, a, D = _arrays(weights, dictionary)
     losses = dictionary.new_empty(len(dictionary))
     gradients = out or [torch.empty(array.shape, dtype=losses.dtype) for array in (W_Q, W_K, W_V, W_O)]
+    # Written by address: rows that lie otherwise would be written wrongly, without a word.
+    assert all(gradient.is_contiguous() for gradient in gradients)
     dW_Q, dW_K, dW_V, dW_O = (gradient.numpy() for gradient in gradients)
     hinge_step(
         source_of(sampler, purpose, step), batch, W_Q, W_K, W_V, W_O, a, D, losses.numpy(), dW_Q, dW_K, dW_V, dW_O

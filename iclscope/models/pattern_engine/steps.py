@@ -13,15 +13,25 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from iclscope.models.compiled.compiling import compiled, inlined
-from iclscope.models.pattern_engine.attention import attend, attend_backward, block_of, sum_pairs
-from iclscope.models.pattern_engine.drawing import columns_of_length, draw_prompt
+from iclscope.models.compiled.products import add_product, panel_width, turned_product
+from iclscope.models.pattern_engine.attention import (
+    attend_backward,
+    block_of,
+    exponentials,
+    mix,
+    score,
+    slopes_of,
+)
+from iclscope.models.pattern_engine.drawing import draw_numbers, draw_prompt, numbers_of_prompt
 
-# Prompts at a time; measured: 64 and 128 alike, 32 and 256 up to a fifth slower.
-_AT_A_TIME = 64
+# Prompts at a time: as many as a panel has columns, fewer where their columns would not stay in the cache.
+_AT_A_TIME, _LEAST_AT_A_TIME, _COLUMNS = 64, 8, 16384
+# Uniform numbers drawn in one loop: the longer, the better for vectors, as long as they stay in the first cache.
+_NUMBERS = 2048
 
 
 class Images(NamedTuple):
-    """What one run's weights make of all rows.
+    """What one run's weights make of all rows, and room for products.
 
     Attributes:
         queries: P = W_Q Dᵀ.
@@ -29,6 +39,10 @@ class Images(NamedTuple):
         values: V = W_V Dᵀ.
         neurons: H = W_O V, [m, n].
         scores: T = Pᵀ R, [n, n].
+        panels: a factor as a product reads it.
+        amounts: amounts of a block's prompts, turned: [n, prompt].
+        hidden: H c of a block, [m, prompt].
+        output: F of a block, [prompt].
     """
 
     queries: Any
@@ -36,72 +50,119 @@ class Images(NamedTuple):
     values: Any
     neurons: Any
     scores: Any
+    panels: Any
+    amounts: Any
+    hidden: Any
+    output: Any
+
+
+class Backward(NamedTuple):
+    """Room for the way back of one run.
+
+    Attributes:
+        with_loss: which prompts of a block have loss.
+        slope: ∂loss/∂F of those.
+        amounts: their amounts, [prompt, n].
+        hidden: ∂loss/∂(H c) of those, [m, prompt].
+        u: ∂loss/∂c of those, [n, prompt].
+        dH: ∂loss/∂H.
+        dT: ∂loss/∂T.
+        of_rows: ∂loss/∂P, then ∂loss/∂R.
+        of_values: ∂loss/∂V.
+    """
+
+    with_loss: Any
+    slope: Any
+    amounts: Any
+    hidden: Any
+    u: Any
+    dH: Any
+    dT: Any
+    of_rows: Any
+    of_values: Any
+
+
+@inlined
+def _at_a_time(longest: Any) -> Any:
+    """Prompts of a block."""
+    return max(_LEAST_AT_A_TIME, min(_AT_A_TIME, _COLUMNS // max(longest, 1)))
 
 
 @compiled
-def _images_like(W_Q: Any, W_V: Any, W_O: Any, D: Any) -> Any:
-    """Room for the images of one run."""
-    n, dtype = D.shape[1], D.dtype
+def _images_like(W_Q: Any, W_V: Any, W_O: Any, D: Any, prompts: Any) -> Any:
+    """Room for the images of one run and the forward products of so many prompts."""
+    n, dtype, v = D.shape[1], D.dtype, W_V.shape[1]
+    wide = panel_width(dtype.type(0))
+    # Whole panels of n and of v columns.
+    columns = max((n + wide - 1) // wide, (v + wide - 1) // wide) * wide
     return Images(
-        np.empty((W_Q.shape[1], n), dtype), np.empty((W_Q.shape[1], n), dtype), np.empty((W_V.shape[1], n), dtype),
-        np.empty((W_O.shape[1], n), dtype), np.empty((n, n), dtype),
+        np.empty((W_Q.shape[1], n), dtype), np.empty((W_Q.shape[1], n), dtype), np.empty((v, n), dtype),
+        np.empty((W_O.shape[1], n), dtype), np.empty((n, n), dtype), np.empty(max(n, D.shape[2]) * columns, dtype),
+        np.empty((n, prompts), dtype), np.empty((W_O.shape[1], prompts), dtype), np.empty(prompts, dtype),
+    )  # fmt: skip
+
+
+@compiled
+def _backward_like(images: Any) -> Any:
+    """Room for the way back."""
+    m, prompts = images.hidden.shape
+    n, dtype = images.scores.shape[0], images.scores.dtype
+    return Backward(
+        np.empty(prompts, np.int64), np.empty(prompts, dtype), np.empty((prompts, n), dtype),
+        np.empty((m, prompts), dtype), np.empty((n, prompts), dtype), np.empty((m, n), dtype),
+        np.empty((n, n), dtype), np.empty_like(images.queries), np.empty_like(images.values),
     )  # fmt: skip
 
 
 @compiled
 def _map_rows(W_Q: Any, W_K: Any, W_V: Any, W_O: Any, D: Any, images: Any) -> None:
     """Write the images of one run."""
-    np.dot(W_Q, D.T, images.queries)
-    np.dot(W_K, D.T, images.keys)
-    np.dot(W_V, D.T, images.values)
-    np.dot(W_O, images.values, images.neurons)
-    np.dot(images.queries.T, images.keys, images.scores)
+    turned_product(W_Q, D, images.panels, images.queries)
+    turned_product(W_K, D, images.panels, images.keys)
+    turned_product(W_V, D, images.panels, images.values)
+    add_product(W_O, images.values, 0, images.neurons)
+    add_product(images.queries.T, images.keys, 0, images.scores)
 
 
-@inlined
-def _output(hidden: Any, at: Any, a: Any) -> Any:
-    """F = a · ReLU(hidden) of one prompt."""
-    zero = a.dtype.type(0)
-    output = zero
-    for i in range(a.size):
-        # NaN stays NaN.
-        output += (zero if hidden[at, i] <= zero else hidden[at, i]) * a[i]
-    return output
-
-
-@inlined
-def _attend_all(
-    source: Any, run: Any, begin: Any, size: Any, T: Any, g: Any, columns: Any, block: Any, with_sums: Any
-) -> None:
-    """Draw prompts ``begin`` and following of a run, and write their queries, amounts and, if wanted, all sums."""
-    cell, other, kappa, weight = columns.cell, columns.other, columns.kappa, columns.weight
-    u, v, order = columns.relevant_draw, columns.irrelevant_draw, columns.order
-    labels, owns, irrelevants, kappas = block.label, block.own, block.irrelevant, block.kappa
-    amounts, by_label, by_pair, by_square = block.amounts, block.by_label, block.by_pair, block.by_square
+@compiled
+def _forward(source: Any, run: Any, begin: Any, size: Any, a: Any, images: Any, block: Any) -> None:
+    """Answer prompts ``begin`` and following of a run: ``block`` and ``images.output`` are written."""
+    labels, owns, irrelevants, kappas, lengths = (
+        block.label, block.own, block.irrelevant, block.kappa_query, block.length,
+    )  # fmt: skip
+    numbers, cell, other, kappa = block.numbers, block.cell, block.other, block.kappa
+    each = numbers_of_prompt(source)
+    together = numbers.size // each
     for i in range(size):
+        if i % together == 0:
+            draw_numbers(source.keys[run], (begin + i) * each, min(together, size - i) * each, numbers)
         length, positive, own, k_query, kappa_query = draw_prompt(
-            source, run, begin + i, u, v, order, cell, other, kappa
+            source, run, numbers, i % together * each, i, cell, other, kappa
         )
         labels[i] = 1 if positive else -1
-        owns[i], irrelevants[i], kappas[i] = own, source.M1 + k_query, kappa_query
-        attend(T, own, irrelevants[i], kappas[i], length, cell, other, kappa, weight, g, i, amounts, by_label)
-        if with_sums:
-            sum_pairs(length, cell, other, kappa, weight, i, by_pair, by_square)
-
-
-@inlined
-def _attention_backward(count: Any, with_loss: Any, u: Any, block: Any, d: Any, dT: Any) -> None:
-    """Add ∂loss/∂T of the prompts with loss."""
-    owns, irrelevants, kappas = block.own, block.irrelevant, block.kappa
-    amounts, by_label, by_pair, by_square = block.amounts, block.by_label, block.by_pair, block.by_square
-    for at in range(count):
-        i = with_loss[at]
-        attend_backward(u, at, owns[i], irrelevants[i], kappas[i], i, amounts, by_label, by_pair, by_square, d, dT)
+        owns[i], irrelevants[i], kappas[i], lengths[i] = own, source.M1 + k_query, kappa_query, length
+    for i in range(size):
+        score(images.scores, i, block)
+    exponentials(block.weight, size)
+    for i in range(size):
+        mix(i, block)
+    amounts, turned, hidden, output = block.amounts, images.amounts, images.hidden, images.output
+    for row in range(turned.shape[0]):
+        for i in range(size):
+            turned[row, i] = amounts[i, row]
+    add_product(images.neurons, turned[:, :size], 0, hidden)
+    zero = a.dtype.type(0)
+    for i in range(size):
+        output[i] = zero
+    for j in range(a.size):
+        for i in range(size):
+            # NaN stays NaN.
+            output[i] += (zero if hidden[j, i] <= zero else hidden[j, i]) * a[j]
 
 
 @compiled
 def outputs(source: Any, W_Q: Any, W_K: Any, W_V: Any, W_O: Any, a: Any, D: Any, output: Any, labels: Any) -> None:
-    """Answer prompts of every run.
+    """Answer prompts of every run; all arrays have their numbers one after the other.
 
     Args:
         source: which prompts.
@@ -115,21 +176,55 @@ def outputs(source: Any, W_Q: Any, W_K: Any, W_V: Any, W_O: Any, a: Any, D: Any,
         labels: written: the query's label z, [run, batch].
     """
     runs, batch = output.shape
-    n, m = D.shape[1], W_O.shape[1]
-    images = _images_like(W_Q, W_V, W_O, D)
-    hidden = np.empty((_AT_A_TIME, m), D.dtype)
-    columns, block = columns_of_length(source.longest, D), block_of(_AT_A_TIME, source.M1, source.M2, D)
-    g = np.empty(n + 2 * source.M1, D.dtype)
+    at_a_time = _at_a_time(source.longest)
+    images = _images_like(W_Q, W_V, W_O, D, at_a_time)
+    block = block_of(at_a_time, source, max(_NUMBERS, numbers_of_prompt(source)), D)
     for run in range(runs):
         _map_rows(W_Q[run], W_K[run], W_V[run], W_O[run], D[run], images)
-        signs = a[run]
-        for begin in range(0, batch, _AT_A_TIME):
-            size = min(_AT_A_TIME, batch - begin)
-            _attend_all(source, run, begin, size, images.scores, g, columns, block, False)
-            np.dot(block.amounts[:size], images.neurons.T, hidden[:size])
+        for begin in range(0, batch, at_a_time):
+            size = min(at_a_time, batch - begin)
+            _forward(source, run, begin, size, a[run], images, block)
             for i in range(size):
-                output[run, begin + i] = _output(hidden, i, signs)
+                output[run, begin + i] = images.output[i]
                 labels[run, begin + i] = block.label[i]
+
+
+@compiled
+def _add_slopes(count: Any, size: Any, a: Any, images: Any, block: Any, slopes: Any, back: Any) -> None:
+    """Add ∂loss/∂H and ∂loss/∂T of those prompts of a block that have loss."""
+    hidden, d_hidden, with_loss, slope = images.hidden, back.hidden, back.with_loss, back.slope
+    amounts, own_amounts, u, own_u = block.amounts, back.amounts, back.u, slopes.u
+    n, zero = amounts.shape[1], a.dtype.type(0)
+    for j in range(a.size):
+        if count == size:
+            for c in range(count):
+                d_hidden[j, c] = zero if hidden[j, c] <= zero else slope[c] * a[j]
+        else:
+            for c in range(count):
+                d_hidden[j, c] = zero if hidden[j, with_loss[c]] <= zero else slope[c] * a[j]
+    for c in range(count):
+        for row in range(n):
+            own_amounts[c, row] = amounts[with_loss[c], row]
+    add_product(images.neurons.T, d_hidden[:, :count], 0, u)
+    add_product(d_hidden[:, :count], own_amounts[:count], 1, back.dH)
+    for c in range(count):
+        for row in range(n):
+            own_u[row] = u[row, c]
+        attend_backward(with_loss[c], block, slopes, back.dT)
+
+
+@compiled
+def _add_weight_slopes(
+    W_O: Any, D: Any, images: Any, back: Any, dW_Q: Any, dW_K: Any, dW_V: Any, dW_O: Any
+) -> None:  # fmt: skip
+    """Write one run's gradients from ∂loss/∂H and ∂loss/∂T."""
+    turned_product(images.keys, back.dT, images.panels, back.of_rows)
+    add_product(back.of_rows, D, 0, dW_Q)
+    add_product(images.queries, back.dT, 0, back.of_rows)
+    add_product(back.of_rows, D, 0, dW_K)
+    add_product(W_O.T, back.dH, 0, back.of_values)
+    add_product(back.of_values, D, 0, dW_V)
+    turned_product(back.dH, images.values, images.panels, dW_O)
 
 
 @compiled
@@ -137,7 +232,7 @@ def hinge_step(
     source: Any, batch: Any, W_Q: Any, W_K: Any, W_V: Any, W_O: Any, a: Any, D: Any, losses: Any, dW_Q: Any, dW_K: Any,
     dW_V: Any, dW_O: Any,
 ) -> None:  # fmt: skip
-    """Mean hinge loss of a batch of every run, and its gradients.
+    """Mean hinge loss of a batch of every run, and its gradients; all arrays have their numbers one after the other.
 
     Args:
         source: which prompts.
@@ -154,56 +249,33 @@ def hinge_step(
         dW_V: of the values.
         dW_O: of the neurons.
     """
-    n, m = D.shape[1], W_O.shape[1]
-    images = _images_like(W_Q, W_V, W_O, D)
-    dH, dH_part, dT = np.empty_like(images.neurons), np.empty_like(images.neurons), np.empty_like(images.scores)
-    dV, dP = np.empty_like(images.values), np.empty_like(images.queries)
-    u, d = np.empty((_AT_A_TIME, n), D.dtype), np.empty(n, D.dtype)
-    hidden, d_hidden = np.empty((_AT_A_TIME, m), D.dtype), np.empty((_AT_A_TIME, m), D.dtype)
-    with_loss, amounts = np.empty(_AT_A_TIME, np.int64), np.empty((_AT_A_TIME, n), D.dtype)
-    columns, block = columns_of_length(source.longest, D), block_of(_AT_A_TIME, source.M1, source.M2, D)
-    g = np.empty(n + 2 * source.M1, D.dtype)
+    at_a_time = _at_a_time(source.longest)
+    images = _images_like(W_Q, W_V, W_O, D, at_a_time)
+    back, slopes = _backward_like(images), slopes_of(source.M1, source.M2, D)
+    block = block_of(at_a_time, source, max(_NUMBERS, numbers_of_prompt(source)), D)
     zero = D.dtype.type(0)
     for run in range(losses.size):
         _map_rows(W_Q[run], W_K[run], W_V[run], W_O[run], D[run], images)
-        signs = a[run]
-        dH[:] = 0
-        dT[:] = 0
+        back.dH[:] = zero
+        back.dT[:] = zero
         loss, any_loss = 0.0, False
-        for begin in range(0, batch, _AT_A_TIME):
-            size = min(_AT_A_TIME, batch - begin)
-            _attend_all(source, run, begin, size, images.scores, g, columns, block, True)
-            np.dot(block.amounts[:size], images.neurons.T, hidden[:size])
+        for begin in range(0, batch, at_a_time):
+            size = min(at_a_time, batch - begin)
+            _forward(source, run, begin, size, a[run], images, block)
             count = 0
             for i in range(size):
-                short_of_margin = 1 - block.label[i] * _output(hidden, i, signs)
+                short_of_margin = 1 - block.label[i] * images.output[i]
                 if short_of_margin <= zero:
                     continue
                 loss += short_of_margin
-                d_output = D.dtype.type(-block.label[i] / batch)
-                for j in range(m):
-                    d_hidden[count, j] = zero if hidden[i, j] <= zero else d_output * signs[j]
-                for row in range(n):
-                    amounts[count, row] = block.amounts[i, row]
-                with_loss[count] = i
+                back.slope[count] = D.dtype.type(-block.label[i] / batch)
+                back.with_loss[count] = i
                 count += 1
-            if count == 0:
-                continue
-            any_loss = True
-            np.dot(d_hidden[:count], images.neurons, u[:count])
-            np.dot(d_hidden[:count].T, amounts[:count], dH_part)
-            for j in range(m):
-                for row in range(n):
-                    dH[j, row] += dH_part[j, row]
-            _attention_backward(count, with_loss, u, block, d, dT)
+            if count:
+                any_loss = True
+                _add_slopes(count, size, a[run], images, block, slopes, back)
         losses[run] = loss / batch
-        if not any_loss:
+        if any_loss:
+            _add_weight_slopes(W_O[run], D[run], images, back, dW_Q[run], dW_K[run], dW_V[run], dW_O[run])
+        else:
             dW_Q[run], dW_K[run], dW_V[run], dW_O[run] = zero, zero, zero, zero
-            continue
-        np.dot(images.keys, dT.T, dP)
-        np.dot(dP, D[run], dW_Q[run])
-        np.dot(images.queries, dT, dP)
-        np.dot(dP, D[run], dW_K[run])
-        np.dot(W_O[run].T, dH, dV)
-        np.dot(dV, D[run], dW_V[run])
-        np.dot(dH, images.values.T, dW_O[run])
