@@ -117,6 +117,17 @@ def gelu(u: Any, count: Any, bias: Any, out: Any) -> None:
 
 
 @compiled
+def gelu_alone(u: Any, count: Any, bias: Any, out: Any) -> None:
+    """The same without the derivative; ``u`` stays."""
+    kind = bias.dtype
+    one, slope, cubic = kind.type(1), kind.type(1.5957691216057308), kind.type(0.044715)
+    for i in range(count):
+        for j in range(bias.size):
+            x = u[i, j] + bias[j]
+            out[i, j] = x / (one + exponential(-slope * x * (one + cubic * x * x)))
+
+
+@compiled
 def gelu_backward(d_out: Any, count: Any, derivative: Any, d_bias: Any) -> None:
     """Backward through `gelu`: ``d_out`` becomes the gradient of u, and its sum is added to ``d_bias``."""
     for i in range(count):

@@ -15,6 +15,7 @@ from iclscope.models.gpt2_engine.elementwise import (
     add_sum_of_rows,
     add_to_rows,
     gelu,
+    gelu_alone,
     gelu_backward,
     normalise,
     normalise_backward,
@@ -107,7 +108,11 @@ def _forward(plan: Any, weights: Any, packed: Any, room: Any, values: Any, read:
                   room.before_mlp[slot])  # fmt: skip
         u = room.derivative[slot]
         _by_packed(room.before_mlp[slot], rows, D, 4 * D, packed, plan.places[layer, 2], 0, u)
-        gelu(u, rows, weights[at[_IN_BIAS] : at[_IN_BIAS] + 4 * D], room.hidden[slot])
+        in_bias = weights[at[_IN_BIAS] : at[_IN_BIAS] + 4 * D]
+        if keeps:
+            gelu(u, rows, in_bias, room.hidden[slot])
+        else:
+            gelu_alone(u, rows, in_bias, room.hidden[slot])
         _by_packed(room.hidden[slot], rows, 4 * D, D, packed, plan.places[layer, 3], 1, h)
         bias = weights[at[_OUT_BIAS] : at[_OUT_BIAS] + D]
     last = room.scaled.shape[0] - 1
