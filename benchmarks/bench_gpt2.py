@@ -120,6 +120,25 @@ def bench_training_step_of_gpt2(benchmark: BenchmarkFixture, finding: Finding, s
     benchmark.pedantic(ways["compiled"], args=(0,), rounds=2)
 
 
+@pytest.mark.parametrize("size", list(SIZES))
+def bench_two_threads(benchmark: BenchmarkFixture, finding: Finding, size: str) -> None:
+    """A step whose batch two threads share, by the clock: nothing else may run."""
+    model, task = made(size)
+    one = our_step(model, task.sampler([0]), autograd=False)
+    model.threads = 2
+    two = our_step(model, task.sampler([0]), autograd=False)
+    ratios = []
+    for number in range(SIZES[size][2] + 1):
+        times = []
+        for step in (one, two):
+            started = time.perf_counter()
+            step(number)
+            times.append(time.perf_counter() - started)
+        ratios.append(times[0] / times[1])
+    finding(f"GPT-2 {size}, B = {BATCH}: one thread ÷ two", spread(ratios[1:]), "≥ 1.9")
+    benchmark.pedantic(two, args=(0,), rounds=2)
+
+
 def bench_evaluation_of_gpt2(benchmark: BenchmarkFixture, finding: Finding) -> None:
     """Answers to fresh prompts."""
     model, task = made("tiny")

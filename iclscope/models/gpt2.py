@@ -84,11 +84,14 @@ class GPT2Transformer(RunModel[GPT2TransformerConfig]):
 
     Attributes:
         stacking: "loop" reads one run after the other, "vmap" all at once.
+        threads: how many threads share a batch in the compiled steps of one run; 1, unless you set it. Sums are then
+            rounded otherwise, and several runs of a sweep use the cores better side by side.
     """
 
     config_type = GPT2TransformerConfig
     probes: ClassVar[Mapping[str, str]] = {"layers": "iclscope.mechanism.inside:record_layers"}
     stacking: Literal["loop", "vmap"]
+    threads: int
 
     def __init__(
         self,
@@ -131,6 +134,7 @@ class GPT2Transformer(RunModel[GPT2TransformerConfig]):
             one.get_submodule(path).register_parameter(leaf, nn.Parameter(value.to(dtype)))
         self.network = one
         self._made_of = tuple(type(module) for module in one.modules())
+        self.threads = 1
         self.stacking = "vmap" if device.type == "cuda" and len(self.seeds) > 1 else "loop"
 
     def assumed_task(self) -> Task | None:

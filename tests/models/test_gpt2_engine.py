@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from iclscope.core.arguments import BadRequest
 from iclscope.evaluation.answers import answers_of
 from iclscope.models import GPT2Transformer
 from iclscope.models.compiled.tiles import HERE
@@ -228,6 +229,29 @@ def test_a_run_alone_is_the_run_in_a_group() -> None:
     other = together.runs([1])
     assert torch.equal(other.at(2)[0], losses[1:])
     assert torch.equal(other.model().state_dict()["network.read_in.weight"], model.network.read_in.weight[1:])
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_share_a_batch(threads: int) -> None:
+    model, sampler = scrambled(), FunctionClass(d_X=3, length=20).sampler(SEEDS, dtype=torch.float64)
+    alone = [answer for answer, _ in answers_of(model, sampler, 33, 33)]
+    model.threads = threads
+    assert model.runs([0]).threads == threads
+    assert_same_gradients(model, sampler, batch=33)
+    together = [answer for answer, _ in answers_of(model, sampler, 33, 33)]
+    assert all(torch.equal(one, other) for one, other in zip(alone, together, strict=True))
+    shared = gradients(model, sampler, batch=33)
+    first = [slope.clone() for slope in shared.at(1)[1]]
+    shared.at(2)
+    assert all(torch.equal(one, again) for one, again in zip(first, shared.at(1)[1], strict=True))
+
+
+@pytest.mark.parametrize("threads", [0, 1.5])
+def test_threads_that_do_not_exist_are_refused(threads: Any) -> None:
+    model = scrambled()
+    model.threads = threads
+    with pytest.raises(BadRequest, match="threads"):
+        gradients(model, FunctionClass(d_X=3, length=5).sampler(SEEDS, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("tokens", ["columns", "alternating"])

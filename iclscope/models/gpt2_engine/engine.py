@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from iclscope.core.arguments import whole_number
 from iclscope.models.compiled.tiles import HERE
 from iclscope.models.gpt2_engine.layout import Memory, Plan, Views, names_of, packed_places, prompts_at_once
 from iclscope.tasks.examples import Tokens
@@ -36,7 +39,14 @@ class Engine:
     """
 
     def __init__(self, model: GPT2Transformer) -> None:
-        """Copy the weights of a model that `is_compiled`."""
+        """Copy the weights of a model that `is_compiled`.
+
+        Raises:
+            BadRequest: if the model's ``threads`` are not a whole number from 1 on.
+        """
+        self._threads = whole_number("threads", model.threads, least=1)
+        # The compiled steps do not hold the interpreter's lock. Kept, for starting threads costs a tenth of a step.
+        self._map: Callable[..., Iterable[Any]] = map if self._threads == 1 else ThreadPoolExecutor(self._threads).map
         config, named = model.config, dict(model.network.named_parameters())
         sizes = (config.layers, config.heads, config.embedding, config.token_width)
         self._shapes = {name: tuple(weight.shape[1:]) for name, weight in named.items()}
@@ -46,7 +56,8 @@ class Engine:
         itemsize = self.weights.whole.element_size()
         places, packed = packed_places(config.layers, config.embedding, config.token_width, itemsize)
         self._plan = Plan(*sizes, model.network.backbone.ln_f.eps, self.weights.starts, places)
-        self._memory = Memory(model.dtype)
+        self._memories = [Memory(model.dtype)]
+        self._part_slopes: list[Any] = []
         self._packed = np.zeros(packed, self.weights.whole.numpy().dtype)
 
     def like_weights(self) -> Views:
@@ -58,14 +69,20 @@ class Engine:
         """Predictions at the tokens that are read."""
         from iclscope.models.gpt2_engine.steps import outputs, pack_weights
 
-        values, read, at_once, room = self._prepared(tokens, backward=False)
+        values, read = self._array(tokens.values), tokens.read_at.contiguous().numpy()
         said = torch.empty(read.shape, dtype=self.weights.whole.dtype)
+        parts = self._parts(tokens, backward=False)
         for run, weights in enumerate(self.weights.whole.numpy()):
             pack_weights(self._plan, weights, self._packed, False)
-            outputs(
-                self._plan, weights, self._packed, room, values[run], read[run], at_once,
-                said.numpy()[run],
-            )  # fmt: skip
+
+            def answer(part: _Part, run: int = run, weights: Any = weights) -> None:
+                chosen = run, part.prompts
+                outputs(
+                    self._plan, weights, self._packed, part.room, values[chosen], read[chosen], part.at_once,
+                    said.numpy()[chosen],
+                )  # fmt: skip
+
+            list(self._map(answer, parts))
         return said
 
     def gradients(
@@ -79,6 +96,8 @@ class Engine:
     ) -> Float[Tensor, " run"]:
         """Each run's loss, and its gradients written.
 
+        Each of the model's threads takes a part of the batch and has its own sums.
+
         Args:
             tokens: the prompts.
             labels: what should be said.
@@ -86,26 +105,49 @@ class Engine:
             hinge: the hinge loss; else the squared one.
             out: written.
         """
-        from iclscope.models.gpt2_engine.steps import loss_and_gradients
+        from iclscope.models.gpt2_engine.steps import loss_and_gradients, pack_weights
 
-        values, read, at_once, room = self._prepared(tokens, backward=True)
-        flat, slopes = self.weights.whole.numpy(), out.whole.numpy()
-        targets, parts = self._array(labels), self._array(shares)
-        losses = [
-            loss_and_gradients(
-                self._plan, flat[run], self._packed, room, values[run], read[run], at_once,
-                targets[run], parts[run], hinge, slopes[run],
-            )
-            for run in range(len(flat))
-        ]  # fmt: skip
+        values, read = self._array(tokens.values), tokens.read_at.contiguous().numpy()
+        flat, targets, weights_of_prompts = self.weights.whole.numpy(), self._array(labels), self._array(shares)
+        parts = self._parts(tokens, backward=True)
+        while len(self._part_slopes) < len(parts) - 1:
+            self._part_slopes.append(np.empty_like(flat[0]))
+        losses = []
+        for run, own in enumerate(out.whole.numpy()):
+            pack_weights(self._plan, flat[run], self._packed, True)
+
+            def derive(part: _Part, slopes: Any, run: int = run) -> float:
+                chosen = run, part.prompts
+                return loss_and_gradients(  # type: ignore[no-any-return]
+                    self._plan, flat[run], self._packed, part.room, values[chosen], read[chosen], part.at_once,
+                    targets[chosen], weights_of_prompts[chosen], hinge, slopes,
+                )  # fmt: skip
+
+            losses.append(sum(self._map(derive, parts, [own, *self._part_slopes])))
+            for slopes in self._part_slopes[: len(parts) - 1]:
+                own += slopes
         return torch.tensor(losses, dtype=self.weights.whole.dtype)
 
-    def _prepared(self, tokens: Tokens, *, backward: bool) -> tuple[Any, Any, int, Any]:
-        """The tokens and where they are read, as arrays; prompts in a block, and room for them."""
+    def _parts(self, tokens: Tokens, *, backward: bool) -> list[_Part]:
+        """The prompts of a batch, a part for every thread, each with its own room."""
         _, batch, length, _ = tokens.values.shape
         at_once = prompts_at_once(self._plan.width, length, batch)
-        room = self._memory.room(self._plan, at_once, length, tokens.read_at.shape[2], backward=backward)
-        return self._array(tokens.values), tokens.read_at.contiguous().numpy(), at_once, room
+        count = max(1, min(self._threads, batch // at_once))
+        while len(self._memories) < count:
+            self._memories.append(Memory(self.weights.whole.dtype))
+        reads, ends = tokens.read_at.shape[2], [batch * part // count for part in range(count + 1)]
+        return [
+            _Part(slice(begin, end), at_once, memory.room(self._plan, at_once, length, reads, backward=backward))
+            for begin, end, memory in zip(ends, ends[1:], self._memories, strict=False)
+        ]
 
     def _array(self, tensor: Tensor) -> Any:
         return tensor.detach().to(self.weights.whole.dtype).contiguous().numpy()
+
+
+class _Part(NamedTuple):
+    """Some prompts of a batch, how many make a block, and the room that one thread has for them."""
+
+    prompts: slice
+    at_once: int
+    room: Any

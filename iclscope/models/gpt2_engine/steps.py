@@ -243,13 +243,13 @@ def loss_and_gradients(
     plan: Any, weights: Any, packed: Any, room: Any, values: Any, read: Any, at_once: Any, labels: Any,
     shares: Any, hinge: Any, slopes: Any,
 ) -> Any:  # fmt: skip
-    """One run's loss and, written into ``slopes``, its gradients; the arguments are those of `outputs`, and these.
+    """Some prompts' part of a run's loss, and its gradients; the arguments are those of `outputs`, and these.
 
     Args:
         plan: see there, and so on.
         weights: see there.
-        packed: see there.
-        room: for the way back too.
+        packed: for the way back too.
+        room: likewise.
         values: see there.
         read: see there.
         at_once: see there.
@@ -260,7 +260,6 @@ def loss_and_gradients(
     """
     zero, one, two = weights.dtype.type(0), weights.dtype.type(1), weights.dtype.type(2)
     slopes[:] = zero
-    pack_weights(plan, weights, packed, True)
     reads, loss = read.shape[1], 0.0
     for begin in range(0, values.shape[0], at_once):
         end = min(values.shape[0], begin + at_once)
