@@ -84,15 +84,17 @@ def eager_step(model: Any, sampler: Any) -> Callable[[int], None]:
     return step
 
 
-def in_turn(ways: dict[str, Callable[[int], None]], rounds: int) -> dict[str, list[float]]:
+def in_turn(
+    ways: dict[str, Callable[[int], None]], rounds: int, clock: Callable[[], float] = time.thread_time
+) -> dict[str, list[float]]:
     """Milliseconds of the processor of every way at every round; the first, which compiles, is left out."""
     times: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds + 1):
         for name, step in ways.items():
-            started = time.thread_time()
+            started = clock()
             step(number)
             if number:
-                times[name].append(1000 * (time.thread_time() - started))
+                times[name].append(1000 * (clock() - started))
     return times
 
 
@@ -118,6 +120,24 @@ def bench_training_step_of_gpt2(benchmark: BenchmarkFixture, finding: Finding, s
     }
     tell(finding, f"GPT-2 {size}, B = {BATCH}", in_turn(ways, SIZES[size][2]), SIZES[size][3])
     benchmark.pedantic(ways["compiled"], args=(0,), rounds=2)
+
+
+def bench_training_step_against_jax(benchmark: BenchmarkFixture, finding: Finding) -> None:
+    """The same step compiled by XLA, where JAX is installed; it is no dependency of ours."""
+    pytest.importorskip("jax", reason="JAX is not installed: pip install jax")
+    from jax_step import jax_step
+
+    model, task = made("tiny")
+    sampler = task.sampler([0])
+    theirs = jax_step(model, sampler, BATCH)
+    ours = our_step(model, sampler, autograd=False)
+    # Of the whole process: XLA works on threads of its own.
+    times = in_turn({"compiled": ours, "JAX": theirs}, 15, clock=time.process_time)
+    for name, values in times.items():
+        finding(f"GPT-2 tiny, B = {BATCH}, {name}: ms of all threads", spread(values))
+    ratios = [other / own for own, other in zip(times["compiled"], times["JAX"], strict=True)]
+    finding(f"GPT-2 tiny, B = {BATCH}: JAX ÷ compiled", spread(ratios), "≥ 2.5")
+    benchmark.pedantic(theirs, args=(0,), rounds=2)
 
 
 @pytest.mark.parametrize("size", list(SIZES))
