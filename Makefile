@@ -23,6 +23,8 @@ RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 VERSION := import platform; print(platform.python_version())
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Whatever a machine says: without kept bytecode every process of the tests would compile thousands of files anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
