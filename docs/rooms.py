@@ -16,7 +16,7 @@ DRAWING = ROOT / "docs" / "rooms.svg"
 # In the order of tests/test_project.py: a room imports itself and the rooms above it.
 ROOMS = (
     "core", "tasks", "models", "training", "claims", "mechanism", "pruning", "baselines", "evaluation", "execution",
-    "plotting", "study", "papers", "theory", "sweeps", "language_models", "cli",
+    "plotting", "playground", "study", "papers", "theory", "sweeps", "language_models", "cli",
 )  # fmt: skip
 _STEP, _LEFT, _WIDTH, _HEIGHT = 34, 250, 150, 24
 

@@ -37,6 +37,7 @@ ROOMS = (
     "evaluation",
     "execution",
     "plotting",
+    "playground",
     "study",
     "papers",
     "theory",
