@@ -1,0 +1,148 @@
+/** Controls for every setting, made from the engine's list of them. */
+
+import { SETTINGS, taskChoices } from "../engine/settings.js";
+import { element, setAttributes } from "./dom.js";
+import { numberText } from "./words.js";
+
+const SETTING_GROUPS = ["prompt", "training", "model", "patterns", "test"];
+const FINE = 200; // places of a slider whose scale is not linear
+
+/**
+ * All controls, in groups.
+ *
+ * @param {object} session
+ * @param {object} words
+ */
+export function controls(session, words) {
+  const made = SETTINGS.filter(({ name }) => !session.state.hidden.includes(name)).map((setting) => ({
+    setting,
+    control: settingControl(session, words, setting),
+  }));
+  const groups = SETTING_GROUPS.map((group) => {
+    const members = made.filter(({ setting }) => setting.group === group);
+    if (members.length === 0) return null;
+    return element(
+      "fieldset",
+      { class: `group group-${group}` },
+      element("legend", { text: words.text(`group.${group}`) }),
+      ...members.map(({ control }) => control.node),
+    );
+  });
+  const node = element(
+    "section",
+    { class: "panel panel-settings", id: "panel-settings", "aria-labelledby": "title-settings" },
+    element("h2", { id: "title-settings", text: words.text("panel.settings.title") }),
+    element("p", { class: "lead", text: words.text("panel.settings.lead") }),
+    ...groups,
+  );
+  return { node, draw: () => made.forEach(({ control }) => control.draw()) };
+}
+
+/** One setting: its symbol and name, its value, something to move, and a line of help on demand. */
+export function settingControl(session, words, setting) {
+  const { name, symbol } = setting;
+  const id = `setting-${name}`;
+  const help = element("p", { class: "help", id: `${id}-help`, hidden: true, text: words.text(`setting.${name}.help`) });
+  const helpButton = element("button", {
+    type: "button",
+    class: "help-button",
+    text: "?",
+    "aria-label": words.text("setting.help", { name: words.text(`setting.${name}.name`) }),
+    "aria-expanded": "false",
+    "aria-controls": help.id,
+    onclick: () => {
+      help.hidden = !help.hidden;
+      helpButton.setAttribute("aria-expanded", String(!help.hidden));
+    },
+  });
+  const output = element("output", { class: "setting-value", for: id });
+  const input = setting.kind === "choice" ? choiceInput(session, words, setting, id) : sliderInput(session, setting, id);
+  const node = element(
+    "div",
+    { class: "setting", "data-setting": name },
+    element(
+      "div",
+      { class: "setting-head" },
+      element("label", { for: id }, element("i", { class: "symbol", text: symbol }), ` ${words.text(`setting.${name}.name`)}`),
+      setting.restart ? null : element("span", { class: "live", text: words.text("setting.live"), title: words.text("setting.live.help") }),
+      helpButton,
+      setting.kind === "choice" ? null : output,
+    ),
+    input.node,
+    help,
+  );
+  const draw = () => {
+    const value = session.value(name);
+    input.show(value);
+    if (setting.kind !== "choice") setAttributes(output, { text: numberText(value) });
+  };
+  draw();
+  return { node, draw };
+}
+
+function sliderInput(session, setting, id) {
+  const places = sliderPlaces(setting);
+  const input = element("input", { type: "range", id, min: 0, max: places.count, step: 1 });
+  const say = (value) => input.setAttribute("aria-valuetext", numberText(value));
+  input.addEventListener("input", () => {
+    const value = places.value(Number(input.value));
+    say(value);
+    session.set(setting.name, value);
+  });
+  return {
+    node: input,
+    show: (value) => {
+      const place = Math.round(places.place(value));
+      if (Number(input.value) !== place) input.value = String(place);
+      input.style.setProperty("--filled", `${(100 * place) / Math.max(places.count, 1)}%`);
+      say(value);
+    },
+  };
+}
+
+/**
+ * The places of a slider and the values they stand for.
+ *
+ * @param {{least: number, most: number, step: number, scale: string, kind: string}} setting
+ */
+export function sliderPlaces({ least, most, step, scale, kind }) {
+  if (scale === "power2") {
+    const start = Math.log2(least);
+    return { count: Math.round(Math.log2(most) - start), value: (place) => 2 ** (start + place), place: (value) => Math.log2(value) - start };
+  }
+  if (scale === "log") {
+    const span = Math.log(most / least);
+    const rounded = (value) => (kind === "whole" ? Math.round(value) : Number(value.toPrecision(2)));
+    const value = (place) => Math.min(Math.max(rounded(least * Math.exp((span * place) / FINE)), least), most);
+    return { count: FINE, value, place: (given) => (FINE * Math.log(given / least)) / span };
+  }
+  const decimals = Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
+  return {
+    count: Math.round((most - least) / step),
+    value: (place) => Number((least + place * step).toFixed(decimals)),
+    place: (value) => (value - least) / step,
+  };
+}
+
+function choiceInput(session, words, setting, id) {
+  const select = element("select", { id, onchange: () => session.set(setting.name, select.value) });
+  let shownFor = null;
+  return {
+    node: select,
+    show: (value) => {
+      const M1 = session.value("M1");
+      if (shownFor !== M1) {
+        const options = taskChoices(M1).map((choice) => element("option", { value: choice, text: choiceText(words, choice, M1) }));
+        select.replaceChildren(...options);
+        shownFor = M1;
+      }
+      select.value = value;
+    },
+  };
+}
+
+function choiceText(words, choice, M1) {
+  const share = /^share-(\d+)$/.exec(choice);
+  if (share) return words.text("tasks.share", { tasks: Number(share[1]) * M1, all: M1 * (M1 - 1) });
+  return words.text(`tasks.${choice}`, { tasks: M1, all: M1 * (M1 - 1) });
+}

@@ -1,0 +1,117 @@
+/** Risk, error, attention and the norm of W_Q p over training, with what the theory says drawn into them. */
+
+import { theoryLines } from "../theory/lines.js";
+import { element } from "./dom.js";
+import { legend, panel, saveButtons } from "./panel.js";
+import { makePlot } from "./plot.js";
+import { makeSeries } from "./series.js";
+import { fixedText, numberText, shareText } from "./words.js";
+
+const TIME_ENDS = [100, 200, 400, 800, 1500, 3000, 6000, 12000, 24000, 50000, 100000];
+
+/**
+ * The panel of curves.
+ *
+ * @param {object} session
+ * @param {object} words
+ * @param {{charts?: string[]}} shown - which of risk, error, attention, norm
+ */
+export function curvesPanel(session, words, { charts: shown = CHARTS.map(({ id }) => id) } = {}) {
+  const series = makeSeries();
+  const charts = CHARTS.filter(({ id }) => shown.includes(id)).map((chart) => curveChart(session, words, chart, series));
+  const node = panel(words, "curves", {}, element("div", { class: "charts" }, ...charts.map((chart) => chart.node)));
+  let theory = { key: "", lines: null };
+  const draw = () => {
+    if (!session.frame) return;
+    series.take(session.rows, session.frame.seeds, session.rowsVersion);
+    const key = JSON.stringify(session.state.settings) + session.value("eta");
+    if (theory.key !== key) theory = { key, lines: theoryLines(session.state.settings, session.value("eta")) };
+    for (const chart of charts) chart.draw(theory.lines);
+  };
+  return { node, draw, stop: () => charts.forEach((chart) => chart.stop()) };
+}
+
+const DOMAIN_LINES = [["in", "line-in"], ["out", "line-out"]];
+const CHARTS = [
+  { id: "risk", columns: DOMAIN_LINES.map(([domain, css]) => [`risk_${domain}`, css, domain]), y: { min: 0, max: 1.2, ticks: [0, 0.5, 1] }, value: (v) => fixedText(v, 3) },
+  { id: "error", columns: DOMAIN_LINES.map(([domain, css]) => [`error_${domain}`, css, domain]), y: { min: 0, max: 0.6, ticks: [0, 0.25, 0.5], format: (v) => `${Math.round(100 * v)} %` }, value: shareText },
+  { id: "attention", columns: DOMAIN_LINES.map(([domain, css]) => [`attention_${domain}`, css, domain]), y: { min: 0, max: 1, ticks: [0, 0.5, 1], format: (v) => `${Math.round(100 * v)} %` }, value: shareText },
+  { id: "norm", columns: [["query_norm", "line-norm", "norm"], ["query_relevant", "line-relevant", "relevant"]], y: { min: 0 }, value: (v) => fixedText(v, 2) },
+];
+
+function curveChart(session, words, chart, series) {
+  const names = legend(chart.columns.map(([, css, key]) => ({ class: css, name: words.text(`curves.line.${key}`) })));
+  const theoryName = element("p", { class: "theory-note quiet small" });
+  const room = element("div", { class: "plot-room" });
+  const plot = makePlot(room, { height: 168, label: words.text(`curves.${chart.id}.title`) });
+  const node = element(
+    "figure",
+    { class: "chart", id: `chart-${chart.id}` },
+    element("figcaption", {}, element("h3", { text: words.text(`curves.${chart.id}.title`) }), saveButtons(words, chart.id, () => plot.svg)),
+    names.node,
+    room,
+    theoryName,
+  );
+  const draw = (theory) => {
+    const lines = [];
+    for (const [column, css] of chart.columns) {
+      const several = series.seeds.length > 1;
+      if (several) for (const seed of series.seeds) lines.push({ points: series.of(seed, column), class: `${css} thin` });
+      lines.push({ points: several ? series.mean(column) : series.of(series.seeds[0], column), class: css });
+    }
+    const latest = chart.columns.map(([column]) => (series.seeds.length > 1 ? series.mean(column) : series.of(series.seeds[0], column)).at(-1)?.[1]);
+    const step = session.frame.step;
+    const end = TIME_ENDS.find((candidate) => candidate >= step) ?? step;
+    const reference = chartTheory(chart.id, theory, end, words, session);
+    const y = chart.id === "norm" ? { ...chart.y, max: normEnd(lines) } : chart.y;
+    plot.draw({ x: { min: 0, max: end, label: words.text("curves.step") }, y, lines, theory: reference.lines });
+    names.show(latest.map(chart.value));
+    if (theoryName.textContent !== reference.note) theoryName.textContent = reference.note;
+    if (!session.frame.running) {
+      plot.describe(words.text("curves.describe", {
+        title: words.text(`curves.${chart.id}.title`),
+        step,
+        values: chart.columns.map(([, , key], index) => `${words.text(`curves.line.${key}`)} ${chart.value(latest[index])}`).join(", "),
+      }));
+    }
+  };
+  return { node, draw, stop: plot.stop };
+}
+
+/** The largest value shown, with air above it, in steps so that the axis does not dance. */
+function normEnd(lines) {
+  const largest = Math.max(0.5, ...lines.map((line) => line.points.reduce((most, point) => (point[1] > most ? point[1] : most), 0)));
+  return Math.ceil((largest * 1.1) / 0.5) * 0.5;
+}
+
+/** What the theory adds to a chart: lines within it, and a note on what lies outside. */
+function chartTheory(id, theory, end, words, session) {
+  if (!theory) return { lines: [], note: "" };
+  if (id === "risk" || id === "error") {
+    const lines = [];
+    if (id === "risk") lines.push({ axis: "y", at: theory.risk, label: `ε = ${theory.risk}` });
+    const T = theory.steps;
+    if (!Number.isFinite(T)) return { lines, note: "" };
+    if (T <= end) lines.push({ axis: "x", at: T, label: words.text("curves.theory.steps.label") });
+    return { lines, note: words.text(T <= end ? "curves.theory.steps" : "curves.theory.steps.beyond", { steps: numberText(Math.ceil(T)) }) };
+  }
+  if (id === "attention") {
+    const start = untrainedAttention(session);
+    const lines = [{ axis: "y", at: start, label: words.text("curves.theory.start.label") }];
+    if (theory.attention !== null) lines.push({ axis: "y", at: theory.attention, label: "1 − η" });
+    const key = theory.attention === null ? "curves.theory.attention.none" : "curves.theory.attention";
+    return { lines, note: words.text(key, { share: shareText(start), bound: shareText(theory.attention) }) };
+  }
+  const bound = theory.queryAtLeast;
+  return { lines: [{ axis: "y", at: bound, label: "2·δβ" }], note: words.text("curves.theory.norm", { start: numberText(bound / 2), bound: numberText(bound) }) };
+}
+
+/**
+ * Attention on the query's pattern before training, where prompts are long: a share α'/2 of columns has the score
+ * (δβ)², all others 0.
+ */
+function untrainedAttention(session) {
+  const share = session.value("alpha_test") / 2;
+  const weight = share * Math.exp((session.value("delta") * session.value("beta")) ** 2);
+  return weight / (weight + 1 - share);
+}

@@ -1,0 +1,108 @@
+/** What the theorems ask for and whether it is met, and which of their claims are true of the model right now. */
+
+import { claimsNow } from "../theory/claims.js";
+import { conditions } from "../theory/conditions.js";
+import { element, icon, setAttributes } from "./dom.js";
+import { panel } from "./panel.js";
+import { numberText, shareText } from "./words.js";
+
+/**
+ * The panel of the theory.
+ *
+ * @param {object} session
+ * @param {object} words
+ */
+export function theoryPanel(session, words) {
+  const asked = element("ul", { class: "conditions" });
+  const claimed = element("ul", { class: "conditions claims" });
+  const node = panel(
+    words, "theory", {},
+    element("h3", { text: words.text("theory.conditions") }),
+    element("p", { class: "quiet small", text: words.text("theory.conditions.lead") }),
+    asked,
+    element("h3", { text: words.text("theory.claims") }),
+    element("p", { class: "quiet small", text: words.text("theory.claims.lead") }),
+    claimed,
+    element("p", { class: "quiet small source" }, words.text("theory.source"), " ", element("a", { href: "https://arxiv.org/abs/2402.15607", rel: "noreferrer", text: "arXiv:2402.15607" })),
+  );
+  let drawnFor = null;
+  const draw = () => {
+    if (!session.frame) return;
+    const settings = { ...session.state.settings, eta: session.value("eta") };
+    drawList(asked, conditions(settings, session.frame.step, settings.eta), (one) => conditionTexts(words, one));
+    const row = session.rows.findLast((candidate) => candidate.seed === session.frame.seeds[session.state.shown]);
+    const { pruning, neurons } = session.frame;
+    const key = row && `${row.step} ${row.seed} ${JSON.stringify(settings)} ${session.frame.step}`;
+    if (!row || !pruning || !neurons || key === drawnFor) return;
+    drawnFor = key;
+    drawList(claimed, claimsNow(settings, row, pruning, neurons), (one) => claimTexts(words, one));
+  };
+  return { node, draw };
+}
+
+const metName = (met) => (met === true ? "met" : met === false ? "unmet" : "open");
+
+function drawList(list, items, textsOf) {
+  while (list.children.length > items.length) list.lastChild.remove();
+  while (list.children.length < items.length) list.append(conditionItem());
+  items.forEach((item, index) => {
+    const node = list.children[index];
+    const met = metName(item.met);
+    if (node.dataset.met !== met) {
+      node.dataset.met = met;
+      node.className = `condition ${met}`;
+      node.firstChild.replaceChildren(icon(met));
+    }
+    node.dataset.id = item.id;
+    const texts = textsOf(item);
+    const [name, formula, numbers, said, form] = node.lastChild.children;
+    setAttributes(name, { text: texts.name });
+    setAttributes(formula, { text: texts.formula });
+    setAttributes(numbers, { text: texts.numbers });
+    setAttributes(said, { text: texts.met });
+    setAttributes(form, { text: texts.form, title: texts.formHelp });
+  });
+}
+
+function conditionItem() {
+  const parts = ["name", "formula", "numbers", "said", "form"].map((name) => element("span", { class: name }));
+  return element("li", {}, element("span", { class: "badge", "aria-hidden": "true" }), element("div", { class: "condition-text" }, ...parts));
+}
+
+const valueText = (value) => (typeof value === "number" ? numberText(value) : String(value ?? "–"));
+
+function formTexts(words, form) {
+  const key = form.replaceAll(" ", "-");
+  return { form: words.text(`form.${key}`), formHelp: words.text(`form.${key}.help`) };
+}
+
+function conditionTexts(words, { id, form, formula, value, needed, met }) {
+  return {
+    name: words.text(`condition.${id}`),
+    formula,
+    numbers: words.text(needed === null ? "theory.yours" : "theory.yours.needed", { value: valueText(value), needed: valueText(needed) }),
+    met: words.text(`theory.${metName(met)}`),
+    ...formTexts(words, form),
+  };
+}
+
+function claimTexts(words, { id, form, value, expected, met, source, applies }) {
+  const [low, high] = [expected.low ?? -Infinity, expected.high ?? Infinity];
+  const bounds = Number.isFinite(low) && Number.isFinite(high) ? (low > 0 ? "between" : "most") : Number.isFinite(low) ? "least" : "most";
+  const amount = amountText(id);
+  const said = words.text(`theory.claim.${metName(met)}`);
+  return {
+    name: words.text(`claim.${id}`),
+    formula: applies ? source : words.text("theory.silent", { source }),
+    numbers: words.text(`theory.now.${bounds}`, { value: amount(value), low: amount(low), high: amount(high) }),
+    met: said,
+    ...formTexts(words, form),
+  };
+}
+
+/** How the quantity of a claim is written: angles in degrees, shares as per cent. */
+function amountText(id) {
+  if (id.startsWith("prop4.2")) return (angle) => `${numberText((angle * 180) / Math.PI)}°`;
+  if (id.endsWith("-error") || id.includes("concentration")) return shareText;
+  return numberText;
+}
