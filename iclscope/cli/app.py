@@ -38,6 +38,7 @@ class _Commands(LazyGroup):
         "sweep": _of("sweep", "Train and test every trial that a sweep file describes."),
         "show": _of("show", "Print what a sweep found: means over seeds with 95 % intervals."),
         "plot": _of("plot", "Draw what a sweep found."),
+        "playground": _of("playground", "A transformer that trains in your browser, with the theory drawn over it."),
         "llm": LazyCommand("iclscope.cli.llm", "llm_app", "The same questions for Hugging Face language models."),
         "list": _of("list", "List papers, figures and claims, each with one line."),
     }

@@ -67,7 +67,8 @@ def library_script() -> str:
     """Engine and theory: what page and worker both run, as one object."""
     modules = library_modules()
     names = sorted(name for module in modules for name in module.exported)
-    return f'const PlaygroundLibrary = (() => {{\n"use strict";\n{joined(modules)}return {{ {", ".join(names)} }};\n}})();\n'
+    body = f'"use strict";\n{joined(modules)}return {{ {", ".join(names)} }};\n'
+    return f"const PlaygroundLibrary = (() => {{\n{body}}})();\n"
 
 
 def interface_script(version: str) -> str:
