@@ -4,7 +4,7 @@ import { SETTINGS, taskChoices } from "../engine/settings.js";
 import { element, setAttributes } from "./dom.js";
 import { numberText } from "./words.js";
 
-const SETTING_GROUPS = ["prompt", "training", "model", "patterns", "test"];
+const SETTING_GROUPS = ["prompt", "test", "training", "model", "patterns"];
 const FINE = 200; // places of a slider whose scale is not linear
 
 /**
@@ -28,10 +28,11 @@ export function controls(session, words) {
       ...members.map(({ control }) => control.node),
     );
   });
+  // On a phone settings would push everything else out of sight.
   const node = element(
-    "section",
-    { class: "panel panel-settings", id: "panel-settings", "aria-labelledby": "title-settings" },
-    element("h2", { id: "title-settings", text: words.text("panel.settings.title") }),
+    "details",
+    { class: "panel panel-settings", id: "panel-settings", open: window.matchMedia("(min-width: 56rem)").matches },
+    element("summary", {}, element("h2", { text: words.text("panel.settings.title") })),
     element("p", { class: "lead", text: words.text("panel.settings.lead") }),
     ...groups,
   );
@@ -42,7 +43,12 @@ export function controls(session, words) {
 export function settingControl(session, words, setting) {
   const { name, symbol } = setting;
   const id = `setting-${name}`;
-  const help = element("p", { class: "help", id: `${id}-help`, hidden: true, text: words.text(`setting.${name}.help`) });
+  const help = element("p", {
+    class: "help",
+    id: `${id}-help`,
+    hidden: true,
+    text: words.text(`setting.${name}.help`),
+  });
   const helpButton = element("button", {
     type: "button",
     class: "help-button",
@@ -56,17 +62,28 @@ export function settingControl(session, words, setting) {
     },
   });
   const output = element("output", { class: "setting-value", for: id });
-  const input = setting.kind === "choice" ? choiceInput(session, words, setting, id) : sliderInput(session, setting, id);
+  const input = inputOf(session, words, setting, id);
   const node = element(
     "div",
     { class: "setting", "data-setting": name },
     element(
       "div",
       { class: "setting-head" },
-      element("label", { for: id }, element("i", { class: "symbol", text: symbol }), ` ${words.text(`setting.${name}.name`)}`),
-      setting.restart ? null : element("span", { class: "live", text: words.text("setting.live"), title: words.text("setting.live.help") }),
+      element(
+        "label",
+        { for: id },
+        symbol ? element("i", { class: "symbol", math: symbol }) : null,
+        `${symbol ? " " : ""}${words.text(`setting.${name}.name`)}`,
+      ),
+      setting.restart
+        ? null
+        : element("span", {
+            class: "live",
+            text: words.text("setting.live"),
+            title: words.text("setting.live.help"),
+          }),
       helpButton,
-      setting.kind === "choice" ? null : output,
+      isSlider(setting) ? output : null,
     ),
     input.node,
     help,
@@ -74,10 +91,35 @@ export function settingControl(session, words, setting) {
   const draw = () => {
     const value = session.value(name);
     input.show(value);
-    if (setting.kind !== "choice") setAttributes(output, { text: numberText(value) });
+    if (isSlider(setting)) setAttributes(output, { text: numberText(value) });
   };
   draw();
   return { node, draw };
+}
+
+/** Seeds are names rather than amounts: nobody slides to the next one. */
+const isSlider = (setting) => setting.kind !== "choice" && setting.name !== "seed";
+
+function inputOf(session, words, setting, id) {
+  if (setting.kind === "choice") return choiceInput(session, words, setting, id);
+  return isSlider(setting) ? sliderInput(session, setting, id) : numberInput(session, setting, id);
+}
+
+function numberInput(session, setting, id) {
+  const { least, most, name } = setting;
+  const input = element("input", { type: "number", id, min: least, max: most, step: 1, inputmode: "numeric" });
+  input.addEventListener("change", () => {
+    const asked = Math.round(Number(input.value));
+    const value = Number.isFinite(asked) ? Math.min(Math.max(asked, least), most) : session.value(name);
+    input.value = String(value);
+    session.set(name, value);
+  });
+  return {
+    node: input,
+    show: (value) => {
+      if (document.activeElement !== input) input.value = String(value);
+    },
+  };
 }
 
 function sliderInput(session, setting, id) {
@@ -108,7 +150,11 @@ function sliderInput(session, setting, id) {
 export function sliderPlaces({ least, most, step, scale, kind }) {
   if (scale === "power2") {
     const start = Math.log2(least);
-    return { count: Math.round(Math.log2(most) - start), value: (place) => 2 ** (start + place), place: (value) => Math.log2(value) - start };
+    return {
+      count: Math.round(Math.log2(most) - start),
+      value: (place) => 2 ** (start + place),
+      place: (value) => Math.log2(value) - start,
+    };
   }
   if (scale === "log") {
     const span = Math.log(most / least);
@@ -132,7 +178,9 @@ function choiceInput(session, words, setting, id) {
     show: (value) => {
       const M1 = session.value("M1");
       if (shownFor !== M1) {
-        const options = taskChoices(M1).map((choice) => element("option", { value: choice, text: choiceText(words, choice, M1) }));
+        const options = taskChoices(M1).map((choice) =>
+          element("option", { value: choice, text: choiceText(words, choice, M1) }),
+        );
         select.replaceChildren(...options);
         shownFor = M1;
       }

@@ -18,7 +18,9 @@ const TIME_ENDS = [100, 200, 400, 800, 1500, 3000, 6000, 12000, 24000, 50000, 10
  */
 export function curvesPanel(session, words, { charts: shown = CHARTS.map(({ id }) => id) } = {}) {
   const series = makeSeries();
-  const charts = CHARTS.filter(({ id }) => shown.includes(id)).map((chart) => curveChart(session, words, chart, series));
+  const charts = CHARTS.filter(({ id }) => shown.includes(id)).map((chart) =>
+    curveChart(session, words, chart, series),
+  );
   const node = panel(words, "curves", {}, element("div", { class: "charts" }, ...charts.map((chart) => chart.node)));
   let theory = { key: "", lines: null };
   const draw = () => {
@@ -31,12 +33,38 @@ export function curvesPanel(session, words, { charts: shown = CHARTS.map(({ id }
   return { node, draw, stop: () => charts.forEach((chart) => chart.stop()) };
 }
 
-const DOMAIN_LINES = [["in", "line-in"], ["out", "line-out"]];
+const DOMAIN_LINES = [
+  ["in", "line-in"],
+  ["out", "line-out"],
+];
 const CHARTS = [
-  { id: "risk", columns: DOMAIN_LINES.map(([domain, css]) => [`risk_${domain}`, css, domain]), y: { min: 0, max: 1.2, ticks: [0, 0.5, 1] }, value: (v) => fixedText(v, 3) },
-  { id: "error", columns: DOMAIN_LINES.map(([domain, css]) => [`error_${domain}`, css, domain]), y: { min: 0, max: 0.6, ticks: [0, 0.25, 0.5], format: (v) => `${Math.round(100 * v)} %` }, value: shareText },
-  { id: "attention", columns: DOMAIN_LINES.map(([domain, css]) => [`attention_${domain}`, css, domain]), y: { min: 0, max: 1, ticks: [0, 0.5, 1], format: (v) => `${Math.round(100 * v)} %` }, value: shareText },
-  { id: "norm", columns: [["query_norm", "line-norm", "norm"], ["query_relevant", "line-relevant", "relevant"]], y: { min: 0 }, value: (v) => fixedText(v, 2) },
+  {
+    id: "risk",
+    columns: DOMAIN_LINES.map(([domain, css]) => [`risk_${domain}`, css, domain]),
+    y: { min: 0, max: 1.2, ticks: [0, 0.5, 1] },
+    value: (v) => fixedText(v, 3),
+  },
+  {
+    id: "error",
+    columns: DOMAIN_LINES.map(([domain, css]) => [`error_${domain}`, css, domain]),
+    y: { min: 0, max: 0.6, ticks: [0, 0.25, 0.5], format: (v) => `${Math.round(100 * v)} %` },
+    value: shareText,
+  },
+  {
+    id: "attention",
+    columns: DOMAIN_LINES.map(([domain, css]) => [`attention_${domain}`, css, domain]),
+    y: { min: 0, max: 1, ticks: [0, 0.5, 1], format: (v) => `${Math.round(100 * v)} %` },
+    value: shareText,
+  },
+  {
+    id: "norm",
+    columns: [
+      ["query_norm", "line-norm", "norm"],
+      ["query_relevant", "line-relevant", "relevant"],
+    ],
+    y: { min: 0 },
+    value: (v) => fixedText(v, 2),
+  },
 ];
 
 function curveChart(session, words, chart, series) {
@@ -47,7 +75,12 @@ function curveChart(session, words, chart, series) {
   const node = element(
     "figure",
     { class: "chart", id: `chart-${chart.id}` },
-    element("figcaption", {}, element("h3", { text: words.text(`curves.${chart.id}.title`) }), saveButtons(words, chart.id, () => plot.svg)),
+    element(
+      "figcaption",
+      {},
+      element("h3", { math: words.text(`curves.${chart.id}.title`) }),
+      saveButtons(words, chart.id, () => plot.svg),
+    ),
     names.node,
     room,
     theoryName,
@@ -56,10 +89,13 @@ function curveChart(session, words, chart, series) {
     const lines = [];
     for (const [column, css] of chart.columns) {
       const several = series.seeds.length > 1;
-      if (several) for (const seed of series.seeds) lines.push({ points: series.of(seed, column), class: `${css} thin` });
+      if (several)
+        for (const seed of series.seeds) lines.push({ points: series.of(seed, column), class: `${css} thin` });
       lines.push({ points: several ? series.mean(column) : series.of(series.seeds[0], column), class: css });
     }
-    const latest = chart.columns.map(([column]) => (series.seeds.length > 1 ? series.mean(column) : series.of(series.seeds[0], column)).at(-1)?.[1]);
+    const latest = chart.columns.map(
+      ([column]) => (series.seeds.length > 1 ? series.mean(column) : series.of(series.seeds[0], column)).at(-1)?.[1],
+    );
     const step = session.frame.step;
     const end = TIME_ENDS.find((candidate) => candidate >= step) ?? step;
     const reference = chartTheory(chart.id, theory, end, words, session);
@@ -68,11 +104,15 @@ function curveChart(session, words, chart, series) {
     names.show(latest.map(chart.value));
     if (theoryName.textContent !== reference.note) theoryName.textContent = reference.note;
     if (!session.frame.running) {
-      plot.describe(words.text("curves.describe", {
-        title: words.text(`curves.${chart.id}.title`),
-        step,
-        values: chart.columns.map(([, , key], index) => `${words.text(`curves.line.${key}`)} ${chart.value(latest[index])}`).join(", "),
-      }));
+      plot.describe(
+        words.text("curves.describe", {
+          title: words.text(`curves.${chart.id}.title`),
+          step,
+          values: chart.columns
+            .map(([, , key], index) => `${words.text(`curves.line.${key}`)} ${chart.value(latest[index])}`)
+            .join(", "),
+        }),
+      );
     }
   };
   return { node, draw, stop: plot.stop };
@@ -80,20 +120,26 @@ function curveChart(session, words, chart, series) {
 
 /** The largest value shown, with air above it, in steps so that the axis does not dance. */
 function normEnd(lines) {
-  const largest = Math.max(0.5, ...lines.map((line) => line.points.reduce((most, point) => (point[1] > most ? point[1] : most), 0)));
+  const largest = Math.max(
+    0.5,
+    ...lines.map((line) => line.points.reduce((most, point) => (point[1] > most ? point[1] : most), 0)),
+  );
   return Math.ceil((largest * 1.1) / 0.5) * 0.5;
 }
 
 /** What the theory adds to a chart: lines within it, and a note on what lies outside. */
 function chartTheory(id, theory, end, words, session) {
   if (!theory) return { lines: [], note: "" };
-  if (id === "risk" || id === "error") {
-    const lines = [];
-    if (id === "risk") lines.push({ axis: "y", at: theory.risk, label: `ε = ${theory.risk}` });
+  if (id === "error") return { lines: [{ axis: "y", at: theory.error }], note: words.text("curves.theory.error") };
+  if (id === "risk") {
+    const lines = [{ axis: "y", at: theory.risk, label: `ε = ${theory.risk}` }];
     const T = theory.steps;
     if (!Number.isFinite(T)) return { lines, note: "" };
     if (T <= end) lines.push({ axis: "x", at: T, label: words.text("curves.theory.steps.label") });
-    return { lines, note: words.text(T <= end ? "curves.theory.steps" : "curves.theory.steps.beyond", { steps: numberText(Math.ceil(T)) }) };
+    return {
+      lines,
+      note: words.text(T <= end ? "curves.theory.steps" : "curves.theory.steps.beyond", { steps: numberText(T) }),
+    };
   }
   if (id === "attention") {
     const start = untrainedAttention(session);
@@ -103,7 +149,10 @@ function chartTheory(id, theory, end, words, session) {
     return { lines, note: words.text(key, { share: shareText(start), bound: shareText(theory.attention) }) };
   }
   const bound = theory.queryAtLeast;
-  return { lines: [{ axis: "y", at: bound, label: "2·δβ" }], note: words.text("curves.theory.norm", { start: numberText(bound / 2), bound: numberText(bound) }) };
+  return {
+    lines: [{ axis: "y", at: bound, label: "2·δβ" }],
+    note: words.text("curves.theory.norm", { start: numberText(bound / 2), bound: numberText(bound) }),
+  };
 }
 
 /**

@@ -15,7 +15,14 @@ import { goToTour, tourCard } from "./tour.js";
 import { tourStep } from "./tour_steps.js";
 import { transport } from "./transport.js";
 
-const PANEL_MAKERS = { prompt: promptPanel, curves: curvesPanel, neurons: neuronsPanel, pruning: pruningPanel, map: mapPanel, theory: theoryPanel };
+const PANEL_MAKERS = {
+  prompt: promptPanel,
+  curves: curvesPanel,
+  neurons: neuronsPanel,
+  pruning: pruningPanel,
+  map: mapPanel,
+  theory: theoryPanel,
+};
 const CENTRE_PANELS = ["prompt", "curves", "neurons", "pruning", "map"];
 
 /**
@@ -40,7 +47,12 @@ export function pageLayout(session, words) {
   const makePanels = (ids) => ids.filter(shows).map((id) => add(PANEL_MAKERS[id](session, words, step ?? {})));
   let main;
   if (step) {
-    main = element("main", { class: "layout layout-tour" }, add(tourCard(session, words)), element("div", { class: "centre" }, bar, ...makePanels(step.panels)));
+    main = element(
+      "main",
+      { class: "layout layout-tour" },
+      add(tourCard(session, words)),
+      element("div", { class: "centre" }, bar, ...makePanels(step.panels)),
+    );
     return { nodes: [header, notice, main, pageFooter(words), ...(share ? [share.node] : [])], parts };
   }
   main = element(
@@ -52,20 +64,55 @@ export function pageLayout(session, words) {
   );
   const intro = shows("tour") ? introLine(session, words) : null;
   const scenes = shows("scenes") ? add(sceneRow(session, words)) : null;
-  return { nodes: [header, notice, ...[intro, scenes].filter(Boolean), bar, main, pageFooter(words), ...(share ? [share.node] : [])], parts };
+  return {
+    nodes: [
+      header,
+      notice,
+      ...[intro, scenes].filter(Boolean),
+      bar,
+      main,
+      pageFooter(words),
+      ...(share ? [share.node] : []),
+    ],
+    parts,
+  };
 }
 
 function pageHeader(session, words, share) {
   const language = session.state.language ?? words.language;
-  const languages = choiceButtons(words.text("header.language"), [{ value: "en", name: "English" }, { value: "zh", name: "中文" }], () => language, (value) => session.view({ language: value }));
-  [...languages.node.children].forEach((button, index) => setAttributes(button, { id: `language-${["en", "zh"][index]}`, lang: ["en", "zh-Hans"][index] }));
+  const languages = choiceButtons(
+    words.text("header.language"),
+    [
+      { value: "en", name: "English" },
+      { value: "zh", name: "中文" },
+    ],
+    () => language,
+    (value) => session.view({ language: value }),
+  );
+  [...languages.node.children].forEach((button, index) =>
+    setAttributes(button, { id: `language-${["en", "zh"][index]}`, lang: ["en", "zh-Hans"][index] }),
+  );
   const schemes = ["auto", "light", "dark"];
-  const scheme = element("select", { id: "scheme", "aria-label": words.text("header.scheme"), onchange: () => session.view({ scheme: scheme.value }) },
-    ...schemes.map((value) => element("option", { value, text: words.text(`scheme.${value}`), selected: value === session.state.scheme })));
+  const scheme = element(
+    "select",
+    {
+      id: "scheme",
+      "aria-label": words.text("header.scheme"),
+      onchange: () => session.view({ scheme: scheme.value }),
+    },
+    ...schemes.map((value) =>
+      element("option", { value, text: words.text(`scheme.${value}`), selected: value === session.state.scheme }),
+    ),
+  );
   return element(
     "header",
     { class: "top" },
-    element("div", { class: "top-title" }, element("h1", { text: words.text("page.heading") }), element("p", { class: "lead", text: words.text("page.lead") })),
+    element(
+      "div",
+      { class: "top-title" },
+      element("h1", { text: words.text("page.heading") }),
+      element("p", { class: "lead", text: words.text("page.lead") }),
+    ),
     element("div", { class: "top-tools" }, languages.node, scheme, share?.button ?? null),
   );
 }
@@ -76,7 +123,13 @@ function introLine(session, words) {
     { class: "intro", "aria-labelledby": "intro-title" },
     element("h2", { id: "intro-title", text: words.text("intro.title") }),
     element("p", { text: words.text("intro.text") }),
-    element("button", { type: "button", id: "button-tour", class: "primary", onclick: () => goToTour(session, 1), text: words.text("intro.start") }),
+    element("button", {
+      type: "button",
+      id: "button-tour",
+      class: "primary",
+      onclick: () => goToTour(session, 1),
+      text: words.text("intro.start"),
+    }),
   );
 }
 
@@ -86,7 +139,16 @@ function noticeLine(session, words) {
     "div",
     { class: "notice", id: "notice", hidden: true, role: "alert" },
     text,
-    element("button", { type: "button", class: "quiet-button", "aria-label": words.text("close"), onclick: () => session.tellReader(null) }, icon("close")),
+    element(
+      "button",
+      {
+        type: "button",
+        class: "quiet-button",
+        "aria-label": words.text("close"),
+        onclick: () => session.tellReader(null),
+      },
+      icon("close"),
+    ),
   );
   const draw = () => {
     node.hidden = session.notice === null;
@@ -96,5 +158,9 @@ function noticeLine(session, words) {
 }
 
 function pageFooter(words) {
-  return element("footer", { class: "foot small quiet" }, element("p", { text: words.text("page.foot", { version: PAGE_VERSION }) }));
+  return element(
+    "footer",
+    { class: "foot small quiet" },
+    element("p", { text: words.text("page.foot", { version: PAGE_VERSION }) }),
+  );
 }

@@ -50,7 +50,10 @@ export function problemNotice(problems) {
   if (problems.length === 0) return null;
   const { code, name, value, allowed } = problems[0];
   const shorten = (text) => (String(text).length > 40 ? `${String(text).slice(0, 40)}…` : String(text));
-  return { key: `problem.${code}`, values: { name: shorten(name), value: shorten(value), allowed: shorten(allowed), more: problems.length - 1 } };
+  return {
+    key: `problem.${code}`,
+    values: { name: shorten(name), value: shorten(value), allowed: shorten(allowed), more: problems.length - 1 },
+  };
 }
 
 function mountPage(session, rebuild) {
@@ -64,7 +67,8 @@ function mountPage(session, rebuild) {
   const layout = pageLayout(session, words);
   document.getElementById("playground").replaceChildren(...layout.nodes);
   const drawAll = () => layout.parts.forEach((part, index) => part.draw && drawing.soon(index, part.draw));
-  const shape = () => JSON.stringify([session.state.language, session.state.scheme, session.state.tour, session.state.hidden]);
+  const shape = () =>
+    JSON.stringify([session.state.language, session.state.scheme, session.state.tour, session.state.hidden]);
   const builtFor = shape();
   session.on("frame", drawAll);
   session.on("map", drawAll);
@@ -82,5 +86,7 @@ function mountPage(session, rebuild) {
 /** Frames of the screen; a few per second where the reader has asked for reduced motion. */
 function drawingClock() {
   const reduced = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
-  return reduced ? (callback) => window.setTimeout(callback, SLOW_DRAWING) : (callback) => window.requestAnimationFrame(callback);
+  return reduced
+    ? (callback) => window.setTimeout(callback, SLOW_DRAWING)
+    : (callback) => window.requestAnimationFrame(callback);
 }

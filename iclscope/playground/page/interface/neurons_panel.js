@@ -1,13 +1,14 @@
-/** Every neuron as an arrow: its direction against q or μ̄, its length, and which of three kinds it is. */
+/** Every neuron in the plane: its angle to q or μ̄, its norm, and which of three kinds it is. */
 
 import { element, setAttributes, svgElement } from "./dom.js";
 import { choiceButtons, legend, panel } from "./panel.js";
-import { keepElements } from "./plot.js";
-import { fixedText } from "./words.js";
+import { keepElements, makeScale, roundTicks } from "./plot.js";
 
-const NEURONS_HEIGHT = 250;
-const RING_ENDS = [0.2, 0.5, 1, 2, 5, 10, 20, 50, 100];
+const NEURONS_HEIGHT = 230;
+const NEURONS_MARGIN = { left: 40, right: 16, top: 10, bottom: 38 };
+const NORM_ENDS = [0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2, 3, 5, 10, 20, 50, 100];
 const KIND_CLASSES = ["small", "plus", "minus"];
+const NEAR = 22.5; // degrees, π/8: what the claims of Proposition 4.2 call aligned
 
 /**
  * The panel of neurons.
@@ -27,9 +28,19 @@ export function neuronsPanel(session, words) {
       draw();
     },
   );
-  const names = legend([1, 2, 0].map((kind) => ({ class: `neuron-${KIND_CLASSES[kind]}`, name: words.text(`neurons.${KIND_CLASSES[kind]}`) })));
-  const svg = svgElement("svg", { class: "plot neurons", role: "img", height: NEURONS_HEIGHT, "aria-label": words.text("panel.neurons.title") });
-  const [ground, arrows, dots] = ["axes", "arrows", "dots"].map((name) => svg.appendChild(svgElement("g", { class: name })));
+  const names = legend(
+    [1, 2, 0].map((kind) => ({
+      class: `neuron-${KIND_CLASSES[kind]}`,
+      name: words.text(`neurons.${KIND_CLASSES[kind]}`),
+    })),
+  );
+  const svg = svgElement("svg", {
+    class: "plot neurons",
+    role: "img",
+    height: NEURONS_HEIGHT,
+    "aria-label": words.text("panel.neurons.title"),
+  });
+  const [ground, dots] = ["axes", "dots"].map((name) => svg.appendChild(svgElement("g", { class: name })));
   const room = element("div", { class: "plot-room" }, svg);
   const note = element("p", { class: "theory-note quiet small" });
   const node = panel(words, "neurons", { picture: () => svg }, choice.node, names.node, room, note);
@@ -39,22 +50,29 @@ export function neuronsPanel(session, words) {
     const neurons = session.frame?.neurons;
     if (!neurons) return;
     const width = Math.max(room.clientWidth, 200);
-    const place = halfPlane(neurons, part, width);
+    const place = neuronPlaces(neurons, part, width);
     setAttributes(svg, { width, viewBox: `0 0 ${width} ${NEURONS_HEIGHT}` });
     const key = `${part} ${place.end} ${width}`;
-    if (key !== groundKey) ground.replaceChildren(...rings(place, part, words, width));
+    if (key !== groundKey) ground.replaceChildren(...neuronAxes(place, part, words, width));
     groundKey = key;
-    const gone = new Set(session.frame.pruning ? Array.from(session.frame.pruning.order).slice(0, session.state.pruned) : []);
-    const items = Array.from(neurons.norm, (_, index) => ({ ...place.of(index), kind: KIND_CLASSES[neurons.kind[index]], gone: gone.has(index) }));
-    keepElements(arrows, "line", items, (line, item) =>
-      setAttributes(line, { class: `arrow ${item.kind}${item.gone ? " gone" : ""}`, x1: place.x0, y1: place.y0, x2: item.x.toFixed(1), y2: item.y.toFixed(1) }),
+    const gone = new Set(
+      session.frame.pruning ? Array.from(session.frame.pruning.order).slice(0, session.state.pruned) : [],
     );
-    keepElements(dots, "path", items, (path, item) => setAttributes(path, { class: `neuron ${item.kind}${item.gone ? " gone" : ""}`, d: markPath(item) }));
+    const items = Array.from(neurons.norm, (_, index) => ({
+      ...place.of(index),
+      kind: KIND_CLASSES[neurons.kind[index]],
+      gone: gone.has(index),
+    }));
+    keepElements(dots, "path", items, (path, item) =>
+      setAttributes(path, { class: `neuron ${item.kind}${item.gone ? " gone" : ""}`, d: markPath(item) }),
+    );
     const counts = [1, 2, 0].map((kind) => Array.from(neurons.kind).filter((own) => own === kind).length);
     names.show(counts.map(String));
     setAttributes(note, { text: words.text(`neurons.theory.${part}`) });
     if (!session.frame.running) {
-      setAttributes(svg, { "aria-label": words.text("neurons.describe", { plus: counts[0], minus: counts[1], small: counts[2] }) });
+      setAttributes(svg, {
+        "aria-label": words.text("neurons.describe", { plus: counts[0], minus: counts[1], small: counts[2] }),
+      });
     }
   };
   const observer = new ResizeObserver(draw);
@@ -62,39 +80,88 @@ export function neuronsPanel(session, words) {
   return { node, draw, stop: () => observer.disconnect() };
 }
 
-/** Where a neuron lies: its angle is its direction from the origin, its norm the distance. */
-function halfPlane(neurons, part, width) {
-  const [cosines, norms] = part === "label" ? [neurons.cosineLabel, neurons.normLabel] : [neurons.cosineFeature, neurons.normFeature];
-  const finite = Array.from(norms).filter(Number.isFinite);
-  const largest = finite.reduce((most, norm) => Math.max(most, norm), 0);
-  const end = RING_ENDS.find((candidate) => candidate >= largest) ?? largest;
-  const radius = Math.min(width / 2 - 34, NEURONS_HEIGHT - 44);
-  const [x0, y0] = [width / 2, NEURONS_HEIGHT - 26];
-  const of = (index) => {
-    const cosine = Math.min(Math.max(cosines[index] || 0, -1), 1);
-    const length = Number.isFinite(norms[index]) ? (norms[index] / end) * radius : 0;
-    return { x: x0 + length * cosine, y: y0 - length * Math.sqrt(1 - cosine * cosine) };
-  };
-  return { end, radius, x0, y0, of };
+/** Where a neuron lies: from 180° on the left to 0° on the right, its norm upwards. */
+function neuronPlaces(neurons, part, width) {
+  const [cosines, norms] =
+    part === "label" ? [neurons.cosineLabel, neurons.normLabel] : [neurons.cosineFeature, neurons.normFeature];
+  const largest = Array.from(norms)
+    .filter(Number.isFinite)
+    .reduce((most, norm) => Math.max(most, norm), 0);
+  const end = NORM_ENDS.find((candidate) => candidate >= largest) ?? largest;
+  const x = makeScale({ min: 180, max: 0, from: NEURONS_MARGIN.left + 10, to: width - NEURONS_MARGIN.right - 10 });
+  const y = makeScale({ min: 0, max: end, from: NEURONS_HEIGHT - NEURONS_MARGIN.bottom, to: NEURONS_MARGIN.top });
+  const of = (index) => ({
+    x: x((Math.acos(Math.min(Math.max(cosines[index] || 0, -1), 1)) * 180) / Math.PI),
+    y: y(Number.isFinite(norms[index]) ? norms[index] : 0),
+  });
+  return { end, x, y, of };
 }
 
-function rings({ end, radius, x0, y0 }, part, words, width) {
+function neuronAxes({ end, x, y }, part, words, width) {
+  const bottom = NEURONS_HEIGHT - NEURONS_MARGIN.bottom;
   const parts = [];
-  for (const share of [0.5, 1]) {
-    const r = share * radius;
-    parts.push(svgElement("path", { class: "grid ring", d: `M${x0 - r} ${y0}A${r} ${r} 0 0 1 ${x0 + r} ${y0}` }));
-    parts.push(svgElement("text", { class: "tick", x: x0 + 4, y: y0 - r - 4 }, fixedText(share * end, end < 1 ? 2 : 1)));
+  for (const side of part === "label" ? [180, 0] : [0]) {
+    const edge = side === 0 ? NEAR : side - NEAR;
+    const left = Math.min(x(side), x(edge));
+    parts.push(
+      svgElement("rect", {
+        class: "theory-band",
+        x: left,
+        y: NEURONS_MARGIN.top,
+        width: Math.abs(x(side) - x(edge)),
+        height: bottom - NEURONS_MARGIN.top,
+      }),
+    );
+    parts.push(svgElement("path", { class: "theory-line", d: `M${x(side)} ${NEURONS_MARGIN.top}V${bottom}` }));
   }
-  parts.push(svgElement("line", { class: "grid", x1: x0, x2: x0, y1: y0, y2: y0 - radius }));
-  parts.push(svgElement("line", { class: "axis", x1: x0 - radius, x2: x0 + radius, y1: y0, y2: y0 }));
-  const ends = part === "label" ? ["−q", "+q"] : ["−μ̄", "μ̄"];
-  const rays = part === "label" ? [-1, 1] : [1];
-  for (const side of rays) {
-    parts.push(svgElement("line", { class: "theory-line", x1: x0, y1: y0, x2: x0 + side * radius, y2: y0 }));
+  for (const tick of roundTicks(0, end, 4)) {
+    parts.push(
+      svgElement("line", {
+        class: "grid",
+        x1: NEURONS_MARGIN.left,
+        x2: width - NEURONS_MARGIN.right,
+        y1: y(tick),
+        y2: y(tick),
+      }),
+    );
+    parts.push(
+      svgElement(
+        "text",
+        { class: "tick", x: NEURONS_MARGIN.left - 6, y: y(tick), dy: "0.32em", "text-anchor": "end" },
+        String(tick),
+      ),
+    );
   }
-  parts.push(svgElement("text", { class: "end-label", x: Math.max(x0 - radius - 8, 4), y: y0 + 4, "text-anchor": x0 - radius > 30 ? "end" : "start" }, ends[0]));
-  parts.push(svgElement("text", { class: "end-label", x: Math.min(x0 + radius + 8, width - 4), y: y0 + 4, "text-anchor": "start" }, ends[1]));
-  parts.push(svgElement("text", { class: "tick", x: x0, y: y0 + 18, "text-anchor": "middle" }, words.text("neurons.origin")));
+  parts.push(
+    svgElement("line", {
+      class: "axis",
+      x1: NEURONS_MARGIN.left,
+      x2: width - NEURONS_MARGIN.right,
+      y1: bottom,
+      y2: bottom,
+    }),
+  );
+  const [against, along] = part === "label" ? ["−q", "+q"] : ["−μ̄", "μ̄"];
+  for (const [angle, text] of [
+    [180, against],
+    [90, "90°"],
+    [0, along],
+  ]) {
+    parts.push(
+      svgElement(
+        "text",
+        { class: angle === 90 ? "tick" : "end-label", x: x(angle), y: bottom + 16, "text-anchor": "middle" },
+        text,
+      ),
+    );
+  }
+  parts.push(
+    svgElement(
+      "text",
+      { class: "axis-label", x: width / 2, y: NEURONS_HEIGHT - 4, "text-anchor": "middle" },
+      words.text(`neurons.axis.${part}`),
+    ),
+  );
   return parts;
 }
 

@@ -29,7 +29,10 @@ export function saveButtons(words, name, picture) {
       type: "button",
       class: "quiet-button",
       text: kind.toUpperCase(),
-      "aria-label": words.text("save.picture", { kind: kind.toUpperCase(), name: words.text(`panel.${name}.title`) }),
+      "aria-label": words.text("save.picture", {
+        kind: kind.toUpperCase(),
+        name: words.text(`panel.${name}.title`),
+      }),
       onclick: () => savePicture(picture(), name, kind),
     });
   return element("div", { class: "save" }, button("svg"), button("png"));
@@ -46,14 +49,21 @@ export function legend(entries) {
     "ul",
     { class: "legend" },
     ...entries.map((entry, index) =>
-      element("li", { class: entry.class }, element("span", { class: "swatch", "aria-hidden": "true" }), `${entry.name} `, values[index]),
+      element(
+        "li",
+        { class: entry.class },
+        element("span", { class: "swatch", "aria-hidden": "true" }),
+        `${entry.name} `,
+        values[index],
+      ),
     ),
   );
   return {
     node,
-    show: (texts) => texts.forEach((text, index) => {
-      if (values[index].textContent !== text) values[index].textContent = text;
-    }),
+    show: (texts) =>
+      texts.forEach((text, index) => {
+        if (values[index].textContent !== text) values[index].textContent = text;
+      }),
   };
 }
 

@@ -1,8 +1,21 @@
 /** Charts as files: SVG that stands alone, and PNG made from it. */
 
 const PICTURE_PROPERTIES = [
-  "fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "stroke-linecap", "stroke-opacity", "opacity",
-  "font-family", "font-size", "font-weight", "text-anchor", "paint-order", "display",
+  "fill",
+  "fill-opacity",
+  "stroke",
+  "stroke-width",
+  "stroke-dasharray",
+  "stroke-linejoin",
+  "stroke-linecap",
+  "stroke-opacity",
+  "opacity",
+  "font-family",
+  "font-size",
+  "font-weight",
+  "text-anchor",
+  "paint-order",
+  "display",
 ];
 const PNG_SCALE = 2;
 
@@ -24,7 +37,11 @@ export function pictureText(svg) {
   });
   copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
   const ground = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-  for (const [name, value] of Object.entries({ width: "100%", height: "100%", fill: getComputedStyle(svg.closest(".panel") ?? document.body).backgroundColor })) {
+  for (const [name, value] of Object.entries({
+    width: "100%",
+    height: "100%",
+    fill: getComputedStyle(svg.closest(".panel") ?? document.body).backgroundColor,
+  })) {
     ground.setAttribute(name, value);
   }
   copy.prepend(ground);

@@ -2,7 +2,7 @@
 
 import { setAttributes, svgElement } from "./dom.js";
 
-const PLOT_MARGIN = { top: 10, right: 12, bottom: 34, left: 40 };
+const PLOT_MARGIN = { top: 10, right: 18, bottom: 34, left: 40 };
 
 /**
  * A map from values to pixels.
@@ -58,18 +58,30 @@ export function makePlot(container, { height = 170, label = "" } = {}) {
     const key = JSON.stringify([width, content.x, content.y]);
     if (key !== axesKey) layers.axes.replaceChildren(...plotAxes(content, scales, width, height));
     axesKey = key;
-    keepElements(layers.theory, "g", content.theory ?? [], (group, one) => drawReference(group, one, scales, width, height));
+    keepElements(layers.theory, "g", content.theory ?? [], (group, one) =>
+      drawReference(group, one, scales, width, height),
+    );
     keepElements(layers.data, "path", content.lines ?? [], (path, line) =>
       setAttributes(path, { class: `line ${line.class}`, d: linePath(line.points, scales) }),
     );
     keepElements(layers.marks, "circle", content.marks ?? [], (circle, mark) =>
-      setAttributes(circle, { class: `mark ${mark.class}`, cx: scales.x(mark.x).toFixed(1), cy: scales.y(mark.y).toFixed(1), r: mark.r ?? 3.5 }),
+      setAttributes(circle, {
+        class: `mark ${mark.class}`,
+        cx: scales.x(mark.x).toFixed(1),
+        cy: scales.y(mark.y).toFixed(1),
+        r: mark.r ?? 3.5,
+      }),
     );
   };
   const redraw = () => drawn && draw(drawn);
   const observer = new ResizeObserver(redraw);
   observer.observe(container);
-  return { svg, draw, describe: (text) => setAttributes(svg, { "aria-label": text }), stop: () => observer.disconnect() };
+  return {
+    svg,
+    draw,
+    describe: (text) => setAttributes(svg, { "aria-label": text }),
+    stop: () => observer.disconnect(),
+  };
 }
 
 /** Make a group hold one element for each of `items`, taking those that are there. */
@@ -93,12 +105,20 @@ function plotAxes({ x, y }, scales, width, height) {
   for (const tick of y.ticks ?? roundTicks(y.min, y.max, 4)) {
     const at = scales.y(tick).toFixed(1);
     parts.push(svgElement("line", { class: "grid", x1: PLOT_MARGIN.left, x2: right, y1: at, y2: at }));
-    parts.push(svgElement("text", { class: "tick", x: PLOT_MARGIN.left - 6, y: at, dy: "0.32em", "text-anchor": "end" }, tickText(tick, y)));
+    parts.push(
+      svgElement(
+        "text",
+        { class: "tick", x: PLOT_MARGIN.left - 6, y: at, dy: "0.32em", "text-anchor": "end" },
+        tickText(tick, y),
+      ),
+    );
   }
   for (const tick of x.ticks ?? roundTicks(x.min, x.max, width < 260 ? 3 : 5)) {
     const at = scales.x(tick).toFixed(1);
     parts.push(svgElement("line", { class: "axis", x1: at, x2: at, y1: bottom, y2: bottom + 4 }));
-    parts.push(svgElement("text", { class: "tick", x: at, y: bottom + 15, "text-anchor": "middle" }, tickText(tick, x)));
+    parts.push(
+      svgElement("text", { class: "tick", x: at, y: bottom + 15, "text-anchor": "middle" }, tickText(tick, x)),
+    );
   }
   parts.push(svgElement("line", { class: "axis", x1: PLOT_MARGIN.left, x2: right, y1: bottom, y2: bottom }));
   if (x.label) {
@@ -129,7 +149,12 @@ function drawReference(group, reference, scales, width, height) {
       "text",
       across
         ? { class: "theory-label", x: right, y: at - 4, "text-anchor": "end" }
-        : { class: "theory-label", x: atRight ? at + 5 : at - 5, y: PLOT_MARGIN.top + 8 + 13 * (reference.row ?? 0), "text-anchor": atRight ? "start" : "end" },
+        : {
+            class: "theory-label",
+            x: atRight ? at + 5 : at - 5,
+            y: PLOT_MARGIN.top + 8 + 13 * (reference.row ?? 0),
+            "text-anchor": atRight ? "start" : "end",
+          },
       reference.label,
     ),
   );

@@ -1,7 +1,18 @@
 /** What patterns look like: letters, colours, and mixtures of two where patterns are shifted. */
 
 const PATTERN_COLOURS = [
-  "#0b6fad", "#b34a00", "#0a7a5c", "#8e4585", "#80620a", "#3f58b8", "#a32a34", "#4d7a1c", "#67518f", "#85563a", "#2c6c7c", "#5f6570",
+  "#0b6fad",
+  "#b34a00",
+  "#0a7a5c",
+  "#8e4585",
+  "#80620a",
+  "#3f58b8",
+  "#a32a34",
+  "#4d7a1c",
+  "#67518f",
+  "#85563a",
+  "#2c6c7c",
+  "#5f6570",
 ];
 const PATTERN_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
@@ -29,7 +40,9 @@ export function patternBackground(domain, pattern, mixture) {
 
 /** The label that the context gives to the query: that of most columns with its pattern; 0 if they do not say. */
 export function contextLabel(prompt) {
-  const votes = prompt.columns.filter((column) => column.pattern === prompt.query.pattern).map((column) => column.label);
+  const votes = prompt.columns
+    .filter((column) => column.pattern === prompt.query.pattern)
+    .map((column) => column.label);
   return Math.sign(votes.reduce((sum, vote) => sum + vote, 0));
 }
 

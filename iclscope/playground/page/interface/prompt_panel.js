@@ -7,6 +7,8 @@ import { columnEditor } from "./prompt_editor.js";
 import { barePrompt, contextLabel, patternBackground, patternLetter, relabelled } from "./prompt_marks.js";
 import { fixedText, shareText } from "./words.js";
 
+const LEAST_COLUMN = 27; // pixels
+const MOST_AIR = 8; // places that a row has at least
 const FULL_BAR = 0.25; // the least attention that the whole height of a bar stands for
 
 /**
@@ -18,8 +20,14 @@ const FULL_BAR = 0.25; // the least attention that the whole height of a bar sta
  */
 export function promptPanel(session, words, { domains = ["in", "out"] } = {}) {
   const views = domains.map((domain) => promptView(session, words, domain));
-  const node = panel(words, "prompt", {}, ...views.map((view) => view.node), element("p", { class: "quiet small hint", id: "prompt-hint", text: words.text("prompt.hint") }));
-  return { node, draw: () => views.forEach((view) => view.draw()) };
+  const node = panel(
+    words,
+    "prompt",
+    {},
+    ...views.map((view) => view.node),
+    element("p", { class: "quiet small hint", id: "prompt-hint", text: words.text("prompt.hint") }),
+  );
+  return { node, draw: () => views.forEach((view) => view.draw()), stop: () => views.forEach((view) => view.stop()) };
 }
 
 function promptView(session, words, domain) {
@@ -32,9 +40,15 @@ function promptView(session, words, domain) {
     "aria-describedby": "prompt-hint",
     onkeydown: (event) => moveFocus(event),
   });
-  const query = element("button", { type: "button", class: "pattern query-pattern", id: `query-${domain}`, onclick: () => edit((prompt) => {
-    prompt.query.pattern = (prompt.query.pattern + 1) % patternCount();
-  }) });
+  const query = element("button", {
+    type: "button",
+    class: "pattern query-pattern",
+    id: `query-${domain}`,
+    onclick: () =>
+      edit((prompt) => {
+        prompt.query.pattern = (prompt.query.pattern + 1) % patternCount();
+      }),
+  });
   const answer = element("span", { class: "answer" });
   const verdict = element("p", { class: "verdict-line" });
   const onPattern = element("span", { class: "on-pattern" });
@@ -80,15 +94,34 @@ function promptView(session, words, domain) {
       element(
         "div",
         { class: "prompt-tools" },
-        element("button", { type: "button", class: "quiet-button add", onclick: add, text: words.text("prompt.add"), "aria-label": words.text("prompt.add.label") }),
-        element("button", { type: "button", class: "quiet-button another", onclick: redraw, text: words.text("prompt.another"), "aria-label": words.text(`prompt.another.${domain}`) }),
+        element("button", {
+          type: "button",
+          class: "quiet-button add",
+          onclick: add,
+          text: words.text("prompt.add"),
+          "aria-label": words.text("prompt.add.label"),
+        }),
+        element("button", {
+          type: "button",
+          class: "quiet-button another",
+          onclick: redraw,
+          text: words.text("prompt.another"),
+          "aria-label": words.text(`prompt.another.${domain}`),
+        }),
       ),
     ),
     element(
       "div",
       { class: "prompt-body" },
       columns,
-      element("div", { class: "query" }, element("span", { class: "query-title", text: words.text("prompt.query") }), query, element("span", { class: "arrow", "aria-hidden": "true", text: "→" }), answer),
+      element(
+        "div",
+        { class: "query" },
+        element("span", { class: "query-title", text: words.text("prompt.query") }),
+        query,
+        element("span", { class: "arrow", "aria-hidden": "true", text: "→" }),
+        answer,
+      ),
     ),
     verdict,
     editor.node,
@@ -101,33 +134,63 @@ function promptView(session, words, domain) {
   };
   const roving = () => {
     [...columns.children].forEach((cell, column) =>
-      cell.querySelectorAll("button").forEach((button, row) => setAttributes(button, { tabindex: row === at[0] && column === at[1] ? 0 : -1 })),
+      cell
+        .querySelectorAll("button")
+        .forEach((button, row) => setAttributes(button, { tabindex: row === at[0] && column === at[1] ? 0 : -1 })),
     );
   };
   const moveFocus = (event) => {
     const [row, column] = at;
     const last = columns.children.length - 1;
-    const moves = { ArrowRight: [row, Math.min(column + 1, last)], ArrowLeft: [row, Math.max(column - 1, 0)], ArrowDown: [1, column], ArrowUp: [0, column], Home: [row, 0], End: [row, last] };
+    const moves = {
+      ArrowRight: [row, Math.min(column + 1, last)],
+      ArrowLeft: [row, Math.max(column - 1, 0)],
+      ArrowDown: [1, column],
+      ArrowUp: [0, column],
+      Home: [row, 0],
+      End: [row, last],
+    };
     if (moves[event.key]) focusAt(...moves[event.key]);
     else if (event.key === "Delete" || event.key === "Backspace") remove(column);
     else return;
     event.preventDefault();
   };
+  // Rows of equal length, so that no row holds a last column or two.
+  const layOut = () => {
+    const count = columns.children.length;
+    const rows = Math.ceil((count * LEAST_COLUMN) / Math.max(columns.clientWidth, LEAST_COLUMN));
+    columns.style.setProperty("--per-row", String(Math.max(Math.ceil(count / rows), MOST_AIR)));
+  };
+  const observer = new ResizeObserver(layOut);
+  observer.observe(columns);
   const makeColumn = (index) =>
     element(
       "div",
       { class: "column" },
       element("span", { class: "bar", "aria-hidden": "true" }, element("i")),
-      element("button", { type: "button", class: "pattern", onclick: () => {
-        at = [0, index];
-        if (selected === index) edit((prompt) => { prompt.columns[index].pattern = (prompt.columns[index].pattern + 1) % patternCount(); });
-        else select(index);
-      } }),
+      element("button", {
+        type: "button",
+        class: "pattern",
+        onclick: () => {
+          at = [0, index];
+          if (selected === index)
+            edit((prompt) => {
+              prompt.columns[index].pattern = (prompt.columns[index].pattern + 1) % patternCount();
+            });
+          else select(index);
+        },
+      }),
       element("span", { class: "irrelevant", "aria-hidden": "true" }),
-      element("button", { type: "button", class: "label", onclick: () => {
-        at = [1, index];
-        edit((prompt) => { prompt.columns[index].label *= -1; });
-      } }),
+      element("button", {
+        type: "button",
+        class: "label",
+        onclick: () => {
+          at = [1, index];
+          edit((prompt) => {
+            prompt.columns[index].label *= -1;
+          });
+        },
+      }),
     );
 
   const draw = () => {
@@ -138,40 +201,88 @@ function promptView(session, words, domain) {
     while (columns.children.length < prompt.columns.length) columns.append(makeColumn(columns.children.length));
     at = [at[0], Math.min(at[1], prompt.columns.length - 1)];
     if (selected !== null && selected >= prompt.columns.length) selected = null;
+    layOut();
     const full = Math.max(FULL_BAR, ...prompt.attention);
-    prompt.columns.forEach((column, index) => drawColumn(columns.children[index], {
-      words, domain, column, index, mixture, full,
-      attention: prompt.attention[index] ?? 0,
-      same: column.pattern === prompt.query.pattern,
-      selected: selected === index,
-    }));
+    prompt.columns.forEach((column, index) =>
+      drawColumn(columns.children[index], {
+        words,
+        domain,
+        column,
+        index,
+        mixture,
+        full,
+        attention: prompt.attention[index] ?? 0,
+        same: column.pattern === prompt.query.pattern,
+        selected: selected === index,
+      }),
+    );
     roving();
-    setAttributes(query, { text: patternLetter(domain, prompt.query.pattern), "aria-label": words.text("prompt.query.label", { pattern: patternLetter(domain, prompt.query.pattern) }) });
+    setAttributes(query, {
+      text: patternLetter(domain, prompt.query.pattern),
+      "aria-label": words.text("prompt.query.label", { pattern: patternLetter(domain, prompt.query.pattern) }),
+    });
     query.style.background = patternBackground(domain, prompt.query.pattern, mixture);
     drawAnswer({ words, prompt, answer, verdict });
-    setAttributes(onPattern, { text: words.text("prompt.on", { share: shareText(prompt.onPattern), pattern: patternLetter(domain, prompt.query.pattern) }) });
+    setAttributes(onPattern, {
+      text: words.text("prompt.on", {
+        share: shareText(prompt.onPattern),
+        pattern: patternLetter(domain, prompt.query.pattern),
+      }),
+    });
     editor.draw(prompt, selected);
   };
-  return { node, draw };
+  return { node, draw, stop: () => observer.disconnect() };
 }
 
 function drawColumn(node, { words, domain, column, index, mixture, full, attention, same, selected }) {
   const [bar, pattern, irrelevant, label] = node.children;
   const letter = patternLetter(domain, column.pattern);
   const sign = column.label > 0 ? "+" : "−";
-  setAttributes(node, { class: `column${same ? " same" : ""}${selected ? " selected" : ""}`, title: words.text("prompt.attention", { share: shareText(attention) }) });
+  setAttributes(node, {
+    class: `column${same ? " same" : ""}${selected ? " selected" : ""}`,
+    title: words.text("prompt.attention", { share: shareText(attention) }),
+  });
   bar.firstChild.style.height = `${Math.min((100 * attention) / full, 100).toFixed(1)}%`;
   pattern.style.background = patternBackground(domain, column.pattern, mixture);
-  setAttributes(pattern, { text: letter, "aria-label": words.text("prompt.column.pattern", { number: index + 1, pattern: letter, share: shareText(attention) }), "aria-pressed": String(selected) });
+  setAttributes(pattern, {
+    text: letter,
+    "aria-label": words.text("prompt.column.pattern", {
+      number: index + 1,
+      pattern: letter,
+      share: shareText(attention),
+    }),
+    "aria-pressed": String(selected),
+  });
   setAttributes(irrelevant, { text: String(column.irrelevant + 1) });
-  setAttributes(label, { text: sign, class: `label ${column.label > 0 ? "plus" : "minus"}`, "aria-label": words.text("prompt.column.label", { number: index + 1, label: sign }) });
+  setAttributes(label, {
+    text: sign,
+    class: `label ${column.label > 0 ? "plus" : "minus"}`,
+    "aria-label": words.text("prompt.column.label", { number: index + 1, label: sign }),
+  });
 }
 
 function drawAnswer({ words, prompt, answer, verdict }) {
   const said = prompt.predicted > 0 ? "+" : prompt.predicted < 0 ? "−" : "?";
-  setAttributes(answer, { text: said, class: `answer ${prompt.predicted > 0 ? "plus" : prompt.predicted < 0 ? "minus" : ""}` });
+  setAttributes(answer, {
+    text: said,
+    class: `answer ${prompt.predicted > 0 ? "plus" : prompt.predicted < 0 ? "minus" : ""}`,
+  });
   const right = contextLabel(prompt);
-  const values = { said, output: fixedText(prompt.output, 2), margin: fixedText(prompt.margin, 2), right: right > 0 ? "+" : "−" };
-  const key = right === 0 ? "unknown" : prompt.predicted === 0 ? "undecided" : prompt.predicted !== right ? "wrong" : prompt.margin >= 1 ? "sure" : "unsure";
+  const values = {
+    said,
+    output: fixedText(prompt.output, 2),
+    margin: fixedText(prompt.margin, 2),
+    right: right > 0 ? "+" : "−",
+  };
+  const key =
+    right === 0
+      ? "unknown"
+      : prompt.predicted === 0
+        ? "undecided"
+        : prompt.predicted !== right
+          ? "wrong"
+          : prompt.margin >= 1
+            ? "sure"
+            : "unsure";
   setAttributes(verdict, { text: words.text(`prompt.answer.${key}`, values), class: `verdict-line ${key}` });
 }

@@ -18,24 +18,54 @@ const PRUNING_MARGIN = { left: 40, right: 12, top: 14, bottom: 8 };
  */
 export function pruningPanel(session, words) {
   const height = BARS_HEIGHT + COST_HEIGHT;
-  const svg = svgElement("svg", { class: "plot pruning", role: "img", height, "aria-label": words.text("panel.pruning.title") });
-  const layers = Object.fromEntries(["axes", "bars", "theory", "data", "hold"].map((name) => [name, svg.appendChild(svgElement("g", { class: name }))]));
+  const svg = svgElement("svg", {
+    class: "plot pruning",
+    role: "img",
+    height,
+    "aria-label": words.text("panel.pruning.title"),
+  });
+  const layers = Object.fromEntries(
+    ["axes", "bars", "theory", "data", "hold"].map((name) => [name, svg.appendChild(svgElement("g", { class: name }))]),
+  );
   const room = element("div", { class: "plot-room pruning-room" }, svg);
-  const slider = element("input", { type: "range", id: "pruned", min: 0, max: 1, step: 1, class: "pruned-slider", oninput: () => session.view({ pruned: Number(slider.value) }) });
+  const slider = element("input", {
+    type: "range",
+    id: "pruned",
+    min: 0,
+    max: 1,
+    step: 1,
+    class: "pruned-slider",
+    oninput: () => session.view({ pruned: Number(slider.value) }),
+  });
   const removed = element("output", { for: "pruned", class: "setting-value" });
-  const names = legend([{ class: "line-in", name: words.text("curves.line.in") }, { class: "line-out", name: words.text("curves.line.out") }]);
+  const names = legend([
+    { class: "line-in", name: words.text("curves.line.in") },
+    { class: "line-out", name: words.text("curves.line.out") },
+  ]);
   const cost = element("p", { class: "finding" });
   const note = element("p", { class: "theory-note quiet small" });
   const node = panel(
-    words, "pruning", { picture: () => svg },
-    element("div", { class: "setting-head" }, element("label", { for: "pruned", text: words.text("pruning.handle") }), removed),
-    room, slider, names.node, cost, note,
+    words,
+    "pruning",
+    { picture: () => svg },
+    element(
+      "div",
+      { class: "setting-head" },
+      element("label", { for: "pruned", text: words.text("pruning.handle") }),
+      removed,
+    ),
+    room,
+    slider,
+    names.node,
+    cost,
+    note,
   );
   const drag = (event) => {
     if (event.buttons !== 1 && event.type !== "pointerdown") return;
     const m = session.frame?.pruning?.order.length ?? 0;
     const box = svg.getBoundingClientRect();
-    const share = (event.clientX - box.left - PRUNING_MARGIN.left) / (box.width - PRUNING_MARGIN.left - PRUNING_MARGIN.right);
+    const share =
+      (event.clientX - box.left - PRUNING_MARGIN.left) / (box.width - PRUNING_MARGIN.left - PRUNING_MARGIN.right);
     session.view({ pruned: Math.min(Math.max(Math.round(share * m), 0), m) });
     event.preventDefault();
   };
@@ -57,13 +87,23 @@ export function pruningPanel(session, words) {
     drawBars(layers, { session, words, width, m, pruned, theory });
     drawCost(layers, { pruning, width, m, words });
     names.show([shareText(pruning.error.in[pruned]), shareText(pruning.error.out[pruned])]);
-    setAttributes(cost, { text: words.text("pruning.cost", {
-      count: pruned,
-      before: fixedText(pruning.risk.out[0], 3), after: fixedText(pruning.risk.out[pruned], 3),
-      errorBefore: shareText(pruning.error.out[0]), errorAfter: shareText(pruning.error.out[pruned]),
-    }) });
-    setAttributes(note, { text: words.text("pruning.theory", { small: fixedText(theory.smallNorm, 2), cost: fixedText(theory.costOfSmall, 2) }) });
-    if (!session.frame.running) setAttributes(svg, { "aria-label": `${words.text("panel.pruning.title")}. ${cost.textContent}` });
+    setAttributes(cost, {
+      text: words.text("pruning.cost", {
+        count: pruned,
+        before: fixedText(pruning.risk.out[0], 3),
+        after: fixedText(pruning.risk.out[pruned], 3),
+        errorBefore: shareText(pruning.error.out[0]),
+        errorAfter: shareText(pruning.error.out[pruned]),
+      }),
+    });
+    setAttributes(note, {
+      text: words.text("pruning.theory", {
+        small: fixedText(theory.smallNorm, 2),
+        cost: fixedText(theory.costOfSmall, 2),
+      }),
+    });
+    if (!session.frame.running)
+      setAttributes(svg, { "aria-label": `${words.text("panel.pruning.title")}. ${cost.textContent}` });
   };
   const observer = new ResizeObserver(draw);
   observer.observe(room);
@@ -83,27 +123,45 @@ function drawBars(layers, { session, words, width, m, pruned, theory }) {
   const axes = [];
   for (const tick of roundTicks(0, end, 3)) {
     axes.push(svgElement("line", { class: "grid", x1: PRUNING_MARGIN.left, x2: right, y1: y(tick), y2: y(tick) }));
-    axes.push(svgElement("text", { class: "tick", x: PRUNING_MARGIN.left - 6, y: y(tick), dy: "0.32em", "text-anchor": "end" }, String(tick)));
+    axes.push(
+      svgElement(
+        "text",
+        { class: "tick", x: PRUNING_MARGIN.left - 6, y: y(tick), dy: "0.32em", "text-anchor": "end" },
+        String(tick),
+      ),
+    );
   }
-  axes.push(svgElement("text", { class: "axis-label", x: PRUNING_MARGIN.left, y: 9 }, words.text("pruning.axis")));
+  axes.push(
+    svgElement("text", { class: "axis-label", x: right, y: 9, "text-anchor": "end" }, words.text("pruning.axis")),
+  );
   layers.axes.replaceChildren(...axes);
   const step = (right - PRUNING_MARGIN.left) / m;
-  keepElements(layers.bars, "rect", norms, (rect, norm, ) => setAttributes(rect, { height: 0, "data-norm": norm }));
+  keepElements(layers.bars, "rect", norms, (rect, norm) => setAttributes(rect, { height: 0, "data-norm": norm }));
   norms.forEach((norm, k) => {
     const size = Number.isFinite(norm) ? norm : 0;
     setAttributes(layers.bars.childNodes[k], {
       class: `bar ${["small", "plus", "minus"][neurons.kind[pruning.order[k]]]}${k < pruned ? " gone" : ""}`,
-      x: (placeOf(k, m, width) + step * 0.1).toFixed(2), width: (step * 0.8).toFixed(2), y: y(size).toFixed(2), height: (y(0) - y(size)).toFixed(2), "data-norm": null,
+      x: (placeOf(k, m, width) + step * 0.1).toFixed(2),
+      width: (step * 0.8).toFixed(2),
+      y: y(size).toFixed(2),
+      height: (y(0) - y(size)).toFixed(2),
+      "data-norm": null,
     });
   });
   const small = y(theory.smallNorm).toFixed(1);
   layers.theory.replaceChildren(
     svgElement("path", { class: "theory-line", d: `M${PRUNING_MARGIN.left} ${small}H${right}` }),
-    svgElement("text", { class: "theory-label", x: PRUNING_MARGIN.left + 4, y: small - 4 }, "1/√M2"),
+    svgElement("text", { class: "theory-label", x: PRUNING_MARGIN.left + 4, y: small - 4 }, "1/√M₂"),
   );
   const at = placeOf(pruned, m, width);
   layers.hold.replaceChildren(
-    svgElement("line", { class: "handle-line", x1: at, x2: at, y1: PRUNING_MARGIN.top - 4, y2: BARS_HEIGHT + COST_HEIGHT - PRUNING_MARGIN.bottom }),
+    svgElement("line", {
+      class: "handle-line",
+      x1: at,
+      x2: at,
+      y1: PRUNING_MARGIN.top - 4,
+      y2: BARS_HEIGHT + COST_HEIGHT - PRUNING_MARGIN.bottom,
+    }),
     svgElement("rect", { class: "handle", x: at - 5, y: BARS_HEIGHT - 12, width: 10, height: 22, rx: 4 }),
   );
 }
@@ -115,11 +173,37 @@ function drawCost(layers, { pruning, width, m, words }) {
   const y = makeScale({ min: 0, max: 1, from: bottom, to: top });
   const scales = { x: (k) => placeOf(k, m, width), y };
   for (const tick of [0, 0.5, 1]) {
-    layers.axes.append(svgElement("line", { class: "grid", x1: PRUNING_MARGIN.left, x2: width - PRUNING_MARGIN.right, y1: y(tick), y2: y(tick) }));
-    layers.axes.append(svgElement("text", { class: "tick", x: PRUNING_MARGIN.left - 6, y: y(tick), dy: "0.32em", "text-anchor": "end" }, String(tick)));
+    layers.axes.append(
+      svgElement("line", {
+        class: "grid",
+        x1: PRUNING_MARGIN.left,
+        x2: width - PRUNING_MARGIN.right,
+        y1: y(tick),
+        y2: y(tick),
+      }),
+    );
+    layers.axes.append(
+      svgElement(
+        "text",
+        { class: "tick", x: PRUNING_MARGIN.left - 6, y: y(tick), dy: "0.32em", "text-anchor": "end" },
+        String(tick),
+      ),
+    );
   }
-  layers.axes.append(svgElement("text", { class: "axis-label", x: PRUNING_MARGIN.left, y: top - 6 }, words.text("pruning.risk")));
+  layers.axes.append(
+    svgElement(
+      "text",
+      { class: "axis-label", x: width - PRUNING_MARGIN.right, y: top - 6, "text-anchor": "end" },
+      words.text("pruning.risk"),
+    ),
+  );
   keepElements(layers.data, "path", ["in", "out"], (path, domain) =>
-    setAttributes(path, { class: `line line-${domain}`, d: linePath(Array.from(pruning.risk[domain], (risk, k) => [k, risk]), scales) }),
+    setAttributes(path, {
+      class: `line line-${domain}`,
+      d: linePath(
+        Array.from(pruning.risk[domain], (risk, k) => [k, risk]),
+        scales,
+      ),
+    }),
   );
 }

@@ -15,8 +15,19 @@ const STANDARD_SCENE = { id: "standard", settings: {}, steps: 0 };
 export function sceneRow(session, words) {
   const all = [STANDARD_SCENE, ...SCENES];
   const buttons = all.map((scene) =>
-    element("button", { type: "button", "data-scene": scene.id, text: words.text(`scene.${scene.id}.title`), onclick: () =>
-      session.adopt({ settings: { ...STANDARD, ...scene.settings }, steps: scene.steps, changes: [], shown: 0, pruned: 0, prompts: { in: null, out: null } }),
+    element("button", {
+      type: "button",
+      "data-scene": scene.id,
+      text: words.text(`scene.${scene.id}.title`),
+      onclick: () =>
+        session.adopt({
+          settings: { ...STANDARD, ...scene.settings },
+          steps: scene.steps,
+          changes: [],
+          shown: 0,
+          pruned: 0,
+          prompts: { in: null, out: null },
+        }),
     }),
   );
   const text = element("p", { class: "scene-text" });

@@ -1,7 +1,16 @@
 /** Rows of a training as lines of charts: per seed, and the mean of the seeds. */
 
 /** The columns that charts draw. */
-export const DRAWN_COLUMNS = ["risk_in", "risk_out", "error_in", "error_out", "attention_in", "attention_out", "query_norm", "query_relevant"];
+export const DRAWN_COLUMNS = [
+  "risk_in",
+  "risk_out",
+  "error_in",
+  "error_out",
+  "attention_in",
+  "attention_out",
+  "query_norm",
+  "query_relevant",
+];
 
 /** Lines that grow with the rows that come in; nothing that was added is looked at again. */
 export function makeSeries() {

@@ -79,7 +79,10 @@ export function makeSession(state, makeTraining, writeAddress) {
       const settings = { ...session.state.settings, [name]: value };
       if (!restart && name === "eta" && (session.frame?.step ?? 0) > 0) {
         const step = session.frame.step;
-        session.state = { ...session.state, changes: [...session.state.changes.filter(([at]) => at < step), [step, value]] };
+        session.state = {
+          ...session.state,
+          changes: [...session.state.changes.filter(([at]) => at < step), [step, value]],
+        };
         session.training.change({ eta: value });
       } else if (!restart) {
         session.state = { ...session.state, settings };

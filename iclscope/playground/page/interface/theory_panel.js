@@ -16,14 +16,22 @@ export function theoryPanel(session, words) {
   const asked = element("ul", { class: "conditions" });
   const claimed = element("ul", { class: "conditions claims" });
   const node = panel(
-    words, "theory", {},
+    words,
+    "theory",
+    {},
     element("h3", { text: words.text("theory.conditions") }),
     element("p", { class: "quiet small", text: words.text("theory.conditions.lead") }),
     asked,
     element("h3", { text: words.text("theory.claims") }),
     element("p", { class: "quiet small", text: words.text("theory.claims.lead") }),
     claimed,
-    element("p", { class: "quiet small source" }, words.text("theory.source"), " ", element("a", { href: "https://arxiv.org/abs/2402.15607", rel: "noreferrer", text: "arXiv:2402.15607" })),
+    element(
+      "p",
+      { class: "quiet small source" },
+      words.text("theory.source"),
+      " ",
+      element("a", { href: "https://arxiv.org/abs/2402.15607", rel: "noreferrer", text: "arXiv:2402.15607" }),
+    ),
   );
   let drawnFor = null;
   const draw = () => {
@@ -56,8 +64,8 @@ function drawList(list, items, textsOf) {
     node.dataset.id = item.id;
     const texts = textsOf(item);
     const [name, formula, numbers, said, form] = node.lastChild.children;
-    setAttributes(name, { text: texts.name });
-    setAttributes(formula, { text: texts.formula });
+    setAttributes(name, { math: texts.name });
+    setAttributes(formula, { math: texts.formula });
     setAttributes(numbers, { text: texts.numbers });
     setAttributes(said, { text: texts.met });
     setAttributes(form, { text: texts.form, title: texts.formHelp });
@@ -66,7 +74,12 @@ function drawList(list, items, textsOf) {
 
 function conditionItem() {
   const parts = ["name", "formula", "numbers", "said", "form"].map((name) => element("span", { class: name }));
-  return element("li", {}, element("span", { class: "badge", "aria-hidden": "true" }), element("div", { class: "condition-text" }, ...parts));
+  return element(
+    "li",
+    {},
+    element("span", { class: "badge", "aria-hidden": "true" }),
+    element("div", { class: "condition-text" }, ...parts),
+  );
 }
 
 const valueText = (value) => (typeof value === "number" ? numberText(value) : String(value ?? "–"));
@@ -79,8 +92,11 @@ function formTexts(words, form) {
 function conditionTexts(words, { id, form, formula, value, needed, met }) {
   return {
     name: words.text(`condition.${id}`),
-    formula,
-    numbers: words.text(needed === null ? "theory.yours" : "theory.yours.needed", { value: valueText(value), needed: valueText(needed) }),
+    formula: id === "tasks" ? words.text("theory.tasks.formula") : formula,
+    numbers: words.text(needed === null ? "theory.yours" : "theory.yours.needed", {
+      value: valueText(value),
+      needed: valueText(needed),
+    }),
     met: words.text(`theory.${metName(met)}`),
     ...formTexts(words, form),
   };
@@ -88,21 +104,39 @@ function conditionTexts(words, { id, form, formula, value, needed, met }) {
 
 function claimTexts(words, { id, form, value, expected, met, source, applies }) {
   const [low, high] = [expected.low ?? -Infinity, expected.high ?? Infinity];
-  const bounds = Number.isFinite(low) && Number.isFinite(high) ? (low > 0 ? "between" : "most") : Number.isFinite(low) ? "least" : "most";
+  const bounds =
+    Number.isFinite(low) && Number.isFinite(high)
+      ? low > 0
+        ? "between"
+        : "most"
+      : Number.isFinite(low)
+        ? "least"
+        : "most";
   const amount = amountText(id);
   const said = words.text(`theory.claim.${metName(met)}`);
   return {
     name: words.text(`claim.${id}`),
-    formula: applies ? source : words.text("theory.silent", { source }),
+    formula: applies ? sourceText(words, source) : words.text("theory.silent", { source: sourceText(words, source) }),
     numbers: words.text(`theory.now.${bounds}`, { value: amount(value), low: amount(low), high: amount(high) }),
     met: said,
     ...formTexts(words, form),
   };
 }
 
-/** How the quantity of a claim is written: angles in degrees, shares as per cent. */
+/** Where the paper says it, in the reader's language. */
+function sourceText(words, source) {
+  return source
+    .replace("Theorem", words.text("theory.theorem"))
+    .replace("Proposition", words.text("theory.proposition"))
+    .replace(/Section (\d+)/, (_, number) => words.text("theory.section", { number }))
+    .replace(" and ", words.text("theory.and"));
+}
+
+/** How the quantity of a claim is written: angles in degrees, shares as per cent, ratios with a ×. */
 function amountText(id) {
   if (id.startsWith("prop4.2")) return (angle) => `${numberText((angle * 180) / Math.PI)}°`;
   if (id.endsWith("-error") || id.includes("concentration")) return shareText;
+  if (id.includes("projection") || id === "thm3.7-two-groups" || id === "thm3.7-small-norm")
+    return (ratio) => `${numberText(ratio)}×`;
   return numberText;
 }

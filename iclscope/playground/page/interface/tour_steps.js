@@ -14,11 +14,51 @@
 /** @type {TourStep[]} */
 export const TOUR_STEPS = [
   { state: { steps: 400 }, panels: ["prompt"], domains: ["in"], charts: [], settings: [], choices: 3, right: 2 },
-  { state: { steps: 0 }, panels: ["prompt", "curves"], domains: ["in"], charts: ["error", "attention"], settings: [], choices: 3, right: 1 },
-  { state: { steps: 0 }, panels: ["prompt", "curves"], domains: ["in"], charts: ["attention", "norm", "risk", "error"], settings: ["alpha", "eta"], choices: 3, right: 3 },
-  { state: { steps: 400 }, panels: ["neurons", "prompt"], domains: ["in"], charts: [], settings: ["seed"], choices: 3, right: 1 },
-  { state: { steps: 400, map: "S1-alpha" }, panels: ["prompt", "curves", "map"], domains: ["in", "out"], charts: ["risk", "error"], settings: ["S1", "alpha_test"], choices: 3, right: 2 },
-  { state: { steps: 400 }, panels: ["pruning", "neurons"], domains: [], charts: [], settings: ["width"], choices: 3, right: 3 },
+  {
+    state: { steps: 0 },
+    panels: ["prompt", "curves"],
+    domains: ["in"],
+    charts: ["error", "attention"],
+    settings: [],
+    choices: 3,
+    right: 1,
+  },
+  {
+    state: { steps: 0 },
+    panels: ["prompt", "curves"],
+    domains: ["in"],
+    charts: ["attention", "norm", "risk", "error"],
+    settings: ["alpha", "eta"],
+    choices: 3,
+    right: 3,
+  },
+  {
+    state: { steps: 400 },
+    panels: ["neurons", "prompt"],
+    domains: ["in"],
+    charts: [],
+    settings: ["seed"],
+    choices: 3,
+    right: 1,
+  },
+  {
+    state: { steps: 400, map: "S1-alpha" },
+    panels: ["prompt", "curves", "map"],
+    domains: ["in", "out"],
+    charts: ["risk", "error"],
+    settings: ["S1", "alpha_test"],
+    choices: 3,
+    right: 2,
+  },
+  {
+    state: { steps: 400 },
+    panels: ["pruning", "neurons"],
+    domains: [],
+    charts: [],
+    settings: ["width"],
+    choices: 3,
+    right: 3,
+  },
 ];
 
 /** What a part of the tour shows; null outside it. */

@@ -1,7 +1,7 @@
 /** Play, pause, one step, ten, reset; which step it is and how fast; and what a screen reader is told. */
 
 import { element, icon, setAttributes } from "./dom.js";
-import { fixedText, shareText } from "./words.js";
+import { shareText } from "./words.js";
 
 /**
  * The bar that stays on top.
@@ -12,13 +12,29 @@ import { fixedText, shareText } from "./words.js";
 export function transport(session, words) {
   const button = (name, key, action) => {
     const label = element("span", { class: "button-text", text: words.text(`transport.${key}`) });
-    return element("button", { type: "button", id: `button-${key}`, title: words.text(`transport.${key}`), onclick: action }, icon(name), label);
+    return element(
+      "button",
+      { type: "button", id: `button-${key}`, title: words.text(`transport.${key}`), onclick: action },
+      icon(name),
+      label,
+    );
   };
-  const play = element("button", { type: "button", id: "button-play", class: "primary", onclick: () => togglePlay(session) });
+  const play = element("button", {
+    type: "button",
+    id: "button-play",
+    class: "primary",
+    onclick: () => togglePlay(session),
+  });
   const step = element("b", { class: "step-number", id: "step-number" });
   const speed = element("span", { class: "quiet speed" });
   const status = element("p", { class: "status", role: "status", id: "status" });
-  const progress = element("progress", { class: "progress", max: 1, "aria-label": words.text("transport.progress"), hidden: true });
+  const shown = seedChoice(session, words);
+  const progress = element("progress", {
+    class: "progress",
+    max: 1,
+    "aria-label": words.text("transport.progress"),
+    hidden: true,
+  });
   const node = element(
     "div",
     { class: "transport", role: "group", "aria-label": words.text("transport.label") },
@@ -31,6 +47,7 @@ export function transport(session, words) {
       button("reset", "reset", () => session.reset()),
     ),
     element("div", { class: "transport-step" }, element("span", { text: words.text("transport.at") }), step, speed),
+    shown.node,
     status,
     progress,
   );
@@ -46,14 +63,18 @@ export function transport(session, words) {
     }
     setAttributes(step, { text: String(frame?.step ?? 0) });
     setAttributes(speed, {
-      text: running && frame.stepsPerSecond > 0 ? words.text("transport.speed", { speed: Math.round(frame.stepsPerSecond) }) : "",
+      text:
+        running && frame.stepsPerSecond > 0
+          ? words.text("transport.speed", { speed: Math.round(frame.stepsPerSecond) })
+          : "",
     });
+    shown.draw();
     const target = frame?.target ?? null;
     progress.hidden = !(running && target !== null && target > 20);
     if (!progress.hidden) progress.value = frame.step / target;
-    const text = statusText(session, words);
-    if (text !== said) status.textContent = text;
-    said = text;
+    const [text, measured] = statusTexts(session, words);
+    if (text + measured !== said) status.replaceChildren(text, element("span", { class: "hidden", text: measured }));
+    said = text + measured;
     status.classList.toggle("alarm", frame?.ended?.reason === "diverged");
   };
   return { node, draw };
@@ -64,23 +85,44 @@ function togglePlay(session) {
   else session.training.play();
 }
 
-/** What there is to say, which changes only when something has happened, not at every step. */
-function statusText(session, words) {
+/**
+ * What there is to say, which changes only when something has happened, not at every step; and what the charts show to
+ * those who see them.
+ */
+function statusTexts(session, words) {
   const frame = session.frame;
-  if (!frame) return words.text("status.preparing");
-  if (frame.ended?.reason === "diverged") return words.text("status.diverged", { step: frame.ended.step });
-  if (frame.running) return words.text("status.running");
-  if (frame.step === 0) return words.text("status.ready");
+  if (!frame) return [words.text("status.preparing"), ""];
+  if (frame.ended?.reason === "diverged") return [words.text("status.diverged", { step: frame.ended.step }), ""];
+  if (frame.running) return [words.text("status.running"), ""];
+  if (frame.step === 0) return [words.text("status.ready"), ""];
   const key = frame.ended?.reason === "still" ? "status.still" : "status.paused";
   const row = session.rows.at(-1);
   const measured = row
-    ? words.text("status.measured", { unseen: shareText(row.error_in), shifted: shareText(row.error_out), at: row.step })
+    ? ` ${words.text("status.measured", { unseen: shareText(row.error_in), shifted: shareText(row.error_out), at: row.step })}`
     : "";
-  return `${words.text(key, { step: frame.step })} ${measured}`;
+  return [words.text(key, { step: frame.step }), measured];
 }
 
-/** A line about the loss of a training that goes wrong, for the panel of curves. */
-export function lossText(session, words) {
-  const run = session.frame?.runs?.[session.state.shown];
-  return run && Number.isFinite(run.loss) ? words.text("curves.loss", { loss: fixedText(run.loss, 3) }) : "";
+/** Which of several seeds the details are of; nothing where there is one. */
+function seedChoice(session, words) {
+  const select = element("select", {
+    id: "shown-seed",
+    onchange: () => session.view({ shown: Number(select.value) }),
+  });
+  const node = element(
+    "label",
+    { class: "seed-choice", hidden: true },
+    element("span", { text: words.text("setting.shown") }),
+    select,
+  );
+  let drawnFor = "";
+  const draw = () => {
+    const seeds = session.frame?.seeds ?? [];
+    node.hidden = seeds.length < 2;
+    if (String(seeds) !== drawnFor)
+      select.replaceChildren(...seeds.map((seed, index) => element("option", { value: index, text: String(seed) })));
+    drawnFor = String(seeds);
+    select.value = String(session.state.shown);
+  };
+  return { node, draw };
 }
