@@ -14,7 +14,7 @@ const LONGEST_ADDRESS = 20000;
 const MOST_LINKED_STEPS = 20000;
 const MOST_CHANGES = 50;
 const TOUR_STEPS = 6;
-const NUMBER = /^-?\d{1,9}(?:\.\d{1,17})?(?:e-\d{1,2})?$/;
+const NUMBER = /^-?\d{1,9}(?:\.\d{1,25})?(?:e-\d{1,2})?$/;
 const PART_NAME = /^[A-Za-z][\w-]{0,30}$/;
 
 /** @typedef {{code: "version"|"value"|"name"|"long", name: string, value: string, allowed: string}} Problem */

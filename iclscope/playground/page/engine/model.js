@@ -35,8 +35,9 @@ export class Model {
     for (let k = 0; k < D_Y; k++) this.W_V[(inputs + k) * n + inputs] = settings.delta * label[k];
     const stream = RandomStream.of(seed, "initial weights");
     this.W_O = stream.at(0).normal(this.width * this.m_b).map((number) => XI * number);
-    const root = Math.sqrt(this.width);
-    this.a = stream.at(1).uniform(this.width).map((u) => (u < 0.5 ? 1 : -1) / root);
+    // In single precision, as the library takes it whatever the precision of the weights.
+    const size = Math.fround(1 / Math.fround(Math.sqrt(this.width)));
+    this.a = stream.at(1).uniform(this.width).map((u) => (u < 0.5 ? size : -size));
   }
 
   /** The four trained matrices, in the library's order. */
