@@ -66,11 +66,14 @@ function mountPage(session, rebuild) {
   const drawing = makeDrawing(() => performance.now(), drawingClock());
   const layout = pageLayout(session, words);
   document.getElementById("playground").replaceChildren(...layout.nodes);
-  const drawAll = () => layout.parts.forEach((part, index) => part.draw && drawing.soon(index, part.draw));
+  const drawSome = (wanted) =>
+    layout.parts.forEach((part, index) => part.draw && wanted(part) && drawing.soon(index, part.draw));
+  const drawAll = () => drawSome(() => true);
   const shape = () =>
     JSON.stringify([session.state.language, session.state.scheme, session.state.tour, session.state.hidden]);
   const builtFor = shape();
-  session.on("frame", drawAll);
+  // Most panels show what is measured every ten steps; only some change with every frame.
+  session.on("frame", ({ rows, running }) => drawSome((part) => part.live || rows.length > 0 || !running));
   session.on("map", drawAll);
   session.on("notice", drawAll);
   session.on("state", () => (shape() === builtFor ? drawAll() : rebuild()));

@@ -4,6 +4,7 @@ import { theoryLines } from "../theory/lines.js";
 import { element, setAttributes, svgElement } from "./dom.js";
 import { choiceButtons, panel } from "./panel.js";
 import { fixedText, numberText, shareText } from "./words.js";
+import { followedWidth } from "./widths.js";
 
 // Light where the model is right, dark where it guesses: the steps of ColorBrewer's YlGnBu.
 const MAP_STOPS = [
@@ -79,7 +80,7 @@ export function mapPanel(session, words) {
 
   const draw = () => {
     const map = session.map;
-    const width = Math.max(room.clientWidth, 200);
+    const { width } = followed;
     kinds.show();
     setAttributes(start, { text: words.text(map.running ? "map.stop" : "map.start") });
     setAttributes(svg, {
@@ -137,9 +138,8 @@ export function mapPanel(session, words) {
       }),
     });
   });
-  const observer = new ResizeObserver(redraw);
-  observer.observe(room);
-  return { node, draw, stop: () => observer.disconnect() };
+  const followed = followedWidth(room, redraw);
+  return { node, draw, stop: followed.stop };
 }
 
 /** The colour of a share between right (0) and guessing (1). */

@@ -3,6 +3,7 @@
 import { element, setAttributes, svgElement } from "./dom.js";
 import { choiceButtons, legend, panel } from "./panel.js";
 import { keepElements, makeScale, roundTicks } from "./plot.js";
+import { followedWidth } from "./widths.js";
 
 const NEURONS_HEIGHT = 230;
 const NEURONS_MARGIN = { left: 40, right: 16, top: 10, bottom: 38 };
@@ -49,7 +50,7 @@ export function neuronsPanel(session, words) {
   const draw = () => {
     const neurons = session.frame?.neurons;
     if (!neurons) return;
-    const width = Math.max(room.clientWidth, 200);
+    const { width } = followed;
     const place = neuronPlaces(neurons, part, width);
     setAttributes(svg, { width, viewBox: `0 0 ${width} ${NEURONS_HEIGHT}` });
     const key = `${part} ${place.end} ${width}`;
@@ -75,9 +76,8 @@ export function neuronsPanel(session, words) {
       });
     }
   };
-  const observer = new ResizeObserver(draw);
-  observer.observe(room);
-  return { node, draw, stop: () => observer.disconnect() };
+  const followed = followedWidth(room, draw);
+  return { node, draw, stop: followed.stop };
 }
 
 /** Where a neuron lies: from 180° on the left to 0° on the right, its norm upwards. */

@@ -1,6 +1,7 @@
 /** Line charts as SVG, one pixel of the chart being one of the page, so that text keeps its size at every width. */
 
 import { setAttributes, svgElement } from "./dom.js";
+import { followedWidth } from "./widths.js";
 
 const PLOT_MARGIN = { top: 10, right: 18, bottom: 34, left: 40 };
 
@@ -45,14 +46,14 @@ export function roundTicks(min, max, count = 5) {
 export function makePlot(container, { height = 170, label = "" } = {}) {
   const svg = svgElement("svg", { class: "plot", role: "img", "aria-label": label, height });
   const layers = Object.fromEntries(
-    ["axes", "theory", "data", "marks"].map((name) => [name, svg.appendChild(svgElement("g", { class: name }))]),
+    ["axes", "theory", "data"].map((name) => [name, svg.appendChild(svgElement("g", { class: name }))]),
   );
   container.append(svg);
   let drawn = null;
   let axesKey = "";
   const draw = (content) => {
     drawn = content;
-    const width = Math.max(container.clientWidth, 160);
+    const { width } = room;
     setAttributes(svg, { width, viewBox: `0 0 ${width} ${height}` });
     const scales = plotScales(content, width, height);
     const key = JSON.stringify([width, content.x, content.y]);
@@ -64,23 +65,14 @@ export function makePlot(container, { height = 170, label = "" } = {}) {
     keepElements(layers.data, "path", content.lines ?? [], (path, line) =>
       setAttributes(path, { class: `line ${line.class}`, d: linePath(line.points, scales) }),
     );
-    keepElements(layers.marks, "circle", content.marks ?? [], (circle, mark) =>
-      setAttributes(circle, {
-        class: `mark ${mark.class}`,
-        cx: scales.x(mark.x).toFixed(1),
-        cy: scales.y(mark.y).toFixed(1),
-        r: mark.r ?? 3.5,
-      }),
-    );
   };
   const redraw = () => drawn && draw(drawn);
-  const observer = new ResizeObserver(redraw);
-  observer.observe(container);
+  const room = followedWidth(container, redraw);
   return {
     svg,
     draw,
     describe: (text) => setAttributes(svg, { "aria-label": text }),
-    stop: () => observer.disconnect(),
+    stop: room.stop,
   };
 }
 

@@ -5,6 +5,7 @@ import { element, setAttributes } from "./dom.js";
 import { panel } from "./panel.js";
 import { columnEditor } from "./prompt_editor.js";
 import { barePrompt, contextLabel, patternBackground, patternLetter, relabelled } from "./prompt_marks.js";
+import { followedWidth } from "./widths.js";
 import { fixedText, shareText } from "./words.js";
 
 const LEAST_COLUMN = 27; // pixels
@@ -27,7 +28,12 @@ export function promptPanel(session, words, { domains = ["in", "out"] } = {}) {
     ...views.map((view) => view.node),
     element("p", { class: "quiet small hint", id: "prompt-hint", text: words.text("prompt.hint") }),
   );
-  return { node, draw: () => views.forEach((view) => view.draw()), stop: () => views.forEach((view) => view.stop()) };
+  return {
+    node,
+    live: true,
+    draw: () => views.forEach((view) => view.draw()),
+    stop: () => views.forEach((view) => view.stop()),
+  };
 }
 
 function promptView(session, words, domain) {
@@ -158,11 +164,10 @@ function promptView(session, words, domain) {
   // Rows of equal length, so that no row holds a last column or two.
   const layOut = () => {
     const count = columns.children.length;
-    const rows = Math.ceil((count * LEAST_COLUMN) / Math.max(columns.clientWidth, LEAST_COLUMN));
+    const rows = Math.ceil((count * LEAST_COLUMN) / followed.width);
     columns.style.setProperty("--per-row", String(Math.max(Math.ceil(count / rows), MOST_AIR)));
   };
-  const observer = new ResizeObserver(layOut);
-  observer.observe(columns);
+  const followed = followedWidth(columns, layOut, LEAST_COLUMN);
   const makeColumn = (index) =>
     element(
       "div",
@@ -231,7 +236,7 @@ function promptView(session, words, domain) {
     });
     editor.draw(prompt, selected);
   };
-  return { node, draw, stop: () => observer.disconnect() };
+  return { node, draw, stop: followed.stop };
 }
 
 function drawColumn(node, { words, domain, column, index, mixture, full, attention, same, selected }) {
@@ -242,7 +247,7 @@ function drawColumn(node, { words, domain, column, index, mixture, full, attenti
     class: `column${same ? " same" : ""}${selected ? " selected" : ""}`,
     title: words.text("prompt.attention", { share: shareText(attention) }),
   });
-  bar.firstChild.style.height = `${Math.min((100 * attention) / full, 100).toFixed(1)}%`;
+  bar.firstChild.style.transform = `scaleY(${Math.min(attention / full, 1).toFixed(3)})`;
   pattern.style.background = patternBackground(domain, column.pattern, mixture);
   setAttributes(pattern, {
     text: letter,

@@ -5,6 +5,7 @@ import { element, setAttributes, svgElement } from "./dom.js";
 import { legend, panel } from "./panel.js";
 import { keepElements, linePath, makeScale, roundTicks } from "./plot.js";
 import { fixedText, shareText } from "./words.js";
+import { followedWidth } from "./widths.js";
 
 const BARS_HEIGHT = 150;
 const COST_HEIGHT = 96;
@@ -77,7 +78,7 @@ export function pruningPanel(session, words) {
     if (!pruning || !neurons) return;
     const m = pruning.order.length;
     const pruned = Math.min(session.state.pruned, m);
-    const width = Math.max(room.clientWidth, 200);
+    const { width } = followed;
     setAttributes(svg, { width, viewBox: `0 0 ${width} ${height}` });
     setAttributes(slider, { max: m, "aria-valuetext": words.text("pruning.removed", { count: pruned, all: m }) });
     if (Number(slider.value) !== pruned) slider.value = String(pruned);
@@ -105,9 +106,8 @@ export function pruningPanel(session, words) {
     if (!session.frame.running)
       setAttributes(svg, { "aria-label": `${words.text("panel.pruning.title")}. ${cost.textContent}` });
   };
-  const observer = new ResizeObserver(draw);
-  observer.observe(room);
-  return { node, draw, stop: () => observer.disconnect() };
+  const followed = followedWidth(room, draw);
+  return { node, draw, stop: followed.stop };
 }
 
 const placeOf = (k, m, width) => PRUNING_MARGIN.left + (k / m) * (width - PRUNING_MARGIN.left - PRUNING_MARGIN.right);

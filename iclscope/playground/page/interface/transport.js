@@ -77,7 +77,7 @@ export function transport(session, words) {
     said = text + measured;
     status.classList.toggle("alarm", frame?.ended?.reason === "diverged");
   };
-  return { node, draw };
+  return { node, draw, live: true };
 }
 
 function togglePlay(session) {
