@@ -34,8 +34,9 @@ def drawn_states(count: int) -> list[dict[str, Any]]:
     for _ in range(count):
         M1 = dice.randint(6, 12)
         settings = {
-            **STANDARD, "M1": M1, "alpha": dice.random(), "length": dice.randint(1, 200), "seed": dice.randint(0, 999_999),
-            "tasks": dice.choice(["cycle", "all", "broken", f"share-{M1 - 2}"]), "eta": dice.choice([0.01, 1.0, 0.3, 100]),
+            **STANDARD, "M1": M1, "alpha": dice.random(), "length": dice.randint(1, 200),
+            "seed": dice.randint(0, 999_999), "eta": dice.choice([0.01, 1.0, 0.3, 100]),
+            "tasks": dice.choice(["cycle", "all", "broken", f"share-{M1 - 2}"]),
             "S1": round(dice.uniform(-1.4, 1.4), 3), "width": dice.randint(8, 256), "seeds": 3,
         }  # fmt: skip
         states.append(
@@ -52,7 +53,7 @@ def drawn_states(count: int) -> list[dict[str, Any]]:
                 "scheme": dice.choice(["auto", "light", "dark"]),
                 "tour": dice.randint(0, 6),
                 "hidden": dice.choice([[], ["tour", "alpha_test"]]),
-            }  # fmt: skip
+            }
         )
     return states
 

@@ -32,8 +32,9 @@ CHANGED: list[dict[str, Any]] = [
     {"settings": {**STANDARD, "seed": 11, "seeds": 2}, "steps": 90},
     {
         "settings": {
-            **STANDARD, "tasks": "broken", "M1": 7, "M2": 20, "alpha": 0.6, "length": 15, "width": 30, "delta": 0.1, "eta": 0.75,
-            "batch": 128, "alpha_test": 0.5, "length_test": 12, "S1": -0.3, "K": 0.25, "beta": 2.5, "q_norm": 0.75,
+            **STANDARD, "tasks": "broken", "M1": 7, "M2": 20, "alpha": 0.6, "length": 15, "width": 30, "delta": 0.1,
+            "eta": 0.75, "batch": 128, "alpha_test": 0.5, "length_test": 12, "S1": -0.3, "K": 0.25,
+            "beta": 2.5, "q_norm": 0.75,
         },
         "steps": 60,
     },

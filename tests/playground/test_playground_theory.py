@@ -22,7 +22,8 @@ from iclscope.training.trial import Training, Trial
 LAWS = ("steps", "length", "width", "batch")
 FOUND = """(library, many) => many.map((settings) => ({
   laws: library.laws(settings), prescribed: library.prescribed(settings), share: library.smallestTaskShare(settings),
-  cost: library.pruningBoundSmall(settings), norm: library.smallNeuronNorm(settings), out: library.oodGeneralizes(settings),
+  cost: library.pruningBoundSmall(settings), norm: library.smallNeuronNorm(settings),
+  out: library.oodGeneralizes(settings),
   conditions: library.conditions(settings, settings.stepsTaken), lines: library.theoryLines(settings),
   lengthTest: library.theoryLines(settings).lengthTest(settings.alpha_test), constants: library.CONSTANTS,
 }))"""

@@ -3,10 +3,10 @@
 import { EVERY, MOST_STEPS } from "./settings.js";
 import { Run } from "./run.js";
 
-// A training has come to rest when nothing that is drawn has moved by more than this …
-const REST_TOLERANCE = 0.004;
+// A training has come to rest when nothing that is drawn has moved by more than this, or lengths by this share, …
+const REST_TOLERANCE = 0.01;
 // … within so many steps.
-const REST_STEPS = 400;
+const REST_STEPS = 300;
 const DRAWN = ["risk_in", "error_in", "risk_out", "error_out", "attention_in", "attention_out", "query_norm"];
 
 /** All runs of one choice of settings. */
@@ -108,7 +108,8 @@ export class Training {
       const own = recent.filter((row) => row.seed === run.seed);
       return DRAWN.every((name) => {
         const values = own.map((row) => row[name]).filter(Number.isFinite);
-        return values.length === 0 || Math.max(...values) - Math.min(...values) <= REST_TOLERANCE;
+        const largest = Math.max(...values);
+        return values.length === 0 || largest - Math.min(...values) <= REST_TOLERANCE * Math.max(1, largest);
       });
     });
   }
