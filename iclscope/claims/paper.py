@@ -43,6 +43,7 @@ class Paper:
         figures: or they themselves, as `Experiment`.
         start: preset → the training that sweeps start from, as ``module:function``; empty: the first of its figures.
         position: where it stands among the papers.
+        scenes: figure → the state of the playground that shows it, as the end of an address.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Paper:
     figures: tuple[Any, ...] = ()
     start: str = ""
     position: int = 100
+    scenes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def facts(self) -> dict[str, str]:

@@ -28,8 +28,9 @@ KINDS = ("png", "pdf", "svg", "parquet")
 class ResultFolder(RunFolder):
     """A folder of results of one paper, preset and number of seeds.
 
-    It holds ``report.html``, ``claims.json``, ``run.json``, for each figure NAME.png, NAME.pdf, NAME.svg and
-    NAME.parquet, the trained models in ``trained/``, and those that have a name as checkpoints in ``checkpoints/``.
+    It holds ``report.html``, ``playground.html`` if a figure has a scene there, ``claims.json``, ``run.json``, for each
+    figure NAME.png, NAME.pdf, NAME.svg and NAME.parquet, the trained models in ``trained/``, and those that have a name
+    as checkpoints in ``checkpoints/``.
 
     Attributes:
         store: its trained models.

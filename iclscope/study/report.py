@@ -10,6 +10,7 @@ import polars as pl
 
 from iclscope.claims.claim import JudgedClaim
 from iclscope.execution.failures import FATAL, reason_of
+from iclscope.playground.build import page_html
 from iclscope.study.experiment import Experiment, Preset, paper_named
 from iclscope.study.folder import ResultFolder
 from iclscope.study.pages.claims_files import claims_files
@@ -17,7 +18,7 @@ from iclscope.study.pages.page import FigureSection, Report, render_page
 from iclscope.study.settings_table import conditions_of, settings_of
 from iclscope.training.trial import Trial
 
-REPORT = "report.html"
+REPORT, PLAYGROUND = "report.html", "playground.html"
 
 
 class Told(NamedTuple):
@@ -86,7 +87,10 @@ def write_report(
         missing=missing,
         environment=folder.environment,
     )
-    for file, content in {**claims_files(claims), REPORT: render_page(page)}.items():
+    files = {**claims_files(claims), REPORT: render_page(page)}
+    if any(section.scene for section in sections):
+        files[PLAYGROUND] = page_html()
+    for file, content in files.items():
         folder.write(file, content)
     return Told(claims, missing, failed)
 
@@ -100,6 +104,7 @@ def _section(
     folder: ResultFolder,
 ) -> FigureSection:
     """What the report says of a finished figure."""
+    scene = paper_named(paper).scenes.get(experiment.name)
     return FigureSection(
         name=experiment.name,
         title=experiment.title,
@@ -111,6 +116,7 @@ def _section(
         seconds=folder.figures[experiment.name]["seconds"],
         notes=_notes(rows),
         conditions=conditions_of(experiment, trials),
+        scene="" if scene is None else f"{PLAYGROUND}#{scene}",
     )
 
 

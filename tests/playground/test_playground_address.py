@@ -10,6 +10,9 @@ import pytest
 from playground.library_numbers import STANDARD
 from playground.tools import in_node
 
+from iclscope.papers.li2024.scenes import SCENES
+from iclscope.study.experiment import figure_names
+
 BACK = """(library, states) => states.map((state) => {
   const address = library.addressOf(state);
   return { address, ...library.stateOf("#" + address) };
@@ -135,3 +138,12 @@ def test_scenes_are_states(tmp_path: Path) -> None:
     for state, found in zip(states, in_node(tmp_path, BACK, states), strict=True):
         assert found["state"] == state
         assert found["problems"] == []
+
+
+def test_figures_have_scenes_that_open(tmp_path: Path) -> None:
+    """Every figure of the one-layer model, and no other."""
+    figures = [name for name in figure_names("li2024") if not name.startswith(("gpt2", "multilayer"))]
+    assert sorted(SCENES) == sorted(figures)
+    for name, found in zip(SCENES, in_node(tmp_path, READ, list(SCENES.values())), strict=True):
+        assert found["problems"] == [], name
+        assert found["state"]["steps"] > 0

@@ -1,6 +1,7 @@
 """The figures of Li et al. 2024, one file each."""
 
 from iclscope.claims.paper import Abilities, Paper
+from iclscope.papers.li2024.scenes import SCENES
 
 PAPER = Paper(
     "li2024",
@@ -17,4 +18,5 @@ PAPER = Paper(
     package=__name__,
     start="iclscope.papers.li2024.settings:first_training",
     position=1,
+    scenes=SCENES,
 )

@@ -49,6 +49,7 @@ class FigureSection:
         notes: what a reader must know, such as "1 run of 40 diverged at step 12".
         conditions: what a theorem asks of the trainings and what they have, one table row per condition: its name, then
             each different value with how many trainings have it and whether that meets the condition.
+        scene: address of a page on which such a model can be seen to train; empty: none.
     """
 
     name: str
@@ -61,6 +62,7 @@ class FigureSection:
     seconds: float
     notes: Sequence[str]
     conditions: Sequence[tuple[str, Sequence[ConditionValue]]] = ()
+    scene: str = ""
 
 
 class TextTable(NamedTuple):
