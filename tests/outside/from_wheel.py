@@ -27,4 +27,6 @@ if __name__ == "__main__":
     assert [claim["verdict"] for claim in claims] == ["holds", "holds"], claims
     assert Path("paper/report.html").stat().st_size > 10_000
     assert "training steps" in command("predict", "li2024")
+    command("playground", "--out", "playground.html")
+    assert 100_000 < Path("playground.html").stat().st_size < 600_000
     print("the wheel works, with a package of an outsider beside it")
