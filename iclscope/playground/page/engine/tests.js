@@ -25,6 +25,12 @@ export class TestSet {
       batch.draw(source, stream.at(done));
       this.batches.push(batch);
     }
+    // Written anew at every measurement, ten times a second or more: fresh room each time would be garbage each time.
+    this.rooms = this.batches.map((batch) => ({
+      g: new Float64Array(dictionary.n),
+      weight: new Float64Array(batch.count * batch.length),
+      amounts: new Float64Array(batch.count * dictionary.n),
+    }));
     this.count = count;
   }
 
@@ -46,7 +52,7 @@ export class TestSet {
     const sums = { risk: 0, error: 0, attention: 0, attending: 0 };
     const steps = order === null ? 0 : order.length + 1;
     const pruned = order === null ? null : { risk: new Float64Array(steps), error: new Float64Array(steps) };
-    for (const batch of this.batches) addMeasures(model, images, batch, sums, order, pruned);
+    this.batches.forEach((batch, index) => addMeasures(model, images, batch, this.rooms[index], sums, order, pruned));
     if (pruned !== null) {
       for (let k = 0; k < steps; k++) {
         pruned.risk[k] /= this.count;
@@ -64,12 +70,10 @@ function wrongness(margin) {
   return Number.isNaN(margin) ? NaN : 0.5 * (1 - Math.sign(margin));
 }
 
-function addMeasures(model, images, batch, sums, order, pruned) {
+function addMeasures(model, images, batch, room, sums, order, pruned) {
   const { dictionary, scores, neurons } = images;
   const { n, M1 } = dictionary;
-  const g = new Float64Array(n);
-  const weight = new Float64Array(batch.count * batch.length);
-  const amounts = new Float64Array(batch.count * n);
+  const { g, weight, amounts } = room;
   const hidden = new Float64Array(model.width);
   for (let i = 0; i < batch.count; i++) {
     attend(scores, batch, i, M1, n, g, weight, amounts);
