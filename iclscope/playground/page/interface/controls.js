@@ -5,7 +5,6 @@ import { element, setAttributes } from "./dom.js";
 import { numberText } from "./words.js";
 
 const SETTING_GROUPS = ["prompt", "test", "training", "model", "patterns"];
-const FINE = 200; // places of a slider whose scale is not linear
 
 /**
  * All controls, in groups.
@@ -145,9 +144,9 @@ function sliderInput(session, setting, id) {
 /**
  * The places of a slider and the values they stand for.
  *
- * @param {{least: number, most: number, step: number, scale: string, kind: string}} setting
+ * @param {{least: number, most: number, step: number, scale: string, kind: string, standard: number}} setting
  */
-export function sliderPlaces({ least, most, step, scale, kind }) {
+export function sliderPlaces({ least, most, step, scale, kind, standard }) {
   if (scale === "power2") {
     const start = Math.log2(least);
     return {
@@ -157,17 +156,33 @@ export function sliderPlaces({ least, most, step, scale, kind }) {
     };
   }
   if (scale === "log") {
-    const span = Math.log(most / least);
-    const rounded = (value) => (kind === "whole" ? Math.round(value) : Number(value.toPrecision(2)));
-    const value = (place) => Math.min(Math.max(rounded(least * Math.exp((span * place) / FINE)), least), most);
-    return { count: FINE, value, place: (given) => (FINE * Math.log(given / least)) / span };
+    const values = roundValues(least, most, kind === "whole", standard);
+    const nearest = (given) =>
+      values.reduce(
+        (best, value, place) => (Math.abs(value - given) < Math.abs(values[best] - given) ? place : best),
+        0,
+      );
+    return { count: values.length - 1, value: (place) => values[place], place: nearest };
   }
-  const decimals = Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
+  const decimals = (String(step).split(".")[1] ?? "").length;
   return {
     count: Math.round((most - least) / step),
     value: (place) => Number((least + place * step).toFixed(decimals)),
     place: (value) => (value - least) / step,
   };
+}
+
+/** Round numbers from `least` to `most`, about 5 % apart, and the standard among them. */
+function roundValues(least, most, whole, standard) {
+  const values = new Set([standard, most]);
+  for (let value = least; value < most;) {
+    values.add(value);
+    const power = 10 ** Math.floor(Math.log10(value) + 1e-9);
+    const digit = value / power;
+    const step = (power / 10) * (digit < 2 ? 1 : digit < 5 ? 2 : 5);
+    value = Number((value + (whole ? Math.max(step, 1) : step)).toPrecision(3));
+  }
+  return [...values].sort((one, other) => one - other);
 }
 
 function choiceInput(session, words, setting, id) {

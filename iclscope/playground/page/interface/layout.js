@@ -41,22 +41,27 @@ export function pageLayout(session, words) {
   const shows = (id) => !session.state.hidden.includes(id);
   const step = shows("tour") ? tourStep(session.state.tour) : null;
   const share = shows("share") ? shareDialog(session, words) : null;
-  const header = pageHeader(session, words, share);
+  const framed = (content) => [
+    pageHeader(session, words, share),
+    element("main", {}, ...content),
+    pageFooter(words),
+    ...(share ? [share.node] : []),
+  ];
   const notice = add(noticeLine(session, words));
   const bar = add(transport(session, words));
   const makePanels = (ids) => ids.filter(shows).map((id) => add(PANEL_MAKERS[id](session, words, step ?? {})));
-  let main;
+  let layout;
   if (step) {
-    main = element(
-      "main",
+    layout = element(
+      "div",
       { class: "layout layout-tour" },
       add(tourCard(session, words)),
       element("div", { class: "centre" }, bar, ...makePanels(step.panels)),
     );
-    return { nodes: [header, notice, main, pageFooter(words), ...(share ? [share.node] : [])], parts };
+    return { nodes: framed([notice, layout]), parts };
   }
-  main = element(
-    "main",
+  layout = element(
+    "div",
     { class: `layout${shows("settings") ? " with-settings" : ""}${shows("theory") ? " with-theory" : ""}` },
     shows("settings") ? add(controls(session, words)) : null,
     element("div", { class: "centre" }, ...makePanels(CENTRE_PANELS)),
@@ -64,18 +69,7 @@ export function pageLayout(session, words) {
   );
   const intro = shows("tour") ? introLine(session, words) : null;
   const scenes = shows("scenes") ? add(sceneRow(session, words)) : null;
-  return {
-    nodes: [
-      header,
-      notice,
-      ...[intro, scenes].filter(Boolean),
-      bar,
-      main,
-      pageFooter(words),
-      ...(share ? [share.node] : []),
-    ],
-    parts,
-  };
+  return { nodes: framed([notice, ...[intro, scenes].filter(Boolean), bar, layout]), parts };
 }
 
 function pageHeader(session, words, share) {

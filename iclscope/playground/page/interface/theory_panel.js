@@ -129,7 +129,7 @@ function sourceText(words, source) {
     .replace("Theorem", words.text("theory.theorem"))
     .replace("Proposition", words.text("theory.proposition"))
     .replace(/Section (\d+)/, (_, number) => words.text("theory.section", { number }))
-    .replace(" and ", words.text("theory.and"));
+    .replace("and", words.text("theory.and"));
 }
 
 /** How the quantity of a claim is written: angles in degrees, shares as per cent, ratios with a ×. */
