@@ -17,6 +17,8 @@ from playground.tools import in_node
 
 from iclscope.sweeps.engines import sweep
 
+pytestmark = pytest.mark.thorough
+
 CARRIED = """(library, state) => {
   const rows = Array.from({ length: state.settings.seeds }, (_, index) => {
     const run = new library.Run(state.settings, state.settings.seed + index);

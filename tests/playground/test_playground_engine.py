@@ -13,6 +13,8 @@ from playground.tools import in_node, largest_difference
 
 from iclscope.core.random_streams import RandomStream
 
+pytestmark = pytest.mark.thorough
+
 PURPOSES = ("patterns", "initial weights", "training prompts", "ä" * 40)
 
 

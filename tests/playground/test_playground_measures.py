@@ -15,6 +15,8 @@ from iclscope.mechanism import attention_concentration, large_neurons, neuron_al
 from iclscope.mechanism.projections import projections
 from iclscope.pruning import kept_neurons, magnitude
 
+pytestmark = pytest.mark.thorough
+
 MEASURED = """(library, { settings, seed, steps }) => {
   const run = new library.Run(settings, seed);
   for (let step = 0; step < steps; step++) run.step(step, settings.eta);
