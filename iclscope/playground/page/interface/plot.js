@@ -169,5 +169,6 @@ export function linePath(points, scales) {
     parts.push(`${pen}${at.toFixed(1)} ${Math.min(Math.max(scales.y(y), low), high).toFixed(1)}`);
     pen = "L";
   });
-  return parts.join("");
+  // A single point is drawn as a dot: a line of no length, with round ends.
+  return parts.length === 1 ? `${parts[0]}h0` : parts.join("");
 }

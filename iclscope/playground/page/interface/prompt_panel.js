@@ -6,7 +6,7 @@ import { panel } from "./panel.js";
 import { columnEditor } from "./prompt_editor.js";
 import { barePrompt, contextLabel, patternBackground, patternLetter, relabelled } from "./prompt_marks.js";
 import { followedWidth } from "./widths.js";
-import { fixedText, shareText } from "./words.js";
+import { fixedText, numberText, shareText } from "./words.js";
 
 const LEAST_COLUMN = 27; // pixels
 const MOST_AIR = 8; // places that a row has at least
@@ -266,6 +266,9 @@ function drawColumn(node, { words, domain, column, index, mixture, full, attenti
   });
 }
 
+/** Two decimals, and more where those would be zeros. */
+const marginText = (value) => (Math.abs(value) < 0.1 ? numberText(value) : fixedText(value, 2));
+
 function drawAnswer({ words, prompt, answer, verdict }) {
   const said = prompt.predicted > 0 ? "+" : prompt.predicted < 0 ? "−" : "?";
   setAttributes(answer, {
@@ -275,8 +278,8 @@ function drawAnswer({ words, prompt, answer, verdict }) {
   const right = contextLabel(prompt);
   const values = {
     said,
-    output: fixedText(prompt.output, 2),
-    margin: fixedText(prompt.margin, 2),
+    output: marginText(prompt.output),
+    margin: marginText(prompt.margin),
     right: right > 0 ? "+" : "−",
   };
   const key =
