@@ -48,7 +48,8 @@ export function attend(scores, batch, number, M1, n, g, weight, amounts) {
 
 /**
  * Add one prompt's ∂loss/∂T.
- * @param {Float64Array} u ∂loss/∂c of the prompt, [n]
+ * @param {Float64Array} u ∂loss/∂c, among those of other prompts
+ * @param {number} at where in it the prompt's begins
  * @param {import("./prompts.js").PromptBatch} batch
  * @param {number} number which of its prompts
  * @param {number} M1
@@ -58,19 +59,19 @@ export function attend(scores, batch, number, M1, n, g, weight, amounts) {
  * @param {Float64Array} d room, [n]
  * @param {Float64Array} dT added to, [n, n]
  */
-export function attendBackward(u, batch, number, M1, n, weight, amounts, d, dT) {
+export function attendBackward(u, at, batch, number, M1, n, weight, amounts, d, dT) {
   const { relevant, irrelevant, kappa, sign, length } = batch;
   const from = number * n;
   let mean = 0;
-  for (let row = 0; row < n; row++) mean += u[row] * amounts[from + row];
+  for (let row = 0; row < n; row++) mean += u[at + row] * amounts[from + row];
   // With u = ∂loss/∂c the softmax's derivative is ∂loss/∂g = Σ w e eᵀ u − c (cᵀu).
   for (let row = 0; row < n; row++) d[row] = -mean * amounts[from + row];
   const begin = number * length;
-  const onLabel = u[n - 1];
+  const onLabel = u[at + n - 1];
   for (let s = begin; s < begin + length; s++) {
     const j = relevant[s];
     const k = M1 + irrelevant[s];
-    const along = weight[s] * (u[j] + kappa[s] * u[k] + sign[s] * onLabel);
+    const along = weight[s] * (u[at + j] + kappa[s] * u[at + k] + sign[s] * onLabel);
     d[j] += along;
     d[k] += along * kappa[s];
     d[n - 1] += along * sign[s];

@@ -1,8 +1,11 @@
 // The hinge loss of a batch, its gradients by hand, and one step of SGD: iclscope/models/pattern_engine/steps.py.
 
 import { attend, attendBackward } from "./attention.js";
-import { product, productLeft, productRight } from "./model.js";
+import { addProductLeft, product, productLeft, productRight } from "./products.js";
 import { PromptBatch } from "./prompts.js";
+
+/** Prompts at a time, so that a product finds its factors in the cache. */
+export const AT_A_TIME = 64;
 
 /** Takes steps of SGD on one model; keeps the room that they need. */
 export class Trainer {
@@ -19,9 +22,13 @@ export class Trainer {
     this.prompts = new PromptBatch(batch, source.length);
     this.weight = new Float64Array(batch * source.length);
     this.amounts = new Float64Array(batch * n);
-    this.hidden = new Float64Array(model.width);
+    this.hidden = new Float64Array(AT_A_TIME * model.width);
     this.g = new Float64Array(n);
-    this.u = new Float64Array(n);
+    // Of the prompts with loss, as many as are looked at together: which, ∂loss/∂hidden, c, and ∂loss/∂c.
+    this.withLoss = new Int32Array(AT_A_TIME);
+    this.hiddenSlopes = new Float64Array(AT_A_TIME * model.width);
+    this.kept = new Float64Array(AT_A_TIME * n);
+    this.u = new Float64Array(AT_A_TIME * n);
     this.d = new Float64Array(n);
     this.queries = new Float64Array(model.inputs * n);
     this.keys = new Float64Array(model.inputs * n);
@@ -41,38 +48,52 @@ export class Trainer {
    * @param {boolean} watchKinks whether to keep `nearestKink`
    */
   lossAndSlopes(step, watchKinks = false) {
-    const { model, patterns, prompts, weight, amounts, hidden, g, u, d, dT, dH, neurons } = this;
-    const { a, width } = model;
+    const { model, patterns, prompts, weight, amounts, hidden, g, u, d, dT, dH } = this;
     const { n, M1 } = patterns;
+    const { width } = model;
     prompts.draw(this.source, this.stream.at(step));
     this.map();
     dT.fill(0);
     dH.fill(0);
     let loss = 0;
-    for (let i = 0; i < prompts.count; i++) {
-      attend(this.scores, prompts, i, M1, n, g, weight, amounts);
-      const output = answer(neurons, amounts, i, n, a, width, hidden);
-      const label = prompts.label[i];
-      const short = 1 - label * output;
-      if (watchKinks) this.watch(short);
-      if (short <= 0) continue;
-      loss += short;
-      const slope = -label / prompts.count;
-      u.fill(0);
-      const from = i * n;
-      for (let j = 0; j < width; j++) {
-        if (hidden[j] <= 0) continue;
-        const factor = slope * a[j];
-        const row = j * n;
-        for (let r = 0; r < n; r++) {
-          u[r] += factor * neurons[row + r];
-          dH[row + r] += factor * amounts[from + r];
-        }
+    for (let begin = 0; begin < prompts.count; begin += AT_A_TIME) {
+      const size = Math.min(AT_A_TIME, prompts.count - begin);
+      for (let i = begin; i < begin + size; i++) attend(this.scores, prompts, i, M1, n, g, weight, amounts);
+      productRight(amounts, this.neurons, size, n, width, hidden, begin * n);
+      if (watchKinks) this.watch(begin, size);
+      const { count, sum } = this.findLosses(begin, size);
+      if (count === 0) continue;
+      loss += sum;
+      product(this.hiddenSlopes, this.neurons, count, width, n, u);
+      addProductLeft(this.hiddenSlopes, this.kept, count, width, n, dH);
+      for (let at = 0; at < count; at++) {
+        attendBackward(u, at * n, prompts, this.withLoss[at], M1, n, weight, amounts, d, dT);
       }
-      attendBackward(u, prompts, i, M1, n, weight, amounts, d, dT);
     }
     this.turnBack();
     return loss / prompts.count;
+  }
+
+  /** The losses of some prompts; those that have any are noted, with ∂loss/∂hidden. */
+  findLosses(begin, size) {
+    const { prompts, hidden, hiddenSlopes, kept, amounts, withLoss } = this;
+    const { a, width } = this.model;
+    const { n } = this.patterns;
+    let count = 0;
+    let sum = 0;
+    for (let i = 0; i < size; i++) {
+      const label = prompts.label[begin + i];
+      const from = i * width;
+      const short = 1 - label * outputOf(hidden, from, a, width);
+      if (short <= 0) continue;
+      sum += short;
+      const slope = -label / prompts.count;
+      const to = count * width;
+      for (let j = 0; j < width; j++) hiddenSlopes[to + j] = hidden[from + j] <= 0 ? 0 : slope * a[j];
+      for (let r = 0; r < n; r++) kept[count * n + r] = amounts[(begin + i) * n + r];
+      withLoss[count++] = begin + i;
+    }
+    return { count, sum };
   }
 
   /**
@@ -114,42 +135,31 @@ export class Trainer {
     for (const slope of [dW_Q, dW_K, dW_V]) scaleColumns(slope, scales, n, slope);
   }
 
-  watch(short) {
-    let nearest = Math.min(this.nearestKink, Math.abs(short));
-    for (const entered of this.hidden) nearest = Math.min(nearest, Math.abs(entered));
+  watch(begin, size) {
+    const { model, hidden, prompts } = this;
+    let nearest = this.nearestKink;
+    for (let i = 0; i < size; i++) {
+      const output = outputOf(hidden, i * model.width, model.a, model.width);
+      nearest = Math.min(nearest, Math.abs(1 - prompts.label[begin + i] * output));
+    }
+    for (let j = 0; j < size * model.width; j++) nearest = Math.min(nearest, Math.abs(hidden[j]));
     this.nearestKink = nearest;
   }
 }
 
 /**
- * F = a · ReLU(H c) of one prompt.
- * @param {Float64Array} neurons H, [m, n]
- * @param {Float64Array} amounts c of all prompts, [count, n]
- * @param {number} number which prompt
- * @param {number} n
+ * F = a · ReLU(hidden) of one prompt.
+ * @param {Float64Array} hidden what enters each ReLU, among that of other prompts
+ * @param {number} from where in it the prompt's begins
  * @param {Float64Array} a output signs
  * @param {number} width
- * @param {Float64Array} hidden written: what enters each ReLU, [m]
  */
-export function answer(neurons, amounts, number, n, a, width, hidden) {
-  const from = number * n;
+export function outputOf(hidden, from, a, width) {
   let output = 0;
   for (let j = 0; j < width; j++) {
-    const row = j * n;
-    // Four sums at once: a processor waits for one sum longer than it takes for four.
-    let first = 0, second = 0, third = 0, fourth = 0;
-    let r = 0;
-    for (; r + 3 < n; r += 4) {
-      first += neurons[row + r] * amounts[from + r];
-      second += neurons[row + r + 1] * amounts[from + r + 1];
-      third += neurons[row + r + 2] * amounts[from + r + 2];
-      fourth += neurons[row + r + 3] * amounts[from + r + 3];
-    }
-    for (; r < n; r++) first += neurons[row + r] * amounts[from + r];
-    const entered = first + second + (third + fourth);
-    hidden[j] = entered;
+    const entered = hidden[from + j];
     // NaN stays NaN.
-    if (!(entered <= 0)) output += entered * a[j];
+    output += (entered <= 0 ? 0 : entered) * a[j];
   }
   return output;
 }

@@ -4,6 +4,7 @@
 //
 // W_Q and W_K move within the patterns on both sides, W_V within them on the right; what lies outside never changes.
 
+import { product, productLeft, productRight } from "./products.js";
 import { RandomStream } from "./streams.js";
 import { D_Y, XI } from "./settings.js";
 
@@ -62,46 +63,6 @@ export class Model {
     for (const name of ["W_Q", "W_K", "W_V", "W_O"]) copied[name] = this[name].slice();
     return copied;
   }
-}
-
-/** A B, for A [rows, inner] and B [inner, columns]. */
-export function product(A, B, rows, inner, columns, out = new Float64Array(rows * columns)) {
-  out.fill(0);
-  for (let i = 0; i < rows; i++) {
-    const to = i * columns;
-    for (let k = 0; k < inner; k++) {
-      const factor = A[i * inner + k];
-      const from = k * columns;
-      for (let j = 0; j < columns; j++) out[to + j] += factor * B[from + j];
-    }
-  }
-  return out;
-}
-
-/** Aᵀ B, for A [inner, rows] and B [inner, columns]. */
-export function productLeft(A, B, inner, rows, columns, out = new Float64Array(rows * columns)) {
-  out.fill(0);
-  for (let k = 0; k < inner; k++) {
-    const from = k * columns;
-    for (let i = 0; i < rows; i++) {
-      const factor = A[k * rows + i];
-      const to = i * columns;
-      for (let j = 0; j < columns; j++) out[to + j] += factor * B[from + j];
-    }
-  }
-  return out;
-}
-
-/** A Bᵀ, for A [rows, inner] and B [columns, inner]. */
-export function productRight(A, B, rows, inner, columns, out = new Float64Array(rows * columns)) {
-  for (let i = 0; i < rows; i++) {
-    for (let j = 0; j < columns; j++) {
-      let sum = 0;
-      for (let k = 0; k < inner; k++) sum += A[i * inner + k] * B[j * inner + k];
-      out[i * columns + j] = sum;
-    }
-  }
-  return out;
 }
 
 /**

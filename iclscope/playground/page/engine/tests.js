@@ -1,8 +1,9 @@
 // What a model answers to test prompts: risks, errors, where it attends, and what is left of it without its small neurons.
 
 import { attend } from "./attention.js";
-import { answer } from "./gradient.js";
+import { AT_A_TIME, outputOf } from "./gradient.js";
 import { imagesOf } from "./model.js";
+import { productRight } from "./products.js";
 import { PromptBatch } from "./prompts.js";
 
 // Columns that the library reads at a time (iclscope/evaluation/answers.py), so that test prompts are the same.
@@ -74,20 +75,27 @@ function addMeasures(model, images, batch, room, sums, order, pruned) {
   const { dictionary, scores, neurons } = images;
   const { n, M1 } = dictionary;
   const { g, weight, amounts } = room;
-  const hidden = new Float64Array(model.width);
-  for (let i = 0; i < batch.count; i++) {
-    attend(scores, batch, i, M1, n, g, weight, amounts);
-    const margin = batch.label[i] * answer(neurons, amounts, i, n, model.a, model.width, hidden);
-    sums.risk += Math.max(0, 1 - margin);
-    sums.error += wrongness(margin);
-    const own = batch.queryRelevant[i];
-    // Prompts without the query's pattern have nowhere to attend to.
-    if (hasPattern(batch, i, own)) {
-      sums.attending++;
-      sums.attention += amounts[i * n + own];
-    }
-    if (order !== null) addPruned(batch.label[i], hidden, model.a, order, pruned);
+  const { a, width } = model;
+  const hidden = new Float64Array(AT_A_TIME * width);
+  for (let begin = 0; begin < batch.count; begin += AT_A_TIME) {
+    const size = Math.min(AT_A_TIME, batch.count - begin);
+    for (let i = begin; i < begin + size; i++) attend(scores, batch, i, M1, n, g, weight, amounts);
+    productRight(amounts, neurons, size, n, width, hidden, begin * n);
+    for (let i = 0; i < size; i++) addPrompt(batch, begin + i, outputOf(hidden, i * width, a, width), amounts, n, sums);
+    if (order === null) continue;
+    for (let i = 0; i < size; i++) addPruned(batch.label[begin + i], hidden, i * width, a, order, pruned);
   }
+}
+
+function addPrompt(batch, number, output, amounts, n, sums) {
+  const margin = batch.label[number] * output;
+  sums.risk += Math.max(0, 1 - margin);
+  sums.error += wrongness(margin);
+  const own = batch.queryRelevant[number];
+  // Prompts without the query's pattern have nowhere to attend to.
+  if (!hasPattern(batch, number, own)) return;
+  sums.attending++;
+  sums.attention += amounts[number * n + own];
 }
 
 function hasPattern(batch, number, pattern) {
@@ -97,12 +105,12 @@ function hasPattern(batch, number, pattern) {
 }
 
 /** Add one prompt's loss without the first k neurons, for every k: from none left to all. */
-function addPruned(label, hidden, a, order, pruned) {
+function addPruned(label, hidden, from, a, order, pruned) {
   let output = 0;
   for (let k = order.length; k >= 0; k--) {
     if (k < order.length) {
-      const j = order[k];
-      if (!(hidden[j] <= 0)) output += hidden[j] * a[j];
+      const entered = hidden[from + order[k]];
+      if (!(entered <= 0)) output += entered * a[order[k]];
     }
     pruned.risk[k] += Math.max(0, 1 - label * output);
     pruned.error[k] += wrongness(label * output);
@@ -121,9 +129,9 @@ export function answeredPrompt(model, dictionary, prompt) {
   const batch = PromptBatch.of(prompt);
   const attention = new Float64Array(batch.length);
   const amounts = new Float64Array(n);
-  const hidden = new Float64Array(model.width);
   attend(images.scores, batch, 0, M1, n, new Float64Array(n), attention, amounts);
-  const output = answer(images.neurons, amounts, 0, n, model.a, model.width, hidden);
+  const hidden = productRight(amounts, images.neurons, 1, n, model.width);
+  const output = outputOf(hidden, 0, model.a, model.width);
   return {
     ...prompt, attention, output,
     onPattern: amounts[prompt.query.pattern],
