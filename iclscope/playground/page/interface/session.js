@@ -5,6 +5,11 @@ import { addressOf } from "../engine/address.js";
 
 const CHANGE_DELAY = 140; // ms; a dragged slider starts one training, not fifty
 const ADDRESS_DELAY = 400;
+const SLOW_PACE = 20; // steps per second: slow enough to see attention take off, and to pause there
+
+/** How fast the training plays. */
+export const PACES = ["full", "slow"];
+
 const SETTING_OF_NAME = new Map(SETTINGS.map((setting) => [setting.name, setting]));
 
 /**
@@ -31,6 +36,8 @@ export function makeSession(state, makeTraining, writeAddress) {
     rowsVersion: 0, // another number: the rows are not those of before, with more at their end
     map: emptyMap(state.map),
     notice: null,
+    pace: "full",
+    awaited: null, // "start": another training is about to begin; "frame": it has, and has not been heard of yet
     failed: false,
     training: null,
 
@@ -46,6 +53,7 @@ export function makeSession(state, makeTraining, writeAddress) {
     /** Train this state from the beginning up to its step. */
     begin({ thenPlay = false } = {}) {
       window.clearTimeout(restartTimer);
+      session.awaited = "frame";
       session.map = emptyMap(session.state.map);
       const { settings, steps, changes, shown, prompts } = session.state;
       session.training.start(settings, { steps, changes });
@@ -100,6 +108,7 @@ export function makeSession(state, makeTraining, writeAddress) {
           prompts: { in: promptNumber(prompts.in), out: promptNumber(prompts.out) },
         };
         window.clearTimeout(restartTimer);
+        session.awaited = "start";
         restartTimer = window.setTimeout(() => session.begin({ thenPlay: running }), CHANGE_DELAY);
       }
       tell("state");
@@ -117,6 +126,13 @@ export function makeSession(state, makeTraining, writeAddress) {
       session.state = { ...session.state, prompts: { ...session.state.prompts, [domain]: prompt } };
       sendPrompt(session, domain, prompt);
       session.remember();
+    },
+
+    /** Play at full speed, or so slowly that every step is seen. */
+    setPace(pace) {
+      session.pace = pace;
+      session.training.pace?.(pace === "slow" ? SLOW_PACE : null);
+      tell("state");
     },
 
     reset() {
@@ -160,6 +176,9 @@ export function makeSession(state, makeTraining, writeAddress) {
 
 function takeMessage(session, message, tell) {
   if (message.type === "frame") {
+    // Frames of the training that was given up are still on their way.
+    if (session.awaited === "start" || (session.awaited === "frame" && !message.fresh)) return;
+    session.awaited = null;
     const wasRunning = session.frame?.running;
     session.frame = { ...session.frame, ...message };
     if (message.fresh) {

@@ -93,7 +93,8 @@ export function tourCard(session, words) {
 export function goToTour(session, number) {
   const step = tourStep(number);
   if (step === null) session.view({ tour: 0 });
-  else
+  else {
+    session.setPace(step.pace ?? "full");
     session.adopt({
       settings: { ...STANDARD },
       changes: [],
@@ -103,6 +104,7 @@ export function goToTour(session, number) {
       ...step.state,
       tour: number,
     });
+  }
 }
 
 function tourEnd(words) {

@@ -7,6 +7,7 @@
  * @property {string[]} domains - of the prompts
  * @property {string[]} charts - of the curves
  * @property {string[]} settings - that can be moved beside the text
+ * @property {string} [pace] - how fast it trains when played, if not at full speed
  * @property {number} choices - answers to choose from
  * @property {number} right - the right one, from 1
  */
@@ -28,6 +29,7 @@ export const TOUR_STEPS = [
     panels: ["prompt", "curves"],
     domains: ["in"],
     charts: ["attention", "norm", "risk", "error"],
+    pace: "slow",
     settings: ["alpha", "eta"],
     choices: 3,
     right: 3,
@@ -38,6 +40,7 @@ export const TOUR_STEPS = [
     domains: ["in"],
     charts: [],
     settings: ["seed"],
+    pace: "slow",
     choices: 3,
     right: 1,
   },

@@ -1,6 +1,7 @@
 /** Play, pause, one step, ten, reset; which step it is and how fast; and what a screen reader is told. */
 
 import { element, icon, setAttributes } from "./dom.js";
+import { PACES } from "./session.js";
 import { shareText } from "./words.js";
 
 /**
@@ -28,6 +29,11 @@ export function transport(session, words) {
   const step = element("b", { class: "step-number", id: "step-number" });
   const speed = element("span", { class: "quiet speed" });
   const status = element("p", { class: "status", role: "status", id: "status" });
+  const pace = element(
+    "select",
+    { id: "pace", "aria-label": words.text("transport.pace"), onchange: () => session.setPace(pace.value) },
+    ...PACES.map((value) => element("option", { value, text: words.text(`transport.pace.${value}`) })),
+  );
   const shown = seedChoice(session, words);
   const progress = element("progress", {
     class: "progress",
@@ -47,6 +53,7 @@ export function transport(session, words) {
       button("reset", "reset", () => session.reset()),
     ),
     element("div", { class: "transport-step" }, element("span", { text: words.text("transport.at") }), step, speed),
+    pace,
     shown.node,
     status,
     progress,
@@ -69,6 +76,7 @@ export function transport(session, words) {
           : "",
     });
     shown.draw();
+    if (pace.value !== session.pace) pace.value = session.pace;
     const target = frame?.target ?? null;
     progress.hidden = !(running && target !== null && target > 20);
     if (!progress.hidden) progress.value = frame.step / target;

@@ -51,7 +51,8 @@ export function numberText(value) {
 export function shareText(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   const percent = 100 * value;
-  return `${minus(percent === 0 || percent >= 10 ? percent.toFixed(0) : String(Number(percent.toPrecision(2))))} %`;
+  const digits = percent === 0 || percent >= 10 ? 0 : 1;
+  return `${minus(percent !== 0 && Math.abs(percent) < 0.1 ? percent.toPrecision(1) : percent.toFixed(digits))} %`;
 }
 
 /** A number with a fixed count of decimals, so that it does not dance while it changes. */
