@@ -39,6 +39,24 @@ def test_trains_pauses_and_starts_over(context: Any, page_file: Path) -> None:
         wait_rest(page, 0)
 
 
+def test_slow_is_slow_enough_to_be_watched(context: Any, page_file: Path) -> None:
+    with opened(context, page_file, QUICK) as page:
+        page.select_option("#pace", "slow")
+        page.click("#button-play")
+        page.wait_for_timeout(2000)
+        page.click("#button-play")
+        wait_rest(page)
+        assert 10 <= step_of(page) <= 45  # 20 per second
+        page.select_option("#pace", "full")
+        reached = step_of(page)
+        page.click("#button-play")
+        page.wait_for_function(
+            f"Number(document.querySelector('#step-number').textContent) > {reached + 60}", timeout=WAIT
+        )
+        page.click("#button-play")
+        wait_rest(page)
+
+
 def test_what_is_trained_is_drawn(context: Any, page_file: Path) -> None:
     with opened(context, page_file, "v=1&steps=120") as page:
         risk_in, risk_out = legend_values(page, "chart-risk")

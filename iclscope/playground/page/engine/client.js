@@ -32,6 +32,11 @@ export class TrainingClient {
     this.worker.postMessage({ type: "play" });
   }
 
+  /** Play no faster than so many steps per second; null: as fast as it goes. */
+  pace(stepsPerSecond) {
+    this.worker.postMessage({ type: "pace", stepsPerSecond });
+  }
+
   pause() {
     this.worker.postMessage({ type: "pause" });
   }

@@ -18,9 +18,13 @@ export class Desk {
    * @param {(message: object) => void} post tells the page
    * @param {(work: () => void) => void} soon runs something after what waits
    * @param {() => number} now milliseconds
+   * @param {(work: () => void, delay: number) => void} later runs something after so many milliseconds
    */
-  constructor(post, soon, now) {
-    Object.assign(this, { post, soon, now });
+  constructor(post, soon, now, later = (work) => soon(work)) {
+    Object.assign(this, { post, soon, now, later });
+    /** Steps per second at most, while playing; null: as many as there is time for. */
+    this.pace = null;
+    this.nextStepAt = 0;
     this.training = null;
     this.running = false;
     this.target = null;
@@ -99,6 +103,16 @@ export class Desk {
     this.retold();
   }
 
+  setPace({ stepsPerSecond }) {
+    this.pace = stepsPerSecond > 0 ? stepsPerSecond : null;
+    this.nextStepAt = 0;
+  }
+
+  /** Milliseconds until the next step may be taken; on the way to a step that was asked for there is no waiting. */
+  untilStep() {
+    return this.pace === null || this.target !== null ? 0 : Math.max(0, this.nextStepAt - this.now());
+  }
+
   show({ index }) {
     this.training.show(index);
     this.retold();
@@ -145,10 +159,11 @@ export class Desk {
     if (this.busy || this.training === null) return;
     const until = this.now() + SLICE;
     if (this.running) {
-      do {
+      while (this.running && this.now() < until && this.untilStep() === 0) {
+        if (this.pace !== null) this.nextStepAt = this.now() + 1000 / this.pace;
         this.training.advance();
         this.look();
-      } while (this.running && this.now() < until);
+      }
     }
     if (this.map !== null) {
       do this.map.measureNext(); while (this.map.left.length && this.now() < until);
@@ -157,10 +172,13 @@ export class Desk {
     this.tell();
     if (this.running || this.map !== null) {
       this.busy = true;
-      this.soon(() => {
+      const goOn = () => {
         this.busy = false;
         this.work();
-      });
+      };
+      const wait = this.map === null ? this.untilStep() : 0;
+      if (wait > 0) this.later(goOn, wait);
+      else this.soon(goOn);
     }
   }
 
@@ -233,7 +251,7 @@ export class Desk {
 /** Requests by the names under which they are sent. */
 const REQUESTS = {
   start: "start", reset: "reset", play: "play", pause: "pause", step: "stepBy", change: "change", show: "show",
-  prompt: "setPrompt", map: "measureMap", stopMap: "stopMap", rows: "rows", drawn: "drawn",
+  prompt: "setPrompt", pace: "setPace", map: "measureMap", stopMap: "stopMap", rows: "rows", drawn: "drawn",
 };
 
 /**
@@ -249,6 +267,8 @@ export function serve(scope) {
     waiting.push(work);
     channel.port2.postMessage(null);
   };
-  const desk = new Desk((message) => scope.postMessage(message), soon, () => performance.now());
+  const desk = new Desk((message) => scope.postMessage(message), soon, () => performance.now(), (work, delay) =>
+    scope.setTimeout(work, delay),
+  );
   scope.onmessage = (event) => desk.handle(event.data);
 }

@@ -131,7 +131,7 @@ export function makeSession(state, makeTraining, writeAddress) {
     /** Play at full speed, or so slowly that every step is seen. */
     setPace(pace) {
       session.pace = pace;
-      session.training.pace?.(pace === "slow" ? SLOW_PACE : null);
+      session.training.pace(pace === "slow" ? SLOW_PACE : null);
       tell("state");
     },
 
