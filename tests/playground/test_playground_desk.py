@@ -180,11 +180,29 @@ def test_a_run_whose_loss_is_no_number_is_trained_no_further(tmp_path: Path) -> 
 
 
 def test_a_training_at_rest_stops_and_can_go_on(tmp_path: Path) -> None:
-    """With δ = 0 nothing ever moves."""
+    """With δ = 0 nothing ever moves; it is waited for as long as the theory says, 2,069 steps."""
     settings = {**SMALL, "delta": 0}
     _, rested, again = talk(tmp_path, {"type": "start", "settings": settings}, {"type": "play"}, {"type": "play"})
-    assert frames(rested)[-1]["ended"] == {"reason": "still", "step": 300}
-    assert frames(again)[-1]["ended"] == {"reason": "still", "step": 600}
+    assert frames(rested)[-1]["ended"] == {"reason": "still", "step": 2070}
+    assert frames(again)[-1]["ended"] == {"reason": "still", "step": 2370}
+
+
+def test_a_training_that_has_not_begun_to_learn_is_not_at_rest(tmp_path: Path) -> None:
+    """For its first 300 steps nothing that is drawn moves by a hundredth."""
+    action = """(library, settings) => {
+      const training = new library.Training(settings);
+      const ends = [];
+      while (training.step < 300) {
+        training.advance();
+        ends.push(training.end);
+      }
+      return { ends, rows: training.rows };
+    }"""
+    found = in_node(tmp_path, action, {**STANDARD, "eta": 0.03})
+    for name in ("risk_in", "error_in", "risk_out", "error_out", "attention_in", "attention_out", "query_norm"):
+        values = [row[name] for row in found["rows"]]
+        assert max(values) - min(values) < 0.01, name
+    assert set(found["ends"]) == {None}
 
 
 def test_a_request_that_fails_is_told(tmp_path: Path) -> None:

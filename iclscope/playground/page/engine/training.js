@@ -2,11 +2,14 @@
 
 import { EVERY, MOST_STEPS } from "./settings.js";
 import { Run } from "./run.js";
+import { prescribed } from "../theory/formulas.js";
 
 // A training has come to rest when nothing that is drawn has moved by more than this, or lengths by this share, …
 const REST_TOLERANCE = 0.01;
 // … within so many steps.
 const REST_STEPS = 300;
+// Before the risk has fallen by this much, a training may only be waiting to take off.
+const TAKE_OFF = 0.05;
 const DRAWN = ["risk_in", "error_in", "risk_out", "error_out", "attention_in", "attention_out", "query_norm"];
 
 /** All runs of one choice of settings. */
@@ -104,13 +107,23 @@ export class Training {
   isAtRest() {
     const recent = [];
     for (let i = this.rows.length - 1; i >= 0 && this.rows[i].step >= this.step - REST_STEPS; i--) recent.push(this.rows[i]);
+    // Where nothing has happened yet, it is waited for as long as the theory says.
+    const isLong = this.step >= prescribed({ ...this.settings, eta: this.eta }).steps;
     return this.runs.every((run) => {
+      if (run.divergedAt !== null) return true;
       const own = recent.filter((row) => row.seed === run.seed);
-      return DRAWN.every((name) => {
-        const values = own.map((row) => row[name]).filter(Number.isFinite);
-        const largest = Math.max(...values);
-        return values.length === 0 || largest - Math.min(...values) <= REST_TOLERANCE * Math.max(1, largest);
-      });
+      const moved = Math.max(...DRAWN.map((name) => spread(own.map((row) => row[name]))));
+      const first = this.rows.find((row) => row.seed === run.seed);
+      const tookOff = first.risk_in - own[0].risk_in > TAKE_OFF;
+      return moved <= REST_TOLERANCE && (tookOff || isLong);
     });
   }
+}
+
+/** The difference of the largest and the smallest number, as a share of the largest where that is above 1. */
+function spread(values) {
+  const known = values.filter(Number.isFinite);
+  if (known.length === 0) return 0;
+  const largest = Math.max(...known);
+  return (largest - Math.min(...known)) / Math.max(1, largest);
 }
