@@ -44,6 +44,13 @@ def test_a_step_shows_only_what_it_speaks_of(context: Any, page_file: Path) -> N
         assert page.locator("#panel-map").count() == 1
 
 
+def test_where_attention_takes_off_it_trains_slowly(context: Any, page_file: Path) -> None:
+    with opened(context, page_file, "v=1&tour=3") as page:
+        assert page.locator("#pace").input_value() == "slow"
+        page.click("#tour-back")
+        assert page.locator("#pace").input_value() == "full"
+
+
 def test_the_numbers_jump_and_go_back(page: Any) -> None:
     page.click("#button-tour")
     page.locator(".tour-dots button").nth(2).click()

@@ -5,6 +5,7 @@ import { TrainingClient } from "../engine/client.js";
 import { makeDrawing } from "./frames.js";
 import { pageLayout } from "./layout.js";
 import { makeSession } from "./session.js";
+import { tourPace } from "./tour_steps.js";
 import { chosenLanguage, makeWords } from "./words.js";
 
 const SLOW_DRAWING = 500; // ms between drawings where the reader asks for little motion
@@ -21,6 +22,7 @@ export function startPlayground() {
       history.replaceState(null, "", address ? `#${address}` : location.pathname + location.search);
     },
   );
+  session.setPace(tourPace(state.tour));
   session.notice = problemNotice(problems);
   let page = null;
   let { tour } = state;
@@ -41,6 +43,7 @@ export function startPlayground() {
     if (location.hash.slice(1) === written) return;
     const arrived = stateOf(location.hash.slice(1));
     session.notice = problemNotice(arrived.problems);
+    session.setPace(tourPace(arrived.state.tour));
     session.adopt(arrived.state);
   });
 }

@@ -3,7 +3,7 @@
 import { settingControl } from "./controls.js";
 import { SETTINGS, STANDARD } from "../engine/settings.js";
 import { element } from "./dom.js";
-import { TOUR_STEPS, tourStep } from "./tour_steps.js";
+import { TOUR_STEPS, tourPace, tourStep } from "./tour_steps.js";
 
 /**
  * The card of the step that the state is at.
@@ -94,7 +94,7 @@ export function goToTour(session, number) {
   const step = tourStep(number);
   if (step === null) session.view({ tour: 0 });
   else {
-    session.setPace(step.pace ?? "full");
+    session.setPace(tourPace(number));
     session.adopt({
       settings: { ...STANDARD },
       changes: [],

@@ -64,6 +64,11 @@ export const TOUR_STEPS = [
   },
 ];
 
+/** How fast a step of the tour trains; 0 stands for the page without a tour. */
+export function tourPace(number) {
+  return tourStep(number)?.pace ?? "full";
+}
+
 /** What a part of the tour shows; null outside it. */
 export function tourStep(number) {
   return TOUR_STEPS[number - 1] ?? null;
