@@ -24,6 +24,7 @@ export class TestSet {
     for (let done = 0; done < count; done += part) {
       const batch = new PromptBatch(Math.min(part, count - done), source.length);
       batch.draw(source, stream.at(done));
+      batch.numbers = null; // larger than all that was made of them, and never needed again
       this.batches.push(batch);
     }
     // Written anew at every measurement, ten times a second or more: fresh room each time would be garbage each time.
