@@ -162,7 +162,10 @@ export function makeSession(state, makeTraining, writeAddress) {
 
     /** The state with the step that the training has reached: what a link should hold. */
     current() {
-      return { ...session.state, steps: session.frame?.step ?? session.state.steps };
+      // On the way to a step that was asked for, the link asks for it too.
+      const { awaited, frame, state } = session;
+      const underWay = awaited !== null || frame === null || frame.target !== null;
+      return { ...state, steps: underWay ? state.steps : frame.step };
     },
 
     remember() {
@@ -179,7 +182,6 @@ function takeMessage(session, message, tell) {
     // Frames of the training that was given up are still on their way.
     if (session.awaited === "start" || (session.awaited === "frame" && !message.fresh)) return;
     session.awaited = null;
-    const wasRunning = session.frame?.running;
     session.frame = { ...session.frame, ...message };
     if (message.fresh) {
       session.rows = [];
@@ -187,7 +189,7 @@ function takeMessage(session, message, tell) {
     }
     session.rows.push(...message.rows);
     if (message.changes) session.state = { ...session.state, changes: message.changes };
-    if (wasRunning && !message.running) session.remember();
+    if (!message.running) session.remember();
     tell("frame", message);
   } else if (message.type === "map") {
     if (message.kind !== session.state.map) return;

@@ -99,7 +99,7 @@ function togglePlay(session) {
  */
 function statusTexts(session, words) {
   const frame = session.frame;
-  if (!frame) return [words.text("status.preparing"), ""];
+  if (!frame || session.awaited !== null) return [words.text("status.preparing"), ""];
   if (frame.ended?.reason === "diverged") return [words.text("status.diverged", { step: frame.ended.step }), ""];
   if (frame.running) return [words.text("status.running"), ""];
   if (frame.step === 0) return [words.text("status.ready"), ""];
