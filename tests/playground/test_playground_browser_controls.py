@@ -72,6 +72,20 @@ def test_what_is_trained_is_drawn(context: Any, page_file: Path) -> None:
             assert [len(lines.nth(index).get_attribute("d") or "") > 60 for index in range(2)] == [True, True]
 
 
+def test_values_are_read_off_where_the_pointer_is(context: Any, page_file: Path) -> None:
+    """In all charts at once; beyond them the newest are shown again."""
+    with opened(context, page_file, "v=1&steps=100") as page:
+        newest = {chart: legend_values(page, f"chart-{chart}") for chart in ("risk", "attention")}
+        box = page.locator("#chart-risk svg").bounding_box()
+        page.locator("#chart-risk svg").hover(position={"x": 45, "y": box["height"] / 2})
+        page.wait_for_function("document.querySelectorAll('.pointer-line').length === 4", timeout=WAIT)
+        assert legend_values(page, "chart-risk")[0] > 0.99 > newest["risk"][0]
+        assert legend_values(page, "chart-attention")[0] == 42 < newest["attention"][0]
+        page.locator("h1").hover()
+        page.wait_for_function("document.querySelectorAll('.pointer-line').length === 0", timeout=WAIT)
+        assert legend_values(page, "chart-risk") == newest["risk"]
+
+
 def test_every_setting_can_be_moved(context: Any, page_file: Path) -> None:
     """By keyboard; those marked live go on from the step that was reached, all others start anew."""
     with opened(context, page_file, f"{QUICK}&steps=10") as page:

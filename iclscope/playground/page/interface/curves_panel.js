@@ -18,8 +18,13 @@ const TIME_ENDS = [100, 200, 400, 800, 1500, 3000, 6000, 12000, 24000, 50000, 10
  */
 export function curvesPanel(session, words, { charts: shown = CHARTS.map(({ id }) => id) } = {}) {
   const series = makeSeries();
+  let pointed = null; // the step that the reader points at, in one of the charts
+  const point = (step) => {
+    pointed = step;
+    draw();
+  };
   const charts = CHARTS.filter(({ id }) => shown.includes(id)).map((chart) =>
-    curveChart(session, words, chart, series),
+    curveChart(session, words, chart, series, point),
   );
   const node = panel(words, "curves", {}, element("div", { class: "charts" }, ...charts.map((chart) => chart.node)));
   let theory = { key: "", lines: null };
@@ -28,7 +33,7 @@ export function curvesPanel(session, words, { charts: shown = CHARTS.map(({ id }
     series.take(session.rows, session.frame.seeds, session.rowsVersion);
     const key = JSON.stringify(session.state.settings) + session.value("eta");
     if (theory.key !== key) theory = { key, lines: theoryLines(session.state.settings, session.value("eta")) };
-    for (const chart of charts) chart.draw(theory.lines);
+    for (const chart of charts) chart.draw(theory.lines, pointed);
   };
   return { node, draw, stop: () => charts.forEach((chart) => chart.stop()) };
 }
@@ -67,11 +72,11 @@ const CHARTS = [
   },
 ];
 
-function curveChart(session, words, chart, series) {
+function curveChart(session, words, chart, series, point) {
   const names = legend(chart.columns.map(([, css, key]) => ({ class: css, name: words.text(`curves.line.${key}`) })));
   const theoryName = element("p", { class: "theory-note quiet small" });
   const room = element("div", { class: "plot-room" });
-  const plot = makePlot(room, { height: 168, label: words.text(`curves.${chart.id}.title`) });
+  const plot = makePlot(room, { height: 168, label: words.text(`curves.${chart.id}.title`), onPoint: point });
   const node = element(
     "figure",
     { class: "chart", id: `chart-${chart.id}` },
@@ -85,7 +90,7 @@ function curveChart(session, words, chart, series) {
     room,
     theoryName,
   );
-  const draw = (theory) => {
+  const draw = (theory, pointed) => {
     const lines = [];
     for (const [column, css] of chart.columns) {
       const several = series.seeds.length > 1;
@@ -93,14 +98,22 @@ function curveChart(session, words, chart, series) {
         for (const seed of series.seeds) lines.push({ points: series.of(seed, column), class: `${css} thin` });
       lines.push({ points: several ? series.mean(column) : series.of(series.seeds[0], column), class: css });
     }
-    const latest = chart.columns.map(
-      ([column]) => (series.seeds.length > 1 ? series.mean(column) : series.of(series.seeds[0], column)).at(-1)?.[1],
+    const measured = chart.columns.map(([column]) =>
+      series.seeds.length > 1 ? series.mean(column) : series.of(series.seeds[0], column),
     );
+    const row = pointedRow(measured[0], pointed);
+    const latest = measured.map((points) => points.at(row)?.[1]);
     const step = session.frame.step;
     const end = TIME_ENDS.find((candidate) => candidate >= step) ?? step;
     const reference = chartTheory(chart.id, theory, end, words, session);
     const y = chart.id === "norm" ? { ...chart.y, max: normEnd(lines) } : chart.y;
-    plot.draw({ x: { min: 0, max: end, label: words.text("curves.step") }, y, lines, theory: reference.lines });
+    plot.draw({
+      x: { min: 0, max: end, label: words.text("curves.step") },
+      y,
+      lines,
+      theory: reference.lines,
+      pointer: pointed === null ? null : measured[0].at(row)?.[0],
+    });
     names.show(latest.map(chart.value));
     if (theoryName.textContent !== reference.note) theoryName.textContent = reference.note;
     if (!session.frame.running) {
@@ -116,6 +129,14 @@ function curveChart(session, words, chart, series) {
     }
   };
   return { node, draw, stop: plot.stop };
+}
+
+/** Which of the measured points is nearest to a step; the newest, if none is pointed at. */
+export function pointedRow(points, step) {
+  if (step === null || points.length === 0) return -1;
+  const after = points.findIndex(([own]) => own >= step);
+  if (after < 0) return points.length - 1;
+  return after > 0 && step - points[after - 1][0] < points[after][0] - step ? after - 1 : after;
 }
 
 /** The largest value shown, with air above it, in steps so that the axis does not dance. */

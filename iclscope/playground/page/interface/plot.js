@@ -41,12 +41,13 @@ export function roundTicks(min, max, count = 5) {
  * A chart of lines that can be drawn again and again.
  *
  * @param {HTMLElement} container - takes its width; the chart follows when that changes
- * @param {{height?: number, label?: string}} options
+ * @param {{height?: number, label?: string, onPoint?: (x: number|null) => void}} options - `onPoint` is told which x the
+ *   reader points at, null for none; `pointer` of what is drawn marks one
  */
-export function makePlot(container, { height = 170, label = "" } = {}) {
+export function makePlot(container, { height = 170, label = "", onPoint = null } = {}) {
   const svg = svgElement("svg", { class: "plot", role: "img", "aria-label": label, height });
   const layers = Object.fromEntries(
-    ["axes", "theory", "data"].map((name) => [name, svg.appendChild(svgElement("g", { class: name }))]),
+    ["axes", "theory", "pointer", "data"].map((name) => [name, svg.appendChild(svgElement("g", { class: name }))]),
   );
   container.append(svg);
   let drawn = null;
@@ -62,11 +63,27 @@ export function makePlot(container, { height = 170, label = "" } = {}) {
     keepElements(layers.theory, "g", content.theory ?? [], (group, one) =>
       drawReference(group, one, scales, width, height),
     );
+    keepElements(layers.pointer, "path", Number.isFinite(content.pointer) ? [content.pointer] : [], (path, x) =>
+      setAttributes(path, {
+        class: "pointer-line",
+        d: `M${scales.x(x).toFixed(1)} ${PLOT_MARGIN.top}V${height - PLOT_MARGIN.bottom}`,
+      }),
+    );
     keepElements(layers.data, "path", content.lines ?? [], (path, line) =>
       setAttributes(path, { class: `line ${line.class}`, d: linePath(line.points, scales) }),
     );
   };
   const redraw = () => drawn && draw(drawn);
+  if (onPoint) {
+    svg.addEventListener("pointermove", (event) => {
+      if (!drawn) return;
+      const { left, width } = svg.getBoundingClientRect();
+      const share = (event.clientX - left - PLOT_MARGIN.left) / (width - PLOT_MARGIN.left - PLOT_MARGIN.right);
+      const { min, max } = drawn.x;
+      onPoint(share < 0 || share > 1 ? null : min + share * (max - min));
+    });
+    svg.addEventListener("pointerleave", () => onPoint(null));
+  }
   const room = followedWidth(container, redraw);
   return {
     svg,
