@@ -86,6 +86,40 @@ def test_play_pause_and_reset(tmp_path: Path) -> None:
     assert reset["rows"] == [[0, 0]]
 
 
+PACED = """(library, { settings, pace }) => {
+  let time = 0;
+  const waiting = [];
+  const frames = [];
+  const later = (work, wait) => waiting.push(() => {
+    time += wait;
+    work();
+  });
+  const soon = (work) => later(work, 0);
+  const desk = new library.Desk((message) => frames.push(message.step), soon, () => (time += 0.01), later);
+  desk.handle({ type: "start", settings });
+  desk.handle({ type: "pace", stepsPerSecond: pace });
+  desk.handle({ type: "play" });
+  while (time < 1000 && waiting.length) {
+    if (desk.awaited) desk.handle({ type: "drawn" });
+    waiting.shift()();
+  }
+  const played = desk.training.step;
+  desk.handle({ type: "step", count: 30 });
+  const begun = time;
+  while (desk.running) waiting.shift()();
+  return { played, frames, stepped: time - begun };
+}"""
+
+
+def test_a_pace_is_kept_while_playing_alone(tmp_path: Path) -> None:
+    """Twenty steps a second, a frame for each but the first, which comes too soon; steps asked for come at once."""
+    found = in_node(tmp_path, PACED, {"settings": SMALL, "pace": 20})
+    assert 18 <= found["played"] <= 21
+    assert set(range(2, 18)) <= set(found["frames"])
+    assert found["stepped"] < 100
+    assert in_node(tmp_path, PACED, {"settings": SMALL, "pace": None})["played"] > 1000
+
+
 def test_changes_that_need_no_restart(tmp_path: Path) -> None:
     started, tested, slowed, trained, reset = talk(
         tmp_path,

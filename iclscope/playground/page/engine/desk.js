@@ -158,12 +158,10 @@ export class Desk {
   work() {
     if (this.busy || this.training === null) return;
     const until = this.now() + SLICE;
-    if (this.running) {
-      while (this.running && this.now() < until && this.untilStep() === 0) {
-        if (this.pace !== null) this.nextStepAt = this.now() + 1000 / this.pace;
-        this.training.advance();
-        this.look();
-      }
+    while (this.running && this.now() < until && this.untilStep() === 0) {
+      if (this.pace !== null) this.nextStepAt = this.now() + 1000 / this.pace;
+      this.training.advance();
+      this.look();
     }
     if (this.map !== null) {
       do this.map.measureNext(); while (this.map.left.length && this.now() < until);
