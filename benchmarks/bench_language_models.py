@@ -4,20 +4,26 @@
 
 Prints queries per second and their ratio: at 8 fixed demonstrations (all queries share them) and with demonstrations of
 their own for each query. The plain way reads each prompt with each label as one text, as it is written in most scripts.
+With `--before FOLDER` the package of another checkout of this repository takes its place, with types of its own
+(`--dtype-before`): both score the same prompts in turn, as `answers` does, content-free queries included.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import statistics
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import torch
 
 from iclscope.language_models.models.loading import LanguageModel
 from iclscope.language_models.prompts.draws import generator
-from iclscope.language_models.prompts.format import PromptFormat, PromptGroup
+from iclscope.language_models.prompts.format import CONTENT_FREE, PromptFormat, PromptGroup
 from iclscope.language_models.prompts.prepared import Prepared, prepare
 from iclscope.language_models.prompts.scoring import label_scores
 from iclscope.language_models.selectors.at_random import balanced
@@ -58,11 +64,11 @@ def plain(language_model: LanguageModel, groups: list[PromptGroup], answers: tup
                 logits.log_softmax(dim=-1).gather(1, ids[0, before:, None]).sum().item()
 
 
-def per_second(work: Callable[[], object], queries: int) -> float:
+def per_second(work: Callable[[], object], queries: int, clock: Callable[[], float] = time.perf_counter) -> float:
     """Queries a second."""
-    began = time.perf_counter()
+    began = clock()
     work()
-    return queries / (time.perf_counter() - began)
+    return queries / (clock() - began)
 
 
 def shortened(groups: list[PromptGroup], count: int) -> list[PromptGroup]:
@@ -70,6 +76,38 @@ def shortened(groups: list[PromptGroup], count: int) -> list[PromptGroup]:
     if len(groups) == 1:
         return [groups[0]._replace(queries=groups[0].queries[:count])]
     return groups[:count]
+
+
+def with_content_free(groups: list[PromptGroup], form: PromptFormat) -> list[PromptGroup]:
+    """The prompts as a measurement reads them: calibration asks queries without content behind each prefix."""
+    free = tuple(form.asked(text) for text in CONTENT_FREE)
+    return [group._replace(queries=(*group.queries, *free)) for group in groups]
+
+
+def scorer_of(checkout: Path, source: dict[str, str]) -> Callable[[list[PromptGroup], tuple[str, ...]], object]:
+    """Scoring by the package in another checkout, with a model that it has loaded itself."""
+
+    def own_modules() -> dict[str, Any]:
+        return {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "iclscope"}
+
+    ours = own_modules()
+    sys.path.insert(0, str(checkout))
+    try:
+        settings = importlib.import_module("iclscope.language_models.settings")
+        loading = importlib.import_module("iclscope.language_models.models.loading")
+        scoring = importlib.import_module("iclscope.language_models.prompts.scoring")
+        forms = importlib.import_module("iclscope.language_models.prompts.format")
+        language_model = loading.load_language_model(settings.ModelSource(**source))
+        print(f"before: {scoring.__file__}, {language_model.model.dtype}")
+    finally:
+        sys.path.remove(str(checkout))
+        own_modules()
+        sys.modules.update(ours)
+
+    def score(groups: list[PromptGroup], answers: tuple[str, ...]) -> object:
+        return scoring.label_scores(language_model, [forms.PromptGroup(*group) for group in groups], answers)
+
+    return score
 
 
 def main() -> None:
@@ -84,6 +122,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="auto")
+    parser.add_argument(
+        "--before", type=Path, help="another checkout, whose package is measured in place of the plain way"
+    )
+    parser.add_argument("--dtype-before", default="float32")
+    parser.add_argument("--processor-time", action="store_true", help="for machines on which others are at work")
     given = parser.parse_args()
     source = ModelSource(name=given.model, device=given.device, dtype=given.dtype)
     form = PromptFormat(query=given.format.replace("\\n", "\n"))
@@ -93,19 +136,34 @@ def main() -> None:
     answers = form.answers(prepared.asked.classes)
     language_model = prepared.language_model
     print(f"{prepared.title}, {SHOTS} shots, {torch.get_num_threads()} threads, {language_model.model.dtype}")
+    clock = time.process_time if given.processor_time else time.perf_counter
+    before = None
+    if given.before is not None:
+        there = {"name": given.model, "device": given.device, "dtype": given.dtype_before}
+        before = scorer_of(given.before.resolve(), there)
     for name, groups in (
         ("fixed demonstrations", fixed_groups(prepared)),
         ("own demonstrations", own_groups(prepared)),
     ):
-        few = shortened(groups, given.plain_queries)
-        plain(language_model, shortened(few, 1), answers)  # warm up
+        if before is None:
+            few, count = shortened(groups, given.plain_queries), given.plain_queries
+            other = lambda few=few: plain(language_model, few, answers)  # noqa: E731
+            plain(language_model, shortened(few, 1), answers)  # warm up
+        else:
+            groups, count = with_content_free(groups, form), given.queries
+            other = lambda groups=groups: before(groups, answers)  # noqa: E731
+            for one in (before, lambda few, words: label_scores(language_model, few, words)):
+                one(shortened(groups, 4), answers)  # warm up
         ours, theirs = [], []
         for _ in range(given.rounds):
-            ours.append(per_second(lambda groups=groups: label_scores(language_model, groups, answers), given.queries))
-            theirs.append(per_second(lambda few=few: plain(language_model, few, answers), given.plain_queries))
+            score = lambda groups=groups: label_scores(language_model, groups, answers)  # noqa: E731
+            ours.append(per_second(score, given.queries, clock))
+            theirs.append(per_second(other, count, clock))
         fast, slow = statistics.median(ours), statistics.median(theirs)
+        ratios = [one / two for one, two in zip(ours, theirs, strict=True)]
         print(
-            f"{name:21s} {fast:8.2f} queries/s, plain {slow:7.2f}: {fast / slow:5.1f} ×; "
+            f"{name:21s} {fast:8.2f} queries/s, {'plain' if before is None else 'before'} {slow:7.2f}: "
+            f"{statistics.median(ratios):5.1f} × ({min(ratios):.1f} to {max(ratios):.1f}); "
             f"{given.queries} queries in {given.queries / fast:.0f} s"
         )
 

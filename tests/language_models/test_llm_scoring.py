@@ -13,8 +13,8 @@ from language_models.plain_scoring import plain_scores
 from language_models.tiny_models import make_tiny
 
 from iclscope.core.errors import BadRequest
-from iclscope.language_models.models.cached import ReadSoFar
 from iclscope.language_models.models.loading import LanguageModel, load_language_model
+from iclscope.language_models.models.shared_prefix import ReadBehind
 from iclscope.language_models.prompts import scoring
 from iclscope.language_models.prompts.calibration import calibrated
 from iclscope.language_models.prompts.format import PromptFormat, PromptGroup
@@ -94,16 +94,16 @@ def test_continuations_are_read_as_many_at_a_time_as_logits_fit_and_no_more_than
     group = PromptGroup(FORM.prefix(SHOWN), tuple(FORM.asked(text) for text in QUERIES))
     (plain,) = label_scores(tiny, [group], answers)
     sizes: list[int] = []
-    read = ReadSoFar.read
+    read = ReadBehind.read
 
-    def counted(self: ReadSoFar, tokens: Sequence[Sequence[int]], *, keep: int = 1) -> torch.Tensor:
+    def counted(self: ReadBehind, tokens: Sequence[Sequence[int]], *, keep: int = 1) -> torch.Tensor:
         if keep > 1:
             assert keep == 3
             sizes.append(len(tokens))
         return read(self, tokens, keep=keep)
 
     monkeypatch.setattr(scoring, "most_positions", lambda _: positions)
-    monkeypatch.setattr(ReadSoFar, "read", counted)
+    monkeypatch.setattr(ReadBehind, "read", counted)
     (found,) = label_scores(tiny, [group], answers)
     assert sizes == expected
     np.testing.assert_allclose(found, plain, atol=TOLERANCE, rtol=0)

@@ -13,11 +13,12 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from iclscope.core.errors import BadRequest
+from iclscope.language_models.models.attention import attention_by
 from iclscope.language_models.models.cached import LastAttention, ReadSoFar
 from iclscope.language_models.models.finite import not_numbers
 from iclscope.language_models.models.halving import in_halves, split_in_two
 from iclscope.language_models.models.kept_state import check_attention_only
-from iclscope.language_models.models.loading import LanguageModel, quiet_transformers
+from iclscope.language_models.models.loading import LanguageModel
 from iclscope.language_models.prompts.demonstration_tokens import Owners, token_owners
 from iclscope.language_models.prompts.format import PromptFormat, PromptGroup
 from iclscope.language_models.prompts.scoring import Row, Told, batch_limits, row_batches
@@ -132,18 +133,6 @@ def _masses(
     return torch.stack([layer.float() @ owned.float() for layer in last.layers])
 
 
-@contextlib.contextmanager
-def eager_attention(model: PreTrainedModel) -> Iterator[None]:
+def eager_attention(model: PreTrainedModel) -> contextlib.AbstractContextManager[None]:
     """The attention that shows its weights, in the block; what was set before is set again."""
-    config = model.config
-    before = {"": config._attn_implementation}
-    for name in config.sub_configs:
-        if (inner := getattr(config, name, None)) is not None:
-            before[name] = inner._attn_implementation
-    try:
-        with quiet_transformers():
-            model.set_attn_implementation("eager")
-        yield
-    finally:
-        with quiet_transformers():
-            model.set_attn_implementation(before)
+    return attention_by(model, "eager")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from iclscope.core.errors import BadRequest
+from iclscope.language_models.models.head import exact_head
 from iclscope.language_models.models.loading import LanguageModel
 from iclscope.language_models.models.logits import most_positions
 
@@ -108,7 +109,8 @@ def _read(language_model: LanguageModel, tokens: Sequence[int]) -> Any:
     known = inspect.signature(model.forward).parameters
     more = {"use_cache": False, "logits_to_keep": most_positions(language_model)}
     more = {name: value for name, value in more.items() if name in known}
-    return model(input_ids=ids, attention_mask=torch.ones_like(ids), **more)
+    with exact_head(model):
+        return model(input_ids=ids, attention_mask=torch.ones_like(ids), **more)
 
 
 def _tensors(found: Any) -> Iterator[Tensor]:

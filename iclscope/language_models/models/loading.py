@@ -70,6 +70,11 @@ class LanguageModel:
         return {}
 
     @cached_property
+    def why_copied(self) -> list[str]:
+        """Why prompts get copies of what they share, once that has been found out; ``""`` if they need none."""
+        return []
+
+    @cached_property
     def reader(self) -> TextReader:
         """What turns texts into the model's tokens; no text is a command to it."""
         embedding: Any = self.model.get_input_embeddings()

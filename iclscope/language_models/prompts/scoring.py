@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -17,6 +18,12 @@ from iclscope.language_models.models.halving import in_halves, split_in_two
 from iclscope.language_models.models.kept_state import check_attention_only
 from iclscope.language_models.models.loading import LanguageModel
 from iclscope.language_models.models.logits import most_positions
+from iclscope.language_models.models.shared_prefix import (
+    ReadBehind,
+    SharedPrefixes,
+    reading_behind_prefixes,
+    why_copied,
+)
 from iclscope.language_models.prompts.format import PromptGroup
 from iclscope.language_models.prompts.tokens import EncodedGroup, encode_group
 
@@ -88,18 +95,26 @@ def scored_labels(
     found = [np.full((len(group.prompts), len(answers)), np.nan) for group in encoded]
     limits = batch_limits(language_model, encoded)
 
-    def read_shared(bundle: Sequence[int]) -> ReadSoFar:
+    copies = why_copied(language_model) != ""
+
+    def read_shared(bundle: Sequence[int]) -> ReadSoFar | SharedPrefixes:
         shared = [encoded[number].prompts[0][: encoded[number].shared] for number in bundle]
         read = ReadSoFar(language_model.model, len(bundle))
-        if shared[0]:
-            read.read(shared)
-        return read
+        if not shared[0]:
+            return read
+        read.read_only(shared)
+        return read if copies else SharedPrefixes(language_model.model, read)
 
     bundles = _bundles(encoded, limits)
     for bundle, read in (one for each in bundles for one in in_halves(language_model, each, read_shared, split_in_two)):
 
-        def scores_of(rows: Sequence[Row], read: ReadSoFar = read, bundle: Sequence[int] = bundle) -> Scores:
-            return _scores_of(read.copied([bundle.index(row.group) for row in rows]), encoded, rows, limits)
+        def scores_of(
+            rows: Sequence[Row], read: ReadSoFar | SharedPrefixes = read, bundle: Sequence[int] = bundle
+        ) -> Scores:
+            with ExitStack() as block:
+                if isinstance(read, SharedPrefixes):
+                    block.enter_context(reading_behind_prefixes(language_model.model))
+                return _scores_of(read.copied([bundle.index(row.group) for row in rows]), encoded, rows, limits)
 
         batches = row_batches(encoded, bundle, limits)
         for rows, scores in (
@@ -115,7 +130,7 @@ def scored_labels(
 
 
 def _scores_of(
-    read: ReadSoFar, encoded: Sequence[EncodedGroup], rows: Sequence[Row], limits: Limits
+    read: ReadSoFar | ReadBehind, encoded: Sequence[EncodedGroup], rows: Sequence[Row], limits: Limits
 ) -> Float64[np.ndarray, "row label"]:
     """Read what is left of the rows, then the answers that are longer than a token."""
     first = read.read([row.tokens for row in rows])[:, 0]
