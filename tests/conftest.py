@@ -109,6 +109,14 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def models_are_in_float32() -> Iterator[None]:
+    """No processor is taken to multiply in bfloat16: numbers are the same on all, unless a test is about the type."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("iclscope.language_models.models.precision.NATIVE", ())
+        yield
+
+
 @pytest.fixture(scope="module")
 def figures_are_not_drawn() -> Iterator[None]:
     """They take most of the time of a small measurement: for tests that are about something else."""

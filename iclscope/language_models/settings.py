@@ -19,6 +19,7 @@ from iclscope.language_models.prompts.format import PromptFormat
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 DTYPES: tuple[Dtype, ...] = get_args(Dtype)
+AUTO: Dtype = "auto"
 
 Device = Literal["auto", "cpu", "cuda"]
 DEVICES: tuple[Device, ...] = get_args(Device)
@@ -55,7 +56,7 @@ class ModelSource(Settings):
     Attributes:
         name: a name on the Hugging Face hub, a folder with a checkpoint in safetensors, or a GGUF file.
         revision: branch, tag or commit on the hub; None: its main one.
-        dtype: of the weights; auto: bfloat16 on a GPU, float32 on a CPU.
+        dtype: of the weights; auto: bfloat16 where the GPU or processor multiplies in it, float32 elsewhere.
         device: auto: a GPU if there is one.
         trust_remote_code: whether to run Python code that comes with the model.
     """

@@ -111,7 +111,7 @@ def _asked(
         str, typer.Option(metavar="|".join(TOO_LONG), help="What becomes of prompts longer than MODEL reads.")
     ] = REFUSE,
     dtype: Annotated[
-        str, typer.Option(metavar="|".join(DTYPES), help="Of the weights; auto: bfloat16 on a GPU.")
+        str, typer.Option(metavar="|".join(DTYPES), help="Of the weights; auto: bfloat16 where it is native.")
     ] = "auto",
     device: Annotated[str, typer.Option(metavar="|".join(DEVICES), help="Where to compute.")] = "auto",
     revision: Annotated[str | None, typer.Option(metavar="NAME", help="Branch, tag or commit on the hub.")] = None,

@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import io
 import re
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +22,9 @@ from transformers.utils import logging as transformers_logging
 from iclscope.core.addresses import without_secrets
 from iclscope.core.errors import BadRequest, require
 from iclscope.core.files import user_path
+from iclscope.language_models.models.gguf_copy import safetensors_copy
 from iclscope.language_models.models.hub import is_only_cached
+from iclscope.language_models.models.precision import usual_dtype
 from iclscope.language_models.models.weight_files import ReadWeights, WeightFiles, weight_files
 from iclscope.language_models.prompts.plain_text import TextReader
 from iclscope.language_models.settings import ModelSource
@@ -96,31 +99,69 @@ def load_language_model(source: ModelSource | str) -> LanguageModel:
     has_gpu = torch.cuda.is_available()
     require(source.device != _GPU or has_gpu, "--device", source.device, "auto or cpu; there is no GPU here")
     device = (_GPU if has_gpu else "cpu") if source.device == "auto" else source.device
-    dtype = ("bfloat16" if device == _GPU else "float32") if source.dtype == "auto" else source.dtype
+    dtype = usual_dtype(device) if source.dtype == "auto" else source.dtype
     where, arguments = _where(source)
     files = _local_files(where, arguments)  # as they are before they are read
     with quiet_transformers(), _one_line(source):
-        shared = {"revision": source.revision, "trust_remote_code": source.trust_remote_code, **arguments}
-        shared = {name: value for name, value in shared.items() if value is not None}
-        tokenizer = AutoTokenizer.from_pretrained(where, **shared)
-        kinds = {} if "gguf_file" in arguments else {"use_safetensors": True}
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            where, dtype=getattr(torch, dtype), output_loading_info=True, **shared, **kinds
-        )
-    model, told = loaded
-    lacking = sorted(told["missing_keys"])
-    allowed = f"a checkpoint with all weights; {len(lacking)} are missing, {' '.join(lacking[:1])} the first of them"
-    require(not lacking, "MODEL", source.name, allowed)  # transformers would put random numbers in their place
+        if "gguf_file" in arguments:
+            model, tokenizer = _from_gguf(source, Path(where) / arguments["gguf_file"], getattr(torch, dtype))
+        else:
+            shared = {"revision": source.revision, "trust_remote_code": source.trust_remote_code, **arguments}
+            shared = {name: value for name, value in shared.items() if value is not None}
+            model, tokenizer = _read(source, where, dtype=getattr(torch, dtype), use_safetensors=True, **shared)
     files = files or _fetched_files(source, model)
     model = model.to(device).eval().requires_grad_(False)
     broken = _no_numbers(model)
     require(broken is None, "MODEL", source.name, f"a model whose weights are numbers; those of {broken} are not")
-    path = user_path(source.name, "MODEL")
-    name = path.stem if _is_gguf(path) else path.resolve().name if path.is_dir() else path.name
     read = None if files is None else ReadWeights.of(files, model)
-    language_model = LanguageModel(model, tokenizer, source, name, _context_length(model.config), read)
+    language_model = LanguageModel(model, tokenizer, source, model_name(source), _context_length(model.config), read)
     language_model.reader.check_vocabulary()
     return language_model
+
+
+def model_name(source: ModelSource) -> str:
+    """What a model is called in titles and folders."""
+    path = user_path(source.name, "MODEL")
+    return path.stem if _is_gguf(path) else path.resolve().name if path.is_dir() else path.name
+
+
+def _read(source: ModelSource, where: str, **arguments: Any) -> tuple[Any, Any]:
+    """Model and tokenizer as transformers reads them.
+
+    Raises:
+        BadRequest: if weights are missing: transformers would put random numbers in their place.
+    """
+    tokenizer = AutoTokenizer.from_pretrained(
+        where, **{name: value for name, value in arguments.items() if name not in ("dtype", "use_safetensors")}
+    )
+    model, told = AutoModelForCausalLM.from_pretrained(where, output_loading_info=True, **arguments)
+    lacking = sorted(told["missing_keys"])
+    allowed = f"a checkpoint with all weights; {len(lacking)} are missing, {' '.join(lacking[:1])} the first of them"
+    require(not lacking, "MODEL", source.name, allowed)
+    return model, tokenizer
+
+
+def _from_gguf(source: ModelSource, file: Path, dtype: torch.dtype) -> tuple[Any, Any]:
+    """Model and tokenizer of a GGUF file, by way of its copy in safetensors; where none can be kept, once for all."""
+
+    def unpacked(kind: torch.dtype = torch.float32) -> tuple[Any, Any]:
+        model, tokenizer = _read(source, str(file.parent), gguf_file=file.name, dtype=kind)
+        # Its weights were unpacked; transformers would not save what it takes for packed.
+        model.hf_quantizer.remove_quantization_config(model)
+        return model, tokenizer
+
+    def unpack(folder: Path) -> None:
+        for part in unpacked():
+            part.save_pretrained(folder)
+
+    copy = safetensors_copy(file, unpack)
+    if copy is not None:
+        return _read(source, str(copy), dtype=dtype, use_safetensors=True)
+    model, tokenizer = unpacked(dtype)
+    model.config.architectures = [type(model).__name__]  # as it is written into a copy
+    with tempfile.TemporaryDirectory() as folder:  # the same tokenizer as from a copy, to the last setting
+        tokenizer.save_pretrained(folder)
+        return model, AutoTokenizer.from_pretrained(folder)
 
 
 def _is_gguf(path: Path) -> bool:

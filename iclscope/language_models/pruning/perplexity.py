@@ -18,6 +18,7 @@ from iclscope.claims.intervals import Interval
 from iclscope.core.errors import require
 from iclscope.language_models.models.finite import not_numbers
 from iclscope.language_models.models.halving import in_halves
+from iclscope.language_models.models.head import exact_head
 from iclscope.language_models.models.kept_state import check_attention_only
 from iclscope.language_models.models.loading import LanguageModel
 from iclscope.language_models.models.logits import most_positions
@@ -76,13 +77,14 @@ def _surprise(language_model: LanguageModel, batch: PaddedBatch, width: int) -> 
     for start in range(0, length, width):
         end = min(start + width, length)
         places = torch.arange(start, end, device=model.device).expand(len(batch.rows), -1)
-        logits = model(
-            input_ids=batch.ids[:, start:end],
-            attention_mask=batch.mask[:, :end].long(),
-            **({} if cache is None else {"past_key_values": cache}),
-            use_cache=cache is not None,
-            **dict.fromkeys(positions, places),
-        ).logits
+        with exact_head(model):
+            logits = model(
+                input_ids=batch.ids[:, start:end],
+                attention_mask=batch.mask[:, :end].long(),
+                **({} if cache is None else {"past_key_values": cache}),
+                use_cache=cache is not None,
+                **dict.fromkeys(positions, places),
+            ).logits
         following = batch.ids[:, start + 1 : end + 1]
         losses = cross_entropy(logits.flatten(0, 1).float(), following.flatten(), reduction="none")
         found += losses.view_as(following).masked_fill(~batch.mask[:, start + 1 : end + 1], 0.0).double().sum(dim=1)
