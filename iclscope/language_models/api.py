@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import polars as pl
 from iclscope.core.errors import require
 from iclscope.core.files import user_path
 from iclscope.core.settings import Settings
+from iclscope.execution.run_folder import read_note
 from iclscope.language_models.evaluation.measurement import Evaluation
 from iclscope.language_models.heads.measurement import Attention
 from iclscope.language_models.measurement import Measured, Measurement, Progress, measure
@@ -21,7 +22,7 @@ from iclscope.language_models.pruning.measurement import Pruning, save_unmeasure
 from iclscope.language_models.pruning.rows import PruneRows
 from iclscope.language_models.pruning.save import Save, Saved, check_save
 from iclscope.language_models.report import RowsT
-from iclscope.language_models.run_folder import RunFolder
+from iclscope.language_models.run_folder import MEASUREMENT, RunFolder
 from iclscope.language_models.selection.measurement import Selection
 from iclscope.language_models.selectors import SeenTexts
 from iclscope.language_models.settings import (
@@ -61,7 +62,12 @@ def planned(
         BadRequest: if it cannot be measured, or the folder holds other files or results of other settings.
     """
     where = None if out is None else user_path(out, "--out")
-    prepared = prepare(asked)
+
+    def noted(model: str, data: str) -> Mapping[str, Any]:
+        place = _default_folder(kind.command, model, data) if where is None else where
+        return {} if force else read_note(place, MEASUREMENT) or {}
+
+    prepared = prepare(asked, noted=noted)
     return kind(prepared, settings, results_folder(kind.command, prepared, settings, where, force=force), **more)
 
 
@@ -80,12 +86,16 @@ def results_folder(
     Raises:
         BadRequest: if the folder holds other files or results of other settings, or ``--embeddings`` names no model.
     """
-    name = f"{command}-{prepared.language_model.name}-{prepared.asked.name}"
     noted = {"command": command, **prepared.noted(), **settings.model_dump(mode="json", exclude={"label_score"})}
     if isinstance(settings, SelectSettings) and settings.options.embeddings is not None:
         seen = SeenTexts(prepared.language_model, prepared.asked, options=settings.options)
         noted["embeddings"] = encoder_hash(seen.encoder)
-    return RunFolder(Path("results") / "llm" / name if out is None else Path(out), noted, force=force)
+    usual = _default_folder(command, prepared.language_model.name, prepared.asked.name)
+    return RunFolder(usual if out is None else Path(out), noted, force=force)
+
+
+def _default_folder(command: str, model: str, data: str) -> Path:
+    return Path("results") / "llm" / f"{command}-{model}-{data}"
 
 
 def evaluate(

@@ -213,11 +213,13 @@ def _measured(
 ) -> Measured[RowsT]:
     """Do it, in a folder that nobody else writes to."""
     prepared, settings = fitted.prepared, measurement.settings
-    more = (
+    more: dict[str, Any] = (
         {"label score": settings.label_score, "labels": prepared.asked.classes}
         if isinstance(settings, ByLabels)
         else {}
     )
+    if prepared.agreement is not None:
+        more["precision"] = prepared.agreement._asdict()
     folder.begin(more)
     units = measurement.units(prepared)
     total = sum(unit.prompts for unit in units if _place(folder, fitted, unit).finished(unit.name) is None)

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from iclscope.claims.claim import JudgedClaim
 from iclscope.claims.intervals import Interval
 from iclscope.core.environment import environment
+from iclscope.language_models.models.shared_prefix import why_copied
 from iclscope.language_models.prompts.plain_text import spelled_out
 from iclscope.language_models.prompts.prepared import Prepared
 from iclscope.language_models.run_folder import RunFolder
@@ -103,6 +104,8 @@ def write_report(
     """
     drawn = meaning.figure
     notes = [*meaning.notes, *prepared.asked.left_out.notes(), *_read_as_text(prepared)]
+    if prepared.agreement is not None:
+        notes.append(prepared.agreement.note)
     if claims_need and not drawn.claims:
         notes.append(f"No claim was judged: that takes {claims_need}.")
     if prepared.settings.draws < FEW_DRAWS:
@@ -152,10 +155,11 @@ def _read_as_text(prepared: Prepared) -> list[str]:
 
 def _named(prepared: Prepared) -> dict[str, str]:
     """Settings that all measurements share, versions and device."""
-    settings = prepared.settings
+    settings, copied = prepared.settings, why_copied(prepared.language_model)
     return {
         "model": f"{prepared.language_model.source.name} ({prepared.language_model.kind})",
         "weights in": str(prepared.language_model.model.dtype).removeprefix("torch."),
+        "shared demonstrations": f"copied for each prompt: {copied}" if copied else "one copy for all prompts",
         "queries": f"{len(prepared.asked.queries.texts)} of {prepared.asked.name}",
         "pool": f"{len(prepared.asked.pool.texts)} texts",
         "labels": ", ".join(prepared.asked.classes),

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
+
+import torch
 
 from iclscope.language_models.models.fingerprint import model_fingerprint
 from iclscope.language_models.models.finite import check_gives_numbers
 from iclscope.language_models.models.kept_state import check_reads_in_parts
-from iclscope.language_models.models.loading import LanguageModel, load_language_model
+from iclscope.language_models.models.loading import LanguageModel, load_language_model, model_name
 from iclscope.language_models.prompts.draws import Asked, draw_queries
 from iclscope.language_models.prompts.format import PromptFormat
-from iclscope.language_models.settings import REFUSE, TextMeasurement
+from iclscope.language_models.prompts.precision import Agreement, agreement
+from iclscope.language_models.settings import AUTO, DTYPES, REFUSE, ModelSource, TextMeasurement
 from iclscope.language_models.texts.labelled_text import TextTask, load_task
+
+Noted = Callable[[str, str], Mapping[str, Any]]
+"""Names of model and data → what was noted in the folder of results; nothing if there is none."""
 
 _TRIED = 24
 """Tokens that are read before all else, to see whether a model can be measured."""
@@ -27,11 +33,13 @@ class Prepared(NamedTuple):
         settings: what was asked for.
         language_model: the model.
         asked: pool, queries and classes.
+        agreement: of bfloat16 with float32 on a sample; None where the type was asked for, or float32 is the usual one.
     """
 
     settings: TextMeasurement
     language_model: LanguageModel
     asked: Asked
+    agreement: Agreement | None = None
 
     @property
     def format(self) -> PromptFormat:
@@ -73,19 +81,42 @@ def text_task(settings: TextMeasurement) -> TextTask:
     return load_task(settings.data, test=settings.test, **columns, words=settings.words, encoding=settings.encoding)
 
 
-def prepare(settings: TextMeasurement) -> Prepared:
+def prepare(settings: TextMeasurement, *, noted: Noted | None = None) -> Prepared:
     """Read the texts, then load the model, and try whether it can be measured.
+
+    Where no type was asked for and bfloat16 is the usual one, a sample of prompts is read in float32 too: where more
+    than 1 % of its answers differ, the model is in float32. A folder of results keeps the type that it began with.
+
+    Args:
+        settings: what is asked of which model.
+        noted: names of model and data → what was noted in the folder of results, if it is there already.
 
     Raises:
         BadRequest: if that cannot be done, the model keeps another state than keys and values, or what it gives are no
             numbers.
     """
     asked = draw_queries(text_task(settings), settings.queries, settings.seed)
-    language_model = load_language_model(settings.model)
+    source, earlier = settings.model, {}
+    if noted is not None and source.dtype == AUTO:
+        earlier = noted(model_name(source), asked.name)
+        settled = earlier.get("settings")
+        kept = settled.get("dtype") if isinstance(settled, dict) else None
+        source = source.model_copy(update={"dtype": kept}) if kept in DTYPES else source
+    language_model = _tried(source, settings, asked)
+    if source.dtype != AUTO or language_model.model.dtype == torch.float32:
+        return Prepared(settings, language_model, asked, Agreement.noted(earlier.get("precision")))
+    exact = _tried(source.model_copy(update={"dtype": "float32"}), settings, asked)
+    found = agreement(language_model, exact, asked, settings.format, settings.seed)
+    return Prepared(settings, language_model if found.is_enough else exact, asked, found)
+
+
+def _tried(source: ModelSource, settings: TextMeasurement, asked: Asked) -> LanguageModel:
+    """A model that can be measured."""
+    language_model = load_language_model(source)
     tokens = _some_tokens(language_model, settings.format.asked(asked.queries.texts[0]))
     check_reads_in_parts(language_model, tokens)
     check_gives_numbers(language_model, tokens)
-    return Prepared(settings, language_model, asked)
+    return language_model
 
 
 def _some_tokens(language_model: LanguageModel, text: str) -> list[int]:
