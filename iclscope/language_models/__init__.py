@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from iclscope.core.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from iclscope.language_models.api import attention, evaluate, prune, save_pruned, select
+    from iclscope.language_models.api import attention, dose, evaluate, prune, save_pruned, select
     from iclscope.language_models.models.loading import LanguageModel, load_language_model
     from iclscope.language_models.prompts.format import PromptFormat, PromptGroup
     from iclscope.language_models.prompts.scoring import label_scores
@@ -23,6 +23,7 @@ __all__ = [
     "Save",
     "SelectorOptions",
     "attention",
+    "dose",
     "evaluate",
     "label_scores",
     "load_language_model",

@@ -13,6 +13,8 @@ from iclscope.core.errors import require
 from iclscope.core.files import user_path
 from iclscope.core.settings import Settings
 from iclscope.execution.run_folder import read_note
+from iclscope.language_models.dilution.measurement import Dose, noted_settings
+from iclscope.language_models.dilution.settings import RANDOM, DoseSettings
 from iclscope.language_models.evaluation.measurement import Evaluation
 from iclscope.language_models.heads.measurement import Attention
 from iclscope.language_models.measurement import Measured, Measurement, Progress, measure
@@ -77,7 +79,7 @@ def results_folder(
     """The folder of a measurement's results.
 
     Args:
-        command: ``evaluate``, ``select``, ``prune`` or ``attention``.
+        command: ``evaluate``, ``select``, ``dose``, ``prune`` or ``attention``.
         prepared: model and texts.
         settings: of the measurement.
         out: where to; None: ``results/llm/COMMAND-MODEL-DATA``.
@@ -86,7 +88,12 @@ def results_folder(
     Raises:
         BadRequest: if the folder holds other files or results of other settings, or ``--embeddings`` names no model.
     """
-    noted = {"command": command, **prepared.noted(), **settings.model_dump(mode="json", exclude={"label_score"})}
+    own = (
+        noted_settings(prepared, settings)
+        if isinstance(settings, DoseSettings)
+        else settings.model_dump(mode="json", exclude={"label_score"})
+    )
+    noted = {"command": command, **prepared.noted(), **own}
     if isinstance(settings, SelectSettings) and settings.options.embeddings is not None:
         seen = SeenTexts(prepared.language_model, prepared.asked, options=settings.options)
         noted["embeddings"] = encoder_hash(seen.encoder)
@@ -170,6 +177,46 @@ def select(
     settings = SelectSettings(**given, options=SelectorOptions() if options is None else options)
     measurement = planned(Selection, _asked(model, data, asked), settings, out, force=force, explain=explain)
     return measure(measurement, progress=progress)
+
+
+def dose(
+    model: str | Path | ModelSource,
+    data: Any = "words",
+    *,
+    irrelevant: Any = None,
+    labels: str = RANDOM,
+    shots: int | Sequence[int] = (4, 8, 16, 32),
+    alphas: Sequence[float] = (0.0, 0.25, 0.5, 0.75, 1.0),
+    label_score: str = SUM,
+    out: str | Path | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+    **asked: Any,
+) -> Measured[pl.DataFrame]:
+    """Error against the share of relevant demonstrations: ``iclscope llm dose``.
+
+    Args:
+        model: as for `evaluate`.
+        data: as for `evaluate`.
+        irrelevant: texts of another kind, as ``data``; None: ``words``.
+        labels: of the irrelevant demonstrations: ``random``, ``flipped`` or ``fixed``.
+        shots: numbers of demonstrations, or one.
+        alphas: shares of them that are about the task.
+        label_score: as for `evaluate`.
+        out: as for `evaluate`.
+        force: as for `evaluate`.
+        progress: as for `evaluate`.
+        **asked: as for `evaluate`.
+
+    Returns:
+        What was measured; ``sentences`` says how many demonstrations may be irrelevant.
+
+    Raises:
+        BadRequest: if it cannot be done.
+    """
+    given: dict[str, Any] = {"shots": shots, "alphas": tuple(alphas), "labels": labels, "label_score": label_score}
+    settings = DoseSettings(irrelevant=irrelevant, **given)
+    return measure(planned(Dose, _asked(model, data, asked), settings, out, force=force), progress=progress)
 
 
 def prune(

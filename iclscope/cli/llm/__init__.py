@@ -18,6 +18,7 @@ class _Commands(LazyGroup):
     lazy: ClassVar[Mapping[str, LazyCommand]] = {
         "evaluate": LazyCommand(f"{_HERE}.evaluate", "evaluate_command", "Accuracy against number of demonstrations."),
         "select": LazyCommand(f"{_HERE}.select", "select_command", "Compare selectors of demonstrations."),
+        "dose": LazyCommand(f"{_HERE}.dose", "dose_command", "Error against the share of relevant demonstrations."),
         "prune": LazyCommand(f"{_HERE}.prune", "prune_command", "Remove MLP neurons, and say how many may go."),
         "attention": LazyCommand(f"{_HERE}.attention", "attention_command", "What heads attend to, and how much more."),
     }

@@ -69,6 +69,7 @@ def load_task(
     label: str = "label",
     words: Mapping[str, str] | None = None,
     encoding: str | None = None,
+    option: str = DATA,
 ) -> TextTask:
     """Read a task.
 
@@ -83,6 +84,7 @@ def load_task(
         words: label in the data → word that the model should answer with; labels that are not named stay. A whole
             number stands for the label however it was saved: ``0`` for 0, 0.0 and "0.0".
         encoding: of text files, as Python names it; None: UTF-8.
+        option: what refusals call the data.
 
     Raises:
         BadRequest: if a file or column is missing, a text or label is empty or of another type, a file is of another
@@ -90,19 +92,19 @@ def load_task(
     """
     if encoding is not None:
         check_encoding(encoding)
-    found = _tables(data, DATA, encoding)
-    require(bool(found.pool), DATA, found.shown, _ALLOWED)
+    found = _tables(data, option, encoding)
+    require(bool(found.pool), option, found.shown, _ALLOWED)
     others = None if test is None else _tables(test, TEST, encoding)
-    asked, option = (found.queries, DATA) if others is None else (others.queries or others.pool, TEST)
+    asked, asked_by = (found.queries, option) if others is None else (others.queries or others.pool, TEST)
     require(others is None or bool(asked), TEST, found.shown if others is None else others.shown, _ALLOWED)
     has_encoding = found.is_written or (others is not None and others.is_written)
     allowed = f"nothing where no JSONL, CSV or TSV file is read: {found.shown} has an encoding of its own"
     require(encoding is None or has_encoding, ENCODING, encoding, allowed)
-    pool = _labelled(found.pool, DATA, text, label)
-    queries = _labelled(asked, option, text, label) if asked else None
+    pool = _labelled(found.pool, option, text, label)
+    queries = _labelled(asked, asked_by, text, label) if asked else None
     named = _Words(words or {}, {*pool.labels, *(queries.labels if queries else ())})
     task = TextTask(found.name, named.given_to(pool), None if queries is None else named.given_to(queries))
-    _check(task, found.shown, None if others is None else others.shown)
+    _check(task, option, found.shown, None if others is None else others.shown)
     return task
 
 
@@ -131,7 +133,7 @@ def _tables(data: object, option: str, encoding: str | None) -> _Tables:
         return _Tables(kind, "data", pool, queries, False)
     shown = str(data)
     place = user_path(data, option)
-    is_own = option == DATA and shown == OWN_TASK and not place.exists()
+    is_own = option != TEST and shown == OWN_TASK and not place.exists()
     path = _OWN_FILE if is_own else place
     there = path.exists()
     require(
@@ -193,12 +195,12 @@ class _Words:
         return texts._replace(labels=tuple(self._words.get(label, label) for label in texts.labels))
 
 
-def _check(task: TextTask, data: str, test: str | None) -> None:
+def _check(task: TextTask, named: str, data: str, test: str | None) -> None:
     classes = task.pool.classes
-    require(len(classes) >= 2, DATA, data, f"a pool of at least two classes; it has {', '.join(classes) or 'none'}")
+    require(len(classes) >= 2, named, data, f"a pool of at least two classes; it has {', '.join(classes) or 'none'}")
     if task.queries is not None:
         unknown = sorted(set(task.queries.classes) - set(classes))
-        option, given = (DATA, data) if test is None else (TEST, test)
+        option, given = (named, data) if test is None else (TEST, test)
         other = "; --test names other queries" if test is None else ""
         require(not unknown, option, given, f"queries whose labels the pool has; it lacks {', '.join(unknown)}{other}")
 
