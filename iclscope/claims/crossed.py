@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 import scipy
 from jaxtyping import Float64
 
 from iclscope.claims.intervals import LEVEL, Interval
+
+_LEVEL: ContextVar[float] = ContextVar("the level of intervals over draws and queries", default=LEVEL)
+
+
+def crossed_level() -> float:
+    """The level of intervals over draws and queries: 95 % unless `at_level` says otherwise."""
+    return _LEVEL.get()
+
+
+@contextmanager
+def at_level(level: float) -> Iterator[None]:
+    """In the block intervals over draws and queries are of another level: where several looks share one error."""
+    token = _LEVEL.set(level)
+    try:
+        yield
+    finally:
+        _LEVEL.reset(token)
 
 
 def crossed_mean(values: Float64[np.ndarray, "draw query"], *, least: float = 0.0) -> Interval:
@@ -38,7 +58,7 @@ def crossed_mean(values: Float64[np.ndarray, "draw query"], *, least: float = 0.
     half = 0.0
     if variance > 0:
         freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
-        half = float(scipy.stats.t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(variance)
+        half = float(scipy.stats.t.ppf((1 + crossed_level()) / 2, freedom)) * math.sqrt(variance)
     half = max(half, least)
     return Interval(mean, mean - half, mean + half, draws)
 
@@ -53,7 +73,7 @@ def crossed_rate(values: Float64[np.ndarray, "draw query"], *, lowest: float = 0
         values: one per draw and query.
         lowest: what such a mean can be at least; it is at most 1.
     """
-    found = crossed_mean(values, least=1 - ((1 - LEVEL) / 2) ** (1 / values.shape[1]))
+    found = crossed_mean(values, least=1 - ((1 - crossed_level()) / 2) ** (1 / values.shape[1]))
     return found._replace(low=max(lowest, found.low), high=min(1.0, found.high))
 
 

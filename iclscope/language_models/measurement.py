@@ -8,20 +8,22 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar
 
 import polars as pl
 
 from iclscope.claims.claim import JudgedClaim
+from iclscope.claims.crossed import at_level
 from iclscope.core.settings import Settings
+from iclscope.language_models.looks import LOOK_LEVEL, Look, looks_note
 from iclscope.language_models.prompts.prepared import Prepared
 from iclscope.language_models.prompts.scoring import Told
 from iclscope.language_models.prompts.too_long import Fitted
 from iclscope.language_models.report import Meaning, RowsT, write_report
 from iclscope.language_models.run_folder import RunFolder
-from iclscope.language_models.settings import REFUSE, ByLabels
+from iclscope.language_models.settings import LOOKS, REFUSE, ByLabels
 from iclscope.study.pages.page import TextTable
 
 Progress = Callable[[int, int], None]
@@ -212,25 +214,29 @@ def _measured(
     progress: Progress | None,
 ) -> Measured[RowsT]:
     """Do it, in a folder that nobody else writes to."""
-    prepared, settings = fitted.prepared, measurement.settings
-    more: dict[str, Any] = (
-        {"label score": settings.label_score, "labels": prepared.asked.classes}
-        if isinstance(settings, ByLabels)
-        else {}
-    )
-    if prepared.agreement is not None:
-        more["precision"] = prepared.agreement._asdict()
-    folder.begin(more)
-    units = measurement.units(prepared)
-    total = sum(unit.prompts for unit in units if _place(folder, fitted, unit).finished(unit.name) is None)
-    tables = unit_tables(measurement, fitted=fitted, told=_Counter(total, progress).add)
-    results = measurement.results(tables)
-    for name, rows in results.items():
-        folder.write_rows(rows, name)
-    meaning = measurement.meaning(fitted, {**tables, **results})
+    asked, looks = fitted.prepared.settings, list[Look]()
+    note = _noted(measurement, fitted.prepared)
+    folder.begin(note)
+    for draws in LOOKS if asked.until_decided else (asked.draws,):
+        fitted = _with_draws(fitted, draws)
+        tables = _tables(measurement, fitted, folder, progress)
+        if not asked.until_decided:
+            break
+        with at_level(LOOK_LEVEL):
+            looks.append(Look(draws, measurement.meaning(fitted, tables).figure.claims))
+        folder.begin({**note, "looks": [one.noted() for one in looks]})
+        if looks[-1].is_decided:
+            break
+    meaning = measurement.meaning(fitted, tables)
+    if looks:
+        meaning = replace(
+            meaning,
+            figure=replace(meaning.figure, claims=looks[-1].claims),
+            notes=[*meaning.notes, looks_note(looks)],
+        )
     notes = write_report(
         folder,
-        prepared,
+        fitted.prepared,
         meaning,
         command=measurement.command,
         about=measurement.about,
@@ -238,6 +244,35 @@ def _measured(
         seconds=time.monotonic() - began,
     )
     return Measured(meaning.rows, meaning.figure.claims, meaning.tables, notes, meaning.extra)
+
+
+def _noted(measurement: Measurement[Any, Any], prepared: Prepared) -> dict[str, Any]:
+    """What the folder notes beside the settings."""
+    settings, found = measurement.settings, dict[str, Any]()
+    if isinstance(settings, ByLabels):
+        found = {"label score": settings.label_score, "labels": prepared.asked.classes}
+    if prepared.agreement is not None:
+        found["precision"] = prepared.agreement._asdict()
+    return found
+
+
+def _with_draws(fitted: Fitted[Any], draws: int) -> Fitted[Any]:
+    """The same prompts, of the first draws only."""
+    prepared = fitted.prepared
+    return replace(fitted, prepared=prepared._replace(settings=prepared.settings.model_copy(update={"draws": draws})))
+
+
+def _tables(
+    measurement: Measurement[Any, Any], fitted: Fitted[Any], folder: RunFolder, progress: Progress | None
+) -> dict[str, pl.DataFrame]:
+    """Measure what is not finished, and write the tables."""
+    units = measurement.units(fitted.prepared)
+    total = sum(unit.prompts for unit in units if _place(folder, fitted, unit).finished(unit.name) is None)
+    tables = unit_tables(measurement, fitted=fitted, told=_Counter(total, progress).add)
+    results = measurement.results(tables)
+    for name, rows in results.items():
+        folder.write_rows(rows, name)
+    return {**tables, **results}
 
 
 def _place(folder: RunFolder, fitted: Fitted[Any], unit: Unit) -> RunFolder:

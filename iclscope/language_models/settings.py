@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, get_args
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from iclscope.core.errors import require
 from iclscope.core.settings import Settings
@@ -29,6 +29,10 @@ TOO_LONG: tuple[TooLong, ...] = get_args(TooLong)
 """What is done with prompts that are longer than the model reads."""
 
 REFUSE, SKIP, DROP_SHOTS = TOO_LONG
+
+LOOKS = (4, 8, 16, 32)
+"""Numbers of draws after which a run that goes on until the claims are decided looks at them."""
+DRAWS = 3
 
 SelectorName = Literal["random", "balanced", "similarity", "bm25", "diverse", "pattern"]
 SELECTORS: tuple[SelectorName, ...] = get_args(SelectorName)
@@ -81,7 +85,8 @@ class TextMeasurement(Settings):
         encoding: of text files, as Python names it; None: UTF-8.
         format: how an example is written; a text alone is how it is written before its label.
         queries: how many queries, at most.
-        draws: how many draws of demonstrations.
+        draws: how many draws of demonstrations; at most, if ``until_decided``.
+        until_decided: look at the claims after 4, 8, 16 and 32 draws, and stop when all are decided.
         seed: of queries and draws.
         too_long: what is done with prompts that are longer than the model reads: ``refuse`` them, ``skip`` their
             queries, or drop as many demonstrations as it takes, the first ones first (``drop-shots``).
@@ -96,7 +101,8 @@ class TextMeasurement(Settings):
     encoding: str | None = None
     format: PromptFormat = Field(default_factory=PromptFormat)
     queries: int = Field(200, ge=1)
-    draws: int = Field(3, ge=1)
+    draws: int = Field(DRAWS, ge=1)
+    until_decided: bool = False
     seed: int = Field(0, ge=0)
     too_long: TooLong = REFUSE
 
@@ -105,6 +111,15 @@ class TextMeasurement(Settings):
     def _known_way(cls, value: object) -> object:
         require(value in TOO_LONG, "--too-long", value, ", ".join(TOO_LONG))
         return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _looks(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or not given.get("until_decided"):
+            return given
+        draws = given.get("draws", LOOKS[-1])
+        require(draws == LOOKS[-1], "--draws", draws, f"nothing with --until-decided, which looks at {LOOKS} draws")
+        return {**given, "draws": draws}
 
     @field_validator("model", mode="before")
     @classmethod

@@ -15,8 +15,10 @@ from iclscope.core.errors import BadRequest, require
 from iclscope.language_models.prompts.format import PromptFormat
 from iclscope.language_models.settings import (
     DEVICES,
+    DRAWS,
     DTYPES,
     LABEL_SCORES,
+    LOOKS,
     REFUSE,
     TOO_LONG,
     ModelSource,
@@ -105,7 +107,11 @@ def _asked(
         ),
     ] = DEFAULT_FORMAT,
     queries: Annotated[int, typer.Option(metavar="N", help="Queries, at most.")] = 200,
-    draws: Annotated[int, typer.Option(metavar="N", help="Draws of demonstrations.")] = 3,
+    draws: Annotated[int | None, typer.Option(metavar="N", help=f"Draws of demonstrations; default: {DRAWS}.")] = None,
+    until_decided: Annotated[
+        bool,
+        typer.Option("--until-decided", help=f"Add draws, {', '.join(map(str, LOOKS))}, until all claims are decided."),
+    ] = False,
     seed: Annotated[int, typer.Option(metavar="N", help="Of queries and draws.")] = 0,
     too_long: Annotated[
         str, typer.Option(metavar="|".join(TOO_LONG), help="What becomes of prompts longer than MODEL reads.")
@@ -124,6 +130,9 @@ def _asked(
     """The settings behind the shared options, checked."""
     require(dtype in DTYPES, "--dtype", dtype, ", ".join(DTYPES))
     require(device in DEVICES, "--device", device, ", ".join(DEVICES))
+    allowed = "nothing with --until-decided, which looks at " + ", ".join(map(str, LOOKS)) + " draws"
+    require(draws is None or not until_decided, "--draws", draws, allowed)
+    draws = (LOOKS[-1] if until_decided else DRAWS) if draws is None else draws
     for option, value, least in (("--queries", queries, 1), ("--draws", draws, 1), ("--seed", seed, 0)):
         require(value >= least, option, value, f"a whole number from {least} on")
     source: dict[str, Any] = {"name": model, "revision": revision, "dtype": dtype, "device": device}
@@ -138,6 +147,7 @@ def _asked(
         format=PromptFormat(query=unescaped(form)),
         queries=queries,
         draws=draws,
+        until_decided=until_decided,
         seed=seed,
         too_long=too_long,
     )

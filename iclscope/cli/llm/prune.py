@@ -14,7 +14,7 @@ from iclscope.language_models.settings import NORMS, RECOMMENDED, SCORES, SUM, P
 if TYPE_CHECKING:
     from iclscope.language_models.pruning.save import Save, Saved
 
-MEASURING = ("rates", "score", "draws", "timings", "label_score", "out", "force")
+MEASURING = ("rates", "score", "draws", "until_decided", "timings", "label_score", "out", "force")
 """Options that only a measurement reads: whoever names one of them wants to be told of it."""
 
 

@@ -10,7 +10,8 @@ import polars as pl
 from jaxtyping import Float64
 from scipy import stats
 
-from iclscope.claims.intervals import LEVEL, Interval
+from iclscope.claims.crossed import crossed_level
+from iclscope.claims.intervals import Interval
 from iclscope.language_models.prompts.draws import generator
 
 BINS = (0.0, 0.125, 0.375, 0.625, 0.875, 1.0)
@@ -71,7 +72,7 @@ def _two_ways(parts: pl.DataFrame) -> float:
     if variance == 0:
         return 0.0
     freedom = variance**2 / sum(part**2 / degrees for part, degrees in found)
-    return float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(variance)
+    return float(stats.t.ppf((1 + crossed_level()) / 2, freedom)) * math.sqrt(variance)
 
 
 def error_by_alpha(rows: pl.DataFrame) -> pl.DataFrame:
@@ -95,7 +96,7 @@ def error_by_alpha(rows: pl.DataFrame) -> pl.DataFrame:
         half = math.inf
         if count > 1:
             half = _two_ways(part.select("query", "draw", part=pl.col("error") - mean)) / len(part)
-            half = max(half, 1 - ((1 - LEVEL) / 2) ** (1 / count))  # what no query showed may still happen
+            half = max(half, 1 - ((1 - crossed_level()) / 2) ** (1 / count))  # what no query showed may still happen
         found.append(
             {
                 **{"shots": shots, "alpha": float(part["alpha"].to_numpy().mean()), "error": mean},
@@ -163,5 +164,5 @@ def saved_shots(
     needs = [shots_needed(shots, curve, target) for curve in curves]
     with np.errstate(divide="ignore"):
         saved = np.log2(needs[0] / needs[1])
-    low, high = np.quantile(saved[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="inverted_cdf")
+    low, high = np.quantile(saved[1:], [(1 - crossed_level()) / 2, (1 + crossed_level()) / 2], method="inverted_cdf")
     return Interval(float(saved[0]), float(low), float(high), draws)
