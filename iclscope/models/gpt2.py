@@ -127,7 +127,8 @@ class GPT2Transformer(RunModel[GPT2TransformerConfig]):
         with torch.device("meta"):
             one = _Network(self.config).to(dtype)
         shapes = {name: weight.shape for name, weight in one.named_parameters()}
-        values = initial_values(shapes, self.seeds, layers=self.config.layers, device=device)
+        config = self.config
+        values = initial_values(shapes, self.seeds, layers=config.layers, device=device, initial=config.initial)
         # The same modules, with a run axis on every weight, so that names are transformers' own.
         for name, value in values.items():
             path, _, leaf = name.rpartition(".")

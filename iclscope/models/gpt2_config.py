@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, model_validator
 
 from iclscope.core.errors import require
+from iclscope.models.initial_gpt2 import InitialWeights
 from iclscope.models.run_model import ModelConfig
 from iclscope.tasks import Task
 from iclscope.tasks.examples import TokenFormat
@@ -19,6 +21,8 @@ SIZES = {"tiny": (3, 2, 64), "small": (6, 4, 128), "standard": (12, 8, 256)}
 class GPT2TransformerConfig(ModelConfig):
     """Sizes of a GPT-2 that reads examples (Garg 2022, Appendix A.1; Li 2024, Section 4: 3 layers, 2 heads)."""
 
+    neutral_values: ClassVar[Mapping[str, Any]] = {"initial": "gpt2"}
+
     kind: Literal["gpt2"] = Field("gpt2", description="which model this is")
     d_X: int = Field(20, ge=1, description="input dimension")
     d_Y: int = Field(1, ge=1, description="dimension of an answer; 1 for real numbers")
@@ -27,6 +31,9 @@ class GPT2TransformerConfig(ModelConfig):
     heads: int = Field(2, ge=1, description="attention heads per layer")
     embedding: int = Field(64, ge=1, description="dimension of the residual stream, a multiple of heads")
     positions: int = Field(81, ge=1, description="the most tokens a prompt may have; 41 points in turn have 81")
+    initial: InitialWeights = Field(
+        "gpt2", description="initial matrices of the layers: gpt2, N(0, 0.02²), or fan_in, N(0, 1/inputs)"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> GPT2TransformerConfig:

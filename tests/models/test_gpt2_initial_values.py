@@ -123,3 +123,16 @@ def test_every_weight_is_trained() -> None:
     assert {weight.device.type for weight in model.parameters()} == {"cpu"}
     assert all(weight.requires_grad for weight in model.parameters())
     assert [name for name in model.state_dict() if "wte" in name] == []
+
+
+def test_fan_in_scales_the_matrices_of_the_layers_by_their_inputs(ours: dict[str, Tensor]) -> None:
+    model = GPT2Transformer(seeds=[0, 1], dtype=torch.float64, initial="fan_in", **CONFIG)
+    for name, weight in model.named_parameters():
+        own = weight.detach()
+        if name not in model.matrices:
+            assert torch.equal(own, ours[name]), f"{name} is no matrix of a layer"
+            continue
+        shrunk = math.sqrt(2 * 3) if "c_proj" in name else 1
+        expected = 1 / math.sqrt(4 * 64 if name.endswith("mlp.c_proj.weight") else 64) / shrunk
+        assert float(own.std()) == pytest.approx(expected, rel=0.05), name
+        assert torch.allclose(own / expected, ours[name] / (0.02 / shrunk)), "the same draws"
