@@ -22,6 +22,7 @@ from iclscope.claims.claim import Claim
 from iclscope.claims.conditions import Condition, all_met
 from iclscope.claims.paper import PAPERS as PAPERS  # where they are asked for with their figures
 from iclscope.claims.paper import paper_named as paper_named
+from iclscope.claims.published import Distances
 from iclscope.core.arguments import list_of, whole_number
 from iclscope.core.errors import require
 from iclscope.core.refusals import advice
@@ -102,6 +103,7 @@ class Experiment:
         controls: all measured rows → the rows of controls that need no model; None if there are none.
         conditions: a trial → the conditions of the paper's theorem beside what it has; empty for a trial that the
             theorem does not speak of; None if no theorem is asked.
+        distances: how far its curves lie from the published ones; None if none was published.
         checkpoint: the name under which a trained model is also written as a checkpoint of its own; None: under none.
     """
 
@@ -118,11 +120,12 @@ class Experiment:
     controls: Callable[[pl.DataFrame], pl.DataFrame] | None = None
     conditions: Callable[[Trial], Sequence[Condition]] | None = None
     checkpoint: Callable[[Trial], str] | None = None
+    distances: Distances | None = None
 
     @cached_property
     def code(self) -> str:
         """A hash of the files in which its functions stand: a figure is measured and drawn again when one changes."""
-        given = [self.trials, self.measure, self.draw, self.finding, self.controls, self.conditions]
+        given = [self.trials, self.measure, self.draw, self.finding, self.controls, self.conditions, self.distances]
         functions = [*given, *(claim.estimate for claim in self.claims)]
         code = [getattr(inspect.unwrap(one), "__code__", None) for one in functions if one is not None]
         files = sorted({one.co_filename for one in code if one is not None})

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import polars as pl
 
 from iclscope.claims.claim import JudgedClaim
+from iclscope.claims.intervals import LEVEL
 from iclscope.execution.failures import FATAL, reason_of
 from iclscope.playground.build import page_html
 from iclscope.study.experiment import Experiment, Preset, paper_named
@@ -117,7 +118,16 @@ def _section(
         notes=_notes(rows),
         conditions=conditions_of(experiment, trials),
         scene="" if scene is None else f"{PLAYGROUND}#{scene}",
+        distances=_distances(experiment, rows),
     )
+
+
+def _distances(experiment: Experiment, rows: pl.DataFrame) -> list[tuple[str, str, str]]:
+    """Each curve's distance from the published one: its name, the mean and the largest difference."""
+    if experiment.distances is None:
+        return []
+    found = experiment.distances(rows.filter(pl.col("arm") == "trained"), LEVEL)
+    return [(name, *distance.told) for name, distance in found.items()]
 
 
 def _notes(rows: pl.DataFrame) -> list[str]:

@@ -50,6 +50,7 @@ class FigureSection:
         conditions: what a theorem asks of the trainings and what they have, one table row per condition: its name, then
             each different value with how many trainings have it and whether that meets the condition.
         scene: address of a page on which such a model can be seen to train; empty: none.
+        distances: of our curves from the published ones: the curve, its mean and its largest difference, in words.
     """
 
     name: str
@@ -63,6 +64,7 @@ class FigureSection:
     notes: Sequence[str]
     conditions: Sequence[tuple[str, Sequence[ConditionValue]]] = ()
     scene: str = ""
+    distances: Sequence[tuple[str, str, str]] = ()
 
 
 class TextTable(NamedTuple):
