@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from playground.pages import opened, step_of, wait_rest
@@ -51,7 +52,14 @@ def test_code_and_rows_can_be_taken_away(context: Any, page_file: Path) -> None:
         for kind, head in (("SVG", b"<svg"), ("PNG", b"\x89PNG")):
             with page.expect_download() as download:
                 page.locator("#chart-risk").get_by_text(kind, exact=True).click()
-            assert Path(download.value.path()).read_bytes().startswith(head)
+            picture = Path(download.value.path()).read_bytes()
+            assert picture.startswith(head)
+            if kind == "SVG":  # its title and the names of its lines are in it, and no rule of a style sheet is needed
+                root = ElementTree.fromstring(picture)
+                said = "".join(root.itertext())
+                assert "Hinge risk" in said
+                assert "shifted patterns" in said
+                assert not [node for node in root.iter() if "class" in node.attrib]
 
 
 def test_a_teachers_link_hides_parts(context: Any, page_file: Path) -> None:
