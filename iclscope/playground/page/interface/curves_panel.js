@@ -46,19 +46,24 @@ const CHARTS = [
   {
     id: "risk",
     columns: DOMAIN_LINES.map(([domain, css]) => [`risk_${domain}`, css, domain]),
-    y: { min: 0, max: 1.2, ticks: [0, 0.5, 1] },
+    y: { min: 0 },
+    ends: [1.2, 2, 3, 5, 10, 20, 50, 100],
     value: (v) => fixedText(v, 3),
   },
   {
     id: "error",
     columns: DOMAIN_LINES.map(([domain, css]) => [`error_${domain}`, css, domain]),
-    y: { min: 0, max: 0.6, ticks: [0, 0.25, 0.5], format: (v) => `${Math.round(100 * v)} %` },
+    y: { min: 0, format: (v) => `${Math.round(100 * v)} %` },
+    ends: [0.6, 1],
+    ticks: [0, 0.25, 0.5, 0.75, 1],
     value: shareText,
   },
   {
     id: "attention",
     columns: DOMAIN_LINES.map(([domain, css]) => [`attention_${domain}`, css, domain]),
-    y: { min: 0, max: 1, ticks: [0, 0.5, 1], format: (v) => `${Math.round(100 * v)} %` },
+    y: { min: 0, format: (v) => `${Math.round(100 * v)} %` },
+    ends: [1],
+    ticks: [0, 0.5, 1],
     value: shareText,
   },
   {
@@ -68,6 +73,7 @@ const CHARTS = [
       ["query_relevant", "line-relevant", "relevant"],
     ],
     y: { min: 0 },
+    ends: [0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 10, 20, 50, 100],
     value: (v) => fixedText(v, 2),
   },
 ];
@@ -106,7 +112,8 @@ function curveChart(session, words, chart, series, point) {
     const step = session.frame.step;
     const end = TIME_ENDS.find((candidate) => candidate >= step) ?? step;
     const reference = chartTheory(chart.id, theory, end, words, session);
-    const y = chart.id === "norm" ? { ...chart.y, max: normEnd(lines) } : chart.y;
+    const max = axisEnd(lines, chart.ends);
+    const y = { ...chart.y, max, ticks: chart.ticks?.filter((tick) => tick <= max) };
     plot.draw({
       x: { min: 0, max: end, label: words.text("curves.step") },
       y,
@@ -139,13 +146,13 @@ export function pointedRow(points, step) {
   return after > 0 && step - points[after - 1][0] < points[after][0] - step ? after - 1 : after;
 }
 
-/** The largest value shown, with air above it, in steps so that the axis does not dance. */
-function normEnd(lines) {
-  const largest = Math.max(
-    0.5,
-    ...lines.map((line) => line.points.reduce((most, point) => (point[1] > most ? point[1] : most), 0)),
+/** The first of these ends that holds all lines: an axis that grew with every value would dance. */
+function axisEnd(lines, ends) {
+  const largest = lines.reduce(
+    (most, { points }) => points.reduce((own, [, value]) => (value > own ? value : own), most),
+    0,
   );
-  return Math.ceil((largest * 1.1) / 0.5) * 0.5;
+  return ends.find((end) => end >= largest) ?? ends.at(-1);
 }
 
 /** What the theory adds to a chart: lines within it, and a note on what lies outside. */

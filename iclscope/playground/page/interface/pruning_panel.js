@@ -170,9 +170,11 @@ function drawBars(layers, { session, words, width, m, pruned, theory }) {
 function drawCost(layers, { pruning, width, m, words }) {
   const top = BARS_HEIGHT + 18;
   const bottom = BARS_HEIGHT + COST_HEIGHT - PRUNING_MARGIN.bottom;
-  const y = makeScale({ min: 0, max: 1, from: bottom, to: top });
+  const largest = Math.max(1, ...pruning.risk.in, ...pruning.risk.out);
+  const end = [1, 2, 5, 10, 20, 50].find((candidate) => candidate >= largest) ?? largest;
+  const y = makeScale({ min: 0, max: end, from: bottom, to: top });
   const scales = { x: (k) => placeOf(k, m, width), y };
-  for (const tick of [0, 0.5, 1]) {
+  for (const tick of [0, end / 2, end]) {
     layers.axes.append(
       svgElement("line", {
         class: "grid",

@@ -30,20 +30,29 @@ export function sceneRow(session, words) {
         }),
     }),
   );
+  const row = element("div", { class: "choices" }, ...buttons);
   const text = element("p", { class: "scene-text" });
   const node = element(
     "section",
     { class: "scenes", id: "scenes", "aria-labelledby": "title-scenes" },
     element("h2", { id: "title-scenes", class: "scene-title", text: words.text("scenes.title") }),
-    element("div", { class: "choices" }, ...buttons),
+    row,
     text,
   );
+  let shown = null;
   const draw = () => {
     const current = all.find((scene) => sameSettings({ ...STANDARD, ...scene.settings }, session.state.settings));
+    if (current && current !== shown) bringIntoRow(row, buttons[all.indexOf(current)]);
+    shown = current;
     all.forEach((scene, index) => setAttributes(buttons[index], { "aria-pressed": String(scene === current) }));
     setAttributes(text, { text: current ? words.text(`scene.${current.id}.text`) : words.text("scene.own") });
   };
   return { node, draw };
+}
+
+/** On a phone the row scrolls; the page must not. */
+function bringIntoRow(row, button) {
+  row.scrollLeft = button.offsetLeft - row.offsetLeft - 8;
 }
 
 const sameSettings = (one, other) => Object.keys(one).every((name) => one[name] === other[name]);

@@ -134,9 +134,10 @@ function sourceText(words, source) {
 
 /** How the quantity of a claim is written: angles in degrees, shares as per cent, ratios with a ×. */
 function amountText(id) {
-  if (id.startsWith("prop4.2")) return (angle) => `${numberText((angle * 180) / Math.PI)}°`;
+  if (id.startsWith("prop4.2"))
+    return (angle) => (Number.isNaN(angle) ? "–" : `${numberText((angle * 180) / Math.PI)}°`);
   if (id.endsWith("-error") || id.includes("concentration")) return shareText;
   if (id.includes("projection") || id === "thm3.7-two-groups" || id === "thm3.7-small-norm")
-    return (ratio) => `${numberText(ratio)}×`;
+    return (ratio) => (Number.isNaN(ratio) ? "–" : `${numberText(ratio)}×`);
   return numberText;
 }
