@@ -29,7 +29,7 @@ def opened(context: Any, page_file: Path, address: str = "") -> Iterator[Any]:
     page.goto(page_file.as_uri() + (f"#{address}" if address else ""))
     wait_rest(page)
     yield page
-    assert complaints == []
+    assert not complaints, complaints
     page.close()
 
 

@@ -170,7 +170,7 @@ function drawBars(layers, { session, words, width, m, pruned, theory }) {
 function drawCost(layers, { pruning, width, m, words }) {
   const top = BARS_HEIGHT + 18;
   const bottom = BARS_HEIGHT + COST_HEIGHT - PRUNING_MARGIN.bottom;
-  const largest = Math.max(1, ...pruning.risk.in, ...pruning.risk.out);
+  const largest = Math.max(1, ...[...pruning.risk.in, ...pruning.risk.out].filter(Number.isFinite));
   const end = [1, 2, 5, 10, 20, 50].find((candidate) => candidate >= largest) ?? largest;
   const y = makeScale({ min: 0, max: end, from: bottom, to: top });
   const scales = { x: (k) => placeOf(k, m, width), y };
