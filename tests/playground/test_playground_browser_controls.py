@@ -126,6 +126,7 @@ def test_a_step_size_that_is_too_large_is_told_in_words(context: Any, page_file:
         page.click("#button-play")
         page.wait_for_selector("#status.alarm", timeout=WAIT)
         assert "blew up at step" in page.locator("#status").inner_text()
+        assert "no number any more" in page.locator("#prompt-in .verdict-line").inner_text()
 
 
 def test_several_seeds_are_drawn_with_their_mean(context: Any, page_file: Path) -> None:

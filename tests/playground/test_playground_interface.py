@@ -44,9 +44,12 @@ def test_numbers_as_a_reader_writes_them(modules: Path) -> None:
     assert evaluated(modules, ["interface/words.js"], shares) == [
         "0 %", "100 %", "50 %", "0.3 %", "1.4 %", "0.1 %", "0.03 %", "–",
     ]  # fmt: skip
-    assert evaluated(modules, ["interface/words.js"], "[page.fixedText(-0.5, 2), page.fixedText(1, 3)]") == [
+    assert evaluated(
+        modules, ["interface/words.js"], "[page.fixedText(-0.5, 2), page.fixedText(1, 3), page.fixedText(2e15, 2)]"
+    ) == [
         "−0.50",
         "1.000",
+        "2.0·10¹⁵",
     ]
 
 

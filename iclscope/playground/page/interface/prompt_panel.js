@@ -282,15 +282,15 @@ function drawAnswer({ words, prompt, answer, verdict }) {
     margin: marginText(prompt.margin),
     right: right > 0 ? "+" : "−",
   };
-  const key =
-    right === 0
-      ? "unknown"
-      : prompt.predicted === 0
-        ? "undecided"
-        : prompt.predicted !== right
-          ? "wrong"
-          : prompt.margin >= 1
-            ? "sure"
-            : "unsure";
+  const key = answerKind(prompt, right);
   setAttributes(verdict, { text: words.text(`prompt.answer.${key}`, values), class: `verdict-line ${key}` });
+}
+
+/** How an answer is to be told: the end of a text's key. */
+export function answerKind({ output, predicted, margin }, right) {
+  if (!Number.isFinite(output)) return "none";
+  if (right === 0) return "unknown";
+  if (predicted === 0) return "undecided";
+  if (predicted !== right) return "wrong";
+  return margin >= 1 ? "sure" : "unsure";
 }

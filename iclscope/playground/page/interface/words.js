@@ -58,7 +58,7 @@ export function shareText(value) {
 /** A number with a fixed count of decimals, so that it does not dance while it changes. */
 export function fixedText(value, decimals) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
-  if (!Number.isFinite(value)) return numberText(value);
+  if (!Number.isFinite(value) || Math.abs(value) >= 1000) return numberText(value);
   return minus(value.toFixed(decimals));
 }
 
