@@ -26,7 +26,7 @@ from iclscope.language_models.prompts.draws import generator
 from iclscope.language_models.prompts.format import CONTENT_FREE, PromptFormat, PromptGroup
 from iclscope.language_models.prompts.prepared import Prepared, prepare
 from iclscope.language_models.prompts.scoring import label_scores
-from iclscope.language_models.selectors.at_random import balanced
+from iclscope.language_models.selectors.random_selectors import balanced
 from iclscope.language_models.settings import ModelSource, TextMeasurement
 
 SHOTS = 8
@@ -34,18 +34,18 @@ SHOTS = 8
 
 def fixed_groups(prepared: Prepared) -> list[PromptGroup]:
     """All queries behind the same demonstrations."""
-    asked, form = prepared.asked, prepared.format
+    asked, form = prepared.sampled, prepared.format
     prefix = form.prefix(asked.pool.at(balanced(asked, SHOTS, 0)))
-    return [PromptGroup(prefix, tuple(map(form.asked, asked.queries.texts)))]
+    return [PromptGroup(prefix, tuple(map(form.render_query, asked.queries.texts)))]
 
 
 def own_groups(prepared: Prepared) -> list[PromptGroup]:
     """Each query behind demonstrations of its own."""
-    asked, form = prepared.asked, prepared.format
+    asked, form = prepared.sampled, prepared.format
     numbers = generator(0, "own demonstrations")
     shown = [numbers.choice(len(asked.pool.texts), SHOTS, replace=False).tolist() for _ in asked.queries.texts]
     return [
-        PromptGroup(form.prefix(asked.pool.at(which)), (form.asked(text),))
+        PromptGroup(form.prefix(asked.pool.at(which)), (form.render_query(text),))
         for which, text in zip(shown, asked.queries.texts, strict=True)
     ]
 
@@ -80,7 +80,7 @@ def shortened(groups: list[PromptGroup], count: int) -> list[PromptGroup]:
 
 def with_content_free(groups: list[PromptGroup], form: PromptFormat) -> list[PromptGroup]:
     """The prompts as a measurement reads them: calibration asks queries without content behind each prefix."""
-    free = tuple(form.asked(text) for text in CONTENT_FREE)
+    free = tuple(form.render_query(text) for text in CONTENT_FREE)
     return [group._replace(queries=(*group.queries, *free)) for group in groups]
 
 
@@ -133,7 +133,7 @@ def main() -> None:
     prepared = prepare(
         TextMeasurement(model=source, data=given.data, test=given.test, format=form, queries=given.queries)
     )
-    answers = form.answers(prepared.asked.classes)
+    answers = form.answers(prepared.sampled.classes)
     language_model = prepared.language_model
     print(f"{prepared.title}, {SHOTS} shots, {torch.get_num_threads()} threads, {language_model.model.dtype}")
     clock = time.process_time if given.processor_time else time.perf_counter

@@ -17,7 +17,7 @@ from pathlib import Path
 from iclscope.execution import local
 from iclscope.execution.local import LocalEngine
 from iclscope.execution.stores.finished import Finished
-from iclscope.sweeps.run_sweep import run_sweep, standing_of
+from iclscope.sweeps.run_sweep import run_sweep, sweep_status
 from iclscope.execution.stores.store_files import StoreFiles
 from iclscope.sweeps.file.sweep_file import Sweep
 from iclscope.sweeps.sweep_folder import SweepFolder
@@ -54,7 +54,7 @@ def seconds_of(sweep, folder):
     place = SweepFolder(Path(folder), sweep.name)
     started = time.perf_counter()
     store = Finished.at(StoreFiles(place.default_store))
-    standing_of(sweep, store)
+    sweep_status(sweep, store)
     run_sweep(sweep, place, store, LocalEngine(workers=1, folder=place.training))
     return started, time.perf_counter() - started
 

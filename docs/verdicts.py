@@ -2,7 +2,7 @@
 
     python docs/verdicts.py results        # after: iclscope reproduce all
 
-Without a folder the two texts are written anew from docs/verdicts.json.
+Without a folder the two texts are rewritten from docs/verdicts.json.
 """
 
 from __future__ import annotations

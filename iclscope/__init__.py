@@ -85,6 +85,6 @@ _HOMES = {
     "sweep_rows": "iclscope.sweeps.results:sweep_rows",
     "train": "iclscope.training:train",
 }
-"""Where that which is no room is defined."""
+"""Where each name that is not a subpackage is defined."""
 
 __getattr__, __dir__ = lazy_names(__name__, __all__, _HOMES)

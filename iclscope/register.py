@@ -16,7 +16,7 @@ Thing = TypeVar("Thing")
 def register(thing: Thing) -> Thing:
     """Make a task, a model or a paper of one's own known in this process, as an entry point would.
 
-    It can be used as a decorator of a class. The same thing defined anew, as when a cell is run again, takes its place.
+    It can be used as a decorator of a class. Running a cell again replaces what it defined before.
 
     Args:
         thing: a class derived from `Task` or `RunModel`, or a `Paper`.

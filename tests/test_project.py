@@ -271,15 +271,15 @@ def class_questions(source: str) -> set[str]:
 
 def test_tasks_and_models_are_asked_not_recognised() -> None:
     """Whatever one of ours can do, one of another package can."""
-    home_of = homes()
+    qualified_name = homes()
     assert {"PatternPrompts", "CountPrompts", "LinearRegression", "SoftmaxReLUConfig", "GPT2Transformer"} <= set(
-        home_of
+        qualified_name
     )
     found = {
         path.relative_to(ROOT).as_posix()
         for path in sources()
-        for name in class_questions(path.read_text(encoding="utf-8")) & set(home_of)
-        if path not in home_of[name]
+        for name in class_questions(path.read_text(encoding="utf-8")) & set(qualified_name)
+        if path not in qualified_name[name]
     }
     assert found == set(ASKED_BY_CLASS)
 

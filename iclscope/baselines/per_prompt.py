@@ -12,7 +12,7 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from iclscope.core.arguments import list_of, whole_number
-from iclscope.core.errors import require
+from iclscope.core.errors import one_of_these, require
 from iclscope.tasks import SignedPrompts
 
 
@@ -70,7 +70,7 @@ def classifier_outputs(
     names = list_of("names", names, "names of baselines")
     processes = whole_number("processes", processes, least=1)
     for name in names:
-        require(name in CLASSIFIERS, "names", name, ", ".join(CLASSIFIERS))
+        require(name in CLASSIFIERS, "names", name, one_of_these(CLASSIFIERS))
     examples = prompts.examples()
     length = examples.one_length()
     runs, batch, _, d_X = examples.inputs.shape

@@ -13,7 +13,7 @@ from torch import Tensor
 from iclscope.baselines.per_prompt import CLASSIFIERS, classifier_outputs
 from iclscope.baselines.regression import REGRESSION_BASELINES
 from iclscope.core.arguments import expect
-from iclscope.core.errors import BadRequest, require
+from iclscope.core.errors import one_of_these, refused, require
 from iclscope.tasks import ExamplePrompts, SignedPrompts
 
 
@@ -48,7 +48,7 @@ class Baseline:
             BadRequest: listing the names there are.
         """
         known = {*REGRESSION_BASELINES, *CLASSIFIERS}
-        require(isinstance(self.name, str) and self.name in known, "name", self.name, ", ".join(baseline_names()))
+        require(isinstance(self.name, str) and self.name in known, "name", self.name, one_of_these(baseline_names()))
 
     def predict(self, prompts: ExamplePrompts) -> BaselinePrediction:
         """Answer every prompt.
@@ -67,9 +67,7 @@ class Baseline:
             return BaselinePrediction(torch.from_numpy(labels).to(prompts.labels))
         answer = REGRESSION_BASELINES.get(self.name)
         if answer is None:
-            raise BadRequest(
-                f"baseline = {self.name!r} is not allowed; allowed: {', '.join(REGRESSION_BASELINES)}, for real answers"
-            )
+            raise refused("baseline", self.name, f"{one_of_these(REGRESSION_BASELINES)}, for real answers")
         return BaselinePrediction(_regression(answer, prompts))
 
 

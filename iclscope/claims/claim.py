@@ -23,7 +23,7 @@ from iclscope.claims.families import (
 )
 from iclscope.claims.intervals import ENOUGH_SEEDS, Interval, UpperBound, unseen_share
 from iclscope.claims.reference import REFERENCE
-from iclscope.core.errors import require
+from iclscope.core.errors import one_of_these, require
 from iclscope.training.trained import MEETS
 
 __all__ = ["UNTRAINED", "UNTRAINED_TEXT", "Claim", "Control", "Form", "JudgedClaim", "Region", "Verdict", "judge"]
@@ -104,7 +104,7 @@ class Claim:
 
     def __post_init__(self) -> None:
         where = f"claim {self.id!r}: "
-        require(self.form in get_args(Form), f"{where}form", self.form, ", ".join(get_args(Form)))
+        require(self.form in get_args(Form), f"{where}form", self.form, one_of_these(get_args(Form)))
         require(isinstance(self.control, Control), f"{where}control", self.control, "a control that must fail")
         require(self.control.arm != self.arm, f"{where}control", self.control.arm, "rows other than the claim's own")
         named = _PLACES.search(self.source) is not None

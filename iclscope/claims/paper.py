@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from iclscope.core.errors import BadRequest
+from iclscope.core.errors import BadRequest, one_of_these, refused
+from iclscope.core.refusals import advice
 from iclscope.core.registry import PAPERS as _REGISTRY
 
 
@@ -104,7 +105,7 @@ def paper_named(name: str) -> Paper:
     return PAPERS[name]
 
 
-def papers_asked_for(names: Sequence[str]) -> list[str]:
+def requested_papers(names: Sequence[str]) -> list[str]:
     """Short names of the papers, "all" spelled out, each once.
 
     Raises:
@@ -112,5 +113,8 @@ def papers_asked_for(names: Sequence[str]) -> list[str]:
     """
     if not names:
         raise BadRequest(f"PAPER is missing: {', '.join(PAPERS)} or all")
+    for name in names:
+        if name != "all" and name not in PAPERS:
+            raise refused("PAPER", name, one_of_these([*PAPERS, "all"]) + advice(name, PAPERS))
     spelled = [paper for name in names for paper in (PAPERS if name == "all" else (paper_named(name).name,))]
     return list(dict.fromkeys(spelled))

@@ -17,9 +17,9 @@ from iclscope import __version__
 from iclscope.cli.early_interrupts import INTERRUPTED
 from iclscope.cli.lazy_group import LazyCommand, LazyGroup
 from iclscope.cli.main import BAD_REQUEST, FAILED
-from iclscope.cli.output import flush_output, output_failure, show_what_can_be_shown
+from iclscope.cli.output import flush_output, output_failure, replace_unencodable
 from iclscope.core.addresses import without_secrets
-from iclscope.core.errors import BadRequest, ClusterFailed, Notice, StorageFailed
+from iclscope.core.errors import BadRequest, ClusterFailed, Notice, StorageFailed, Verbatim, refused
 
 
 def _of(name: str, help: str) -> LazyCommand:
@@ -75,7 +75,7 @@ def _options(
 
 def exit_status(arguments: list[str]) -> int:
     """Run the command line; returns the exit status."""
-    show_what_can_be_shown()
+    replace_unencodable()
     if sys.stdout is None:
         # Whatever file a command opened first would take its place, and get what libraries print.
         return _failed("standard output is closed")
@@ -129,7 +129,7 @@ def check_readable(arguments: Sequence[str]) -> None:
             name, given, value = shown.partition("=")
             if not (given and name.startswith("--")):
                 name, value = before if before.startswith("--") else "argument", shown
-            raise BadRequest(f"{name} = '{value}' is not allowed; allowed: {allowed}") from None
+            raise refused(name, Verbatim(f"'{value}'"), allowed) from None
 
 
 def _shown_as_a_line(otherwise: Callable[..., None]) -> Callable[..., None]:

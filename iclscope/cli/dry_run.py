@@ -16,7 +16,7 @@ from iclscope.sweeps.file.designs import Grid
 from iclscope.sweeps.file.planned import SweepTest
 from iclscope.sweeps.file.sweep_file import Sweep
 from iclscope.sweeps.overview import Overview
-from iclscope.sweeps.run_sweep import Standing
+from iclscope.sweeps.run_sweep import SweepStatus
 
 _TOLD = ("steps", "batch_size", "learning_rate")
 """Settings of training that are told even where a paper gives them."""
@@ -114,14 +114,14 @@ def time_text(expected: Estimate) -> str:
     return f"Estimated time: about {_duration_text(expected.seconds)} on {workers} ({kinds}; {step})"
 
 
-def standing_text(standing: Standing) -> str:
+def status_text(status: SweepStatus) -> str:
     """What the store holds already of a sweep; empty if that is nothing."""
-    finished = standing.trials - standing.missing
-    if standing.missing == 0:
+    finished = status.trials - status.missing
+    if status.missing == 0:
         return f"Nothing is missing: all {counted(finished, 'trial')} are finished, and a run writes the table at once."
     if finished == 0:
         return ""
-    return f"{finished:,} of {standing.trials:,} trials are finished already; the estimate is of all."
+    return f"{finished:,} of {status.trials:,} trials are finished already; the estimate is of all."
 
 
 def _duration_text(seconds: float) -> str:

@@ -11,7 +11,7 @@ INTERRUPTED, TERMINATED = 130, 143
 _terminated = threading.Event()
 
 
-def terminations_are_interrupts() -> None:
+def sigterm_as_interrupt() -> None:
     """From now on, let SIGTERM do what Ctrl-C does, so that what runs is saved; the exit status tells them apart."""
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _terminate)
@@ -29,8 +29,8 @@ def _terminate(_number: int, frame: FrameType | None) -> None:
     (handler if callable(handler) else signal.default_int_handler)(signal.SIGINT, frame)
 
 
-def interrupts_end_quietly() -> None:
-    """From now on until `commands_begin`, let Ctrl-C end the process at once.
+def quit_on_interrupt() -> None:
+    """From now on until `restore_interrupts`, let Ctrl-C end the process at once.
 
     An exception would not do: in the middle of an import it comes out as a traceback, or as an error of a library that
     caught it. Where Ctrl-C is ignored, or somebody handles it already, that stays.
@@ -40,7 +40,7 @@ def interrupts_end_quietly() -> None:
         signal.signal(signal.SIGINT, _end)
 
 
-def commands_begin() -> None:
+def restore_interrupts() -> None:
     """From now on, let Ctrl-C raise KeyboardInterrupt again: a command has something to keep."""
     if signal.getsignal(signal.SIGINT) is _end and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -19,8 +19,8 @@ from iclscope.claims.formats import format_interval, format_number
 from iclscope.claims.intervals import Interval
 from iclscope.cli.task_settings import given_settings, settings_of_all_tasks, understood
 from iclscope.core.environment import DEVICES, chosen_device
-from iclscope.core.errors import BadRequest, require
-from iclscope.core.files import user_path, written_whole
+from iclscope.core.errors import BadRequest, one_of_these, require, unusable
+from iclscope.core.files import atomic_write, user_path
 from iclscope.evaluation.error_table import error_table
 from iclscope.evaluation.new_settings import changed_task, trained_tasks
 from iclscope.execution.local import cores
@@ -85,10 +85,10 @@ def evaluate_command(
     first = trained[0]
     changes = understood(first, given)
     by_length = first.metrics == (SQUARED_ERROR,)
-    why = f"where a model was trained on numbers, not on {first.told}"
+    why = f"where a model was trained on numbers, not on {first.title}"
     require(by_length or baseline is None, "--baseline", baseline, why)
-    why = f"no seed: prompts of {first.told} belong to the seeds trained on, as their patterns do"
-    require(not first.looks_inside or seed is None, "--seed", seed, why)
+    why = f"no seed: prompts of {first.title} belong to the seeds trained on, as their patterns do"
+    require(not first.supports_probes or seed is None, "--seed", seed, why)
     require(changes.get("d_X", first.d_X) == first.d_X, "--d-X", changes.get("d_X"), f"{first.d_X}, the model's")
     task = changed_task(model, **changes)
     tested: Sequence[Task] = task if isinstance(task, tuple) else [task] * model.run_count
@@ -109,7 +109,7 @@ def evaluate_command(
         )
     console = Console(highlight=False, markup=False)
     console.print(f"{checkpoint.name or checkpoint}: {_what(model, trained, tested)}", soft_wrap=True)
-    name = str(model.config.described()["model"])
+    name = str(model.config.summary()["model"])
     console.print(_risks(rows) if lengths is None else _by_length(rows, lengths, name))
     console.print(_note(rows, model), soft_wrap=True)
     if out is not None:
@@ -126,7 +126,7 @@ def _baselines_named(names: Sequence[str] | None) -> tuple[str, ...]:
     if names is None:
         return DEFAULT_BASELINES
     for name in names:
-        require(name in {*REGRESSION_BASELINES, NO_BASELINE}, "--baseline", name, ", ".join(REGRESSION_BASELINES))
+        require(name in {*REGRESSION_BASELINES, NO_BASELINE}, "--baseline", name, one_of_these(REGRESSION_BASELINES))
     require(NO_BASELINE not in names or set(names) == {NO_BASELINE}, "--baseline", list(names), "none alone, or names")
     return tuple(name for name in dict.fromkeys(names) if name != NO_BASELINE)
 
@@ -141,7 +141,7 @@ def _check_new_file(path: Path | None) -> None:
         require(path.parent.is_dir(), "--out", str(path), f"a file in a folder that exists; {path.parent} does not")
         require(os.access(path.parent, os.W_OK), "--out", str(path), "a file in a folder that can be written to")
     except OSError as error:
-        raise BadRequest(f"--out = {str(path)!r} is not allowed: {error.strerror}") from error
+        raise unusable("--out", str(path), error.strerror or str(error)) from error
 
 
 def _loaded(folder: Path, device: torch.device) -> Model:
@@ -151,7 +151,7 @@ def _loaded(folder: Path, device: torch.device) -> Model:
         require(folder.is_dir(), "CHECKPOINT", str(folder), f"{_FOLDER}; this is a file")
         return load_model(folder, device)
     except OSError as error:
-        raise BadRequest(f"CHECKPOINT = {str(folder)!r} is not allowed: {error.strerror}") from error
+        raise unusable("CHECKPOINT", str(folder), error.strerror or str(error)) from error
 
 
 def _spread(task: Task) -> list[int]:
@@ -210,7 +210,7 @@ def _note(rows: pl.DataFrame, model: Model) -> str:
 def _write(rows: pl.DataFrame, path: Path) -> None:
     """Write all rows into a new file, whole or not at all."""
     try:
-        with written_whole(path) as temporary:
+        with atomic_write(path) as temporary:
             _WRITERS[path.suffix](rows, temporary)
             _check_new_file(path)
     except OSError as error:

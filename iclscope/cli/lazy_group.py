@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import typer
 from typer.core import TyperGroup
 
-from iclscope.cli.early_interrupts import commands_begin
+from iclscope.cli.early_interrupts import restore_interrupts
 
 
 class LazyCommand(NamedTuple):
@@ -31,7 +31,7 @@ class LazyCommand(NamedTuple):
         """The command for Typer, under a name."""
         found = getattr(import_module(self.module), self.attribute)
         if not isinstance(found, typer.Typer):
-            commands_begin()
+            restore_interrupts()
             alone = typer.Typer(add_completion=False, rich_markup_mode=None)
             more = {"allow_extra_args": True, "ignore_unknown_options": True} if self.takes_more else None
             alone.command(name, context_settings=more)(found)

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from iclscope.core.catalogue import Card, cards
-from iclscope.core.errors import BadRequest
+from iclscope.core.errors import BadRequest, one_of_these
 from iclscope.core.refusals import advice, refusal
 from iclscope.core.registry import MODELS, PAPERS, TASKS, Registry
 
@@ -22,7 +22,7 @@ def list_command(
     known = [*PAPERS.names(), *TASKS.names(), *MODELS.names()] if names else []
     for name in names or ():
         if name not in known:
-            raise refusal("NAME", name, ", ".join(known) + advice(name, known))
+            raise refusal("NAME", name, one_of_these(known) + advice(name, known))
     console = Console(highlight=False, markup=False, soft_wrap=True)
     for paper in cards(_card, [name for name in names if name in PAPERS] if names else None):
         _print_paper(console, paper)

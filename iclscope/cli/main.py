@@ -10,9 +10,9 @@ from typing import Any
 
 from iclscope.cli.early_interrupts import (
     INTERRUPTED,
-    interrupts_end_quietly,
+    quit_on_interrupt,
+    sigterm_as_interrupt,
     status_of_interrupt,
-    terminations_are_interrupts,
 )
 from iclscope.cli.output import watch_output
 
@@ -29,8 +29,8 @@ def run(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: the words after ``iclscope``; None: those of this process.
     """
-    interrupts_end_quietly()
-    terminations_are_interrupts()
+    quit_on_interrupt()
+    sigterm_as_interrupt()
     watch_output()
     status = main(sys.argv[1:] if arguments is None else list(arguments))
     if status == INTERRUPTED:

@@ -35,7 +35,7 @@ def watch_output() -> None:
         )
 
 
-def show_what_can_be_shown() -> None:
+def replace_unencodable() -> None:
     """Let standard output and error write ``?`` for what they cannot write, as Greek letters or paths of any bytes."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from iclscope.core.errors import BadRequest, require
+from iclscope.core.errors import BadRequest, one_of_these, require
 from iclscope.core.files import check_writable, user_path, write_bytes
 from iclscope.core.refusals import refusal
 from iclscope.sweeps.pictures.own_files import ENDINGS, figure_file, is_ours
@@ -50,7 +50,7 @@ def plot_command(
     Settings that are neither x nor hue are averaged over, and the figure says so. A setting may be named by the end of
     its name (alpha for task.alpha) where only one has it.
     """
-    require(log in (None, *_LOG), "--log", log, ", ".join(_LOG))
+    require(log in (None, *_LOG), "--log", log, one_of_these(_LOG))
     folder = user_path(folder, "DIR")
     out = None if out is None else user_path(out, "--out")
     results = load_results(folder)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from iclscope.claims.paper import papers_asked_for
+from iclscope.claims.paper import requested_papers
 from iclscope.core.environment import DEVICES
 from iclscope.core.files import user_path
 from iclscope.study.experiment import PRESETS
@@ -30,13 +30,15 @@ FAILED = 1
 def reproduce_command(
     papers: Annotated[list[str], typer.Argument(metavar="PAPER...", help="Short names (see iclscope list), or all.")],
     figure: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this figure; may be repeated.")] = None,
-    preset: Annotated[str, typer.Option(metavar="|".join(PRESETS), help="How much it may cost.")] = "quick",
+    preset: Annotated[str, typer.Option(metavar="|".join(PRESETS), help="Compute budget.")] = "quick",
     seeds: Annotated[
         int | None, typer.Option(metavar="N", help="Seeds per point; at least 2, for garg2022 at least 1.")
     ] = None,
     device: Annotated[str, typer.Option(metavar="|".join(DEVICES), help="Where to train.")] = "auto",
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default: results/PAPER.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Make everything anew, also over other settings.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Recompute everything, even over results of other settings.")
+    ] = False,
     redraw: Annotated[
         bool, typer.Option("--redraw", help="Measure and draw again, from the models that are trained.")
     ] = False,
@@ -47,7 +49,7 @@ def reproduce_command(
     """
     console = Console()
     out = None if out is None else user_path(out, "--out")
-    names = papers_asked_for(papers)
+    names = requested_papers(papers)
     beside = (out or Path("results")) if len(names) > 1 else None
     if beside is not None:
         check_index(beside)
@@ -71,19 +73,19 @@ def reproduce_command(
                 )
         except InterruptedReproduction as interrupted:
             _tell(console, interrupted.reproduction)
-            _tell_index(console, beside)
+            _print_index(console, beside)
             console.print("Interrupted. What is finished is kept; the same command goes on from there.")
             raise
         except IncompleteReproduction as incomplete:
             done, has_failed = incomplete.reproduction, True
         _tell(console, done)
-    _tell_index(console, beside)
+    _print_index(console, beside)
     if has_failed:
         typer.echo("iclscope: what did not fail is finished; the same command makes only the rest again.", err=True)
         raise typer.Exit(FAILED)
 
 
-def _tell_index(console: Console, folder: Path | None) -> None:
+def _print_index(console: Console, folder: Path | None) -> None:
     """Write the page of all papers, where there are several, and say where it is."""
     if folder is not None:
         console.print(f"All papers: {write_index(folder)}", soft_wrap=True, highlight=False)

@@ -57,7 +57,7 @@ def show_command(
         typer.echo(summary_table(results, tests, told_apart, metrics).write_csv(), nl=False)
         return
     sections = [_with_metrics(section_of_test(results, name), metrics) for name in dict.fromkeys(tests)]
-    if results.may_stop and test is None:
+    if results.has_stopped_runs and test is None:
         sections.insert(0, _with_metrics(section_of_training(results), metrics))
     sections = [section for section in sections if section.metrics]
     most = None if everything else MOST_ROWS
@@ -152,7 +152,7 @@ class _Printer:
             self.line("")
             self._table(headings, section.metrics, [], rows)
             self._slopes = True
-            self._drawn |= any(slope.whatever for slope in shown)
+            self._drawn |= any(slope.unheld for slope in shown)
         if count > len(shown):
             self.line(f" … and {count - len(shown):,} more of {count:,} slopes: --all shows every one")
         if too_few:
@@ -254,6 +254,6 @@ def _at(slope: Slope) -> str:
     return ", ".join(
         [
             *(f"{name} = {value_text(value)}" for name, value in held.items()),
-            *(f"any {name}" for name in slope.whatever),
+            *(f"any {name}" for name in slope.unheld),
         ]
     )

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.status import Status
 
-from iclscope.cli.dry_run import counted, describe, standing_text, time_text
+from iclscope.cli.dry_run import counted, describe, status_text, time_text
 from iclscope.core.environment import DEVICES
 from iclscope.core.errors import ClusterFailed, StorageFailed
 from iclscope.core.refusals import inside
@@ -25,7 +25,7 @@ from iclscope.sweeps.engines import ENGINES, check_engine, engine_named, folder_
 from iclscope.sweeps.estimate import estimate
 from iclscope.sweeps.file.sweep_file import Sweep, load_sweep
 from iclscope.sweeps.overview import overview
-from iclscope.sweeps.run_sweep import Standing, run_sweep, standing_of
+from iclscope.sweeps.run_sweep import SweepStatus, run_sweep, sweep_status
 from iclscope.sweeps.sweep_folder import ROWS, SweepFolder
 
 FAILED = 1
@@ -63,7 +63,7 @@ def sweep_command(
     """
     where = check_engine(engine, address, device)
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    with _warnings_told():
+    with _print_warnings():
         sweep = load_sweep(file)
         folder = folder_of(sweep, out)
         if dry_run:
@@ -75,16 +75,16 @@ def sweep_command(
             console.print(time_text(expected))
             if store is not None or folder.default_store.exists():
                 kept = store_of(folder, store, keep_weights=keep_weights)
-                if text := standing_text(standing_of(sweep, kept)):
+                if text := status_text(sweep_status(sweep, kept)):
                     console.print(text)
             console.print(f"Nothing was trained. Without --dry-run, results go to {folder.path}.")
             return
         kept = store_of(folder, store, keep_weights=keep_weights)
         with _checking(sweep):
-            standing = standing_of(sweep, kept)
-    _tell_damage(kept)
+            status = sweep_status(sweep, kept)
+    _print_damage(kept)
     before = folder.trials()
-    done = FinishedTrials(standing)
+    done = FinishedTrials(status)
     failures: Sequence[FailedJob] = ()
     try:
         with engine_named(engine, address, device, folder) as performs:
@@ -99,25 +99,25 @@ def sweep_command(
     diverged = rows.filter(rows["diverged_at"].is_not_null())["trial"].n_unique()
     lost = f", {diverged:,} of which diverged" if diverged else ""
     failed = sum(len(failure.job.planned) for failure in failures)
-    trials = f"{counted(standing.trials, 'trial')} ({done.origins(failed)}){lost}"
+    trials = f"{counted(status.trials, 'trial')} ({done.origins(failed)}){lost}"
     console.print(f"{sweep.name}: {trials}, {counted(rows.height, 'row')}")
     if gone := before.difference(rows["trial"]):
         left = f"{counted(len(gone), 'trial')} of the table before, which this sweep does not have"
         console.print(f"Left out: {left}; what a store holds of them stays there.")
     console.print(f"Rows: {folder.path / ROWS}")
     if failures:
-        _tell_failures(failures, folder)
+        _print_failures(failures, folder)
         raise typer.Exit(FAILED)
 
 
 class FinishedTrials:
     """How many trials are finished, counted as they are."""
 
-    def __init__(self, standing: Standing) -> None:
-        self._all, self._finished = standing.trials, standing.trials - standing.missing
+    def __init__(self, status: SweepStatus) -> None:
+        self._all, self._finished = status.trials, status.trials - status.missing
         self._trained = self._tested = 0
         self._lock = threading.Lock()
-        self.standing = standing
+        self.status = status
 
     def add(self, job: Job) -> None:
         """Count trials of a group; called from several threads."""
@@ -148,15 +148,15 @@ def _run(
     """Train and test, with a bar on a terminal and silence elsewhere."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # told when the trials were checked
-        if not console.is_terminal or done.standing.work == 0:
-            return run_sweep(sweep, folder, store, engine, on_finished=done.add, told=_tell_note)
+        if not console.is_terminal or done.status.work == 0:
+            return run_sweep(sweep, folder, store, engine, on_finished=done.add, on_notice=_print_note)
         with progress_on(console) as progress:
-            bar = progress.add_task("training", total=done.standing.work)
+            bar = progress.add_task("training", total=done.status.work)
 
             def advance(made: int) -> None:
                 progress.update(bar, advance=made, description=done.text)
 
-            return run_sweep(sweep, folder, store, engine, on_step=advance, on_finished=done.add, told=_tell_note)
+            return run_sweep(sweep, folder, store, engine, on_step=advance, on_finished=done.add, on_notice=_print_note)
 
 
 def progress_on(console: Console) -> Progress:
@@ -172,7 +172,7 @@ def progress_on(console: Console) -> Progress:
     return Progress(*columns, console=console, transient=True)
 
 
-def _tell_failures(failures: Sequence[FailedJob], folder: SweepFolder) -> None:
+def _print_failures(failures: Sequence[FailedJob], folder: SweepFolder) -> None:
     """Name every group that failed, with its settings and the reason."""
     for failure in failures:
         typer.echo(f"failed: {failure.text}", err=True)
@@ -184,11 +184,11 @@ def _tell_failures(failures: Sequence[FailedJob], folder: SweepFolder) -> None:
     )
 
 
-def _tell_note(text: str) -> None:
+def _print_note(text: str) -> None:
     typer.echo(f"note: {text}", err=True)
 
 
-def _tell_damage(store: Finished) -> None:
+def _print_damage(store: Finished) -> None:
     """Name files of rows that cannot be read, or that are not ours."""
     where = store.rows.files.address
     for name in store.rows.damaged:
@@ -210,7 +210,7 @@ def _waiting(text: str) -> Status:
 
 
 @contextmanager
-def _warnings_told() -> Iterator[None]:
+def _print_warnings() -> Iterator[None]:
     """Print warnings as lines of their own, each once, instead of Python's way."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -7,9 +7,10 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from iclscope.core.errors import BadRequest
+from iclscope.core.errors import BadRequest, refused
 from iclscope.core.refusals import advice
 from iclscope.core.registry import TASKS
+from iclscope.core.settings import expected_by
 from iclscope.tasks import Task
 
 
@@ -23,11 +24,11 @@ def given_settings(words: Sequence[str]) -> dict[str, str]:
     left = iter(words)
     for word in left:
         if not word.startswith("--"):
-            raise BadRequest(f"argument = {word!r} is not allowed; allowed: one CHECKPOINT, and options as --length 20")
+            raise refused("argument", word, "one CHECKPOINT, and options as --length 20")
         name, has_value, value = word.removeprefix("--").partition("=")
         found = value if has_value else next(left, None)
         if found is None:
-            raise BadRequest(f"--{name} is not allowed without a value")
+            raise BadRequest(f"--{name}: expected a value, got none")
         given[name] = found
     return given
 
@@ -47,10 +48,7 @@ def understood(task: Task, given: Mapping[str, str]) -> dict[str, Any]:
     for option, text in given.items():
         if option not in known:
             there = ", ".join(f"--{name}" for name in known) or "none"
-            raise BadRequest(
-                f"--{option} = {text!r} is not allowed; allowed: for a model of {task.told} {there}"
-                f"{advice(option, known)}"
-            )
+            raise refused(f"--{option}", text, f"an option for a model of {task.title}: {there}{advice(option, known)}")
         changes[known[option]] = _value(task, known[option], option, text)
     return changes
 
@@ -61,8 +59,7 @@ def _value(task: Task, name: str, option: str, text: str) -> Any:
     try:
         return TypeAdapter(kind).validate_strings(text)
     except ValidationError as error:
-        reason = " ".join(error.errors()[0]["msg"].split())
-        raise BadRequest(f"--{option} = {text!r} is not allowed: {reason}") from error
+        raise refused(f"--{option}", text, expected_by(error.errors()[0])) from error
 
 
 def settings_of_all_tasks() -> Iterator[str]:

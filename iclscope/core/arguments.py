@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from iclscope.core.errors import BadRequest, require, require_finite
+from iclscope.core.errors import BadRequest, Refusal, require, require_finite
 
 _LONGEST = 60
 """Characters of a value that a refusal repeats."""
@@ -17,7 +17,7 @@ SMALLEST, LARGEST = 1e-6, 1e6
 """Of a number whose squares and fourth powers float64 is to hold."""
 
 
-def described(value: object) -> str:
+def brief(value: object) -> str:
     """What somebody gave, in a few words: ``'2'``, ``4``, ``a TrainingResult``, ``the class Baseline``."""
     if isinstance(value, type):
         return f"the class {value.__name__}"
@@ -44,7 +44,7 @@ def expect(condition: bool, option: str, value: object, expected: str, hint: str
         BadRequest: if ``condition`` is false.
     """
     if not condition:
-        raise BadRequest(f"{option}: expected {expected}, got {described(value)}{f'; {hint}' if hint else ''}")
+        raise BadRequest(Refusal(option, brief(value), expected, hint))
 
 
 def expect_instance(option: str, value: object, kinds: type | tuple[type, ...], hint: str = "") -> None:
@@ -73,7 +73,7 @@ def whole_number(option: str, value: Any, *, least: int | None = None) -> int:
         BadRequest: if it is none, or less than ``least``.
     """
     try:
-        number = None if _is_truth(value) else operator.index(value)
+        number = None if _is_boolean(value) else operator.index(value)
     except (TypeError, ValueError):
         number = None
     expect(number is not None, option, value, "a whole number")
@@ -94,13 +94,13 @@ def real_number(option: str, value: Any) -> float:
     return float(value)
 
 
-def truth(option: str, value: Any) -> bool:
+def boolean(option: str, value: Any) -> bool:
     """True or False; nothing else, since ``"no"`` would be true.
 
     Raises:
         BadRequest: if it is neither.
     """
-    expect(_is_truth(value), option, value, "True or False")
+    expect(_is_boolean(value), option, value, "True or False")
     return bool(value)
 
 
@@ -140,7 +140,7 @@ def seeds_from(value: Any, option: str = "seeds") -> tuple[int, ...]:
     return seeds
 
 
-def _is_truth(value: object) -> bool:
+def _is_boolean(value: object) -> bool:
     """Whether a value is a bool, Python's or NumPy's."""
     return isinstance(value, bool) or str(getattr(value, "dtype", "")) in ("bool", "torch.bool")
 
@@ -152,7 +152,7 @@ def check_size(option: str, value: float) -> None:
         BadRequest: naming the option.
     """
     require_finite([(option, value)])
-    require(SMALLEST <= value <= LARGEST, option, value, f"positive, {SMALLEST:g} to {LARGEST:g}")
+    require(SMALLEST <= value <= LARGEST, option, value, f"a number from {SMALLEST:g} to {LARGEST:g}")
 
 
 def check_covariance(covariance: Sequence[Sequence[float]], d: int, option: str = "covariance") -> None:

@@ -1,6 +1,6 @@
 """What papers, figures and claims there are, remembered per installed package: a list of them imports none.
 
-An entry is made anew when any file of the package that declares the paper has changed.
+An entry is rebuilt when any file of the package that declares the paper has changed.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from importlib.metadata import version
 import torch
 
 from iclscope import __version__
-from iclscope.core.errors import BadRequest, require
+from iclscope.core.errors import one_of_these, require, unusable
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -20,10 +20,10 @@ def chosen_device(name: str) -> torch.device:
     Raises:
         BadRequest: if there is no such device, naming those there are.
     """
-    require(name in DEVICES, "device", name, ", ".join(DEVICES))
+    require(name in DEVICES, "device", name, one_of_these(DEVICES))
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
-        raise BadRequest("device = 'cuda' is not allowed: no CUDA device is available here; auto or cpu")
+        raise unusable("device", "cuda", "no CUDA device is available here; auto or cpu")
     return torch.device("cuda" if available and name != "cpu" else "cpu")
 
 

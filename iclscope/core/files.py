@@ -16,7 +16,7 @@ import polars as pl
 
 from iclscope.core.addresses import has_scheme
 from iclscope.core.arguments import expect_instance
-from iclscope.core.errors import BadRequest, StorageFailed, require
+from iclscope.core.errors import StorageFailed, refused, require
 
 _UNFINISHED = ".unfinished"
 OLD = 24 * 3600.0
@@ -55,7 +55,7 @@ def user_path(path: str | Path, option: str = "path") -> Path:
         return found.expanduser()
     except RuntimeError as error:
         allowed = "a path whose ~ stands for a home folder that exists; ./~ is a folder of that name"
-        raise BadRequest(f"{option} = {str(path)!r} is not allowed; allowed: {allowed}") from error
+        raise refused(option, str(path), allowed) from error
 
 
 def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
@@ -110,7 +110,7 @@ def is_temporary(name: str) -> bool:
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A name to write under; what is there at the end takes the file's place, so that it is never half of a new one.
 
     The name is random, since processes in containers that share a folder may have the same number. The content reaches
@@ -147,13 +147,13 @@ def _reach_disk(path: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file so that it is either the old one or the whole new one."""
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file so that it is either the old one or the whole new one."""
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(content)
 
 

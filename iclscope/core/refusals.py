@@ -9,12 +9,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from iclscope.core.addresses import shown_address
-from iclscope.core.errors import BadRequest
+from iclscope.core.errors import BadRequest, Refusal, Verbatim, refused, unusable
 
 LONGEST_VALUE = 80
 """Characters of a value that a refusal shows."""
 
-_NOT_ALLOWED = " is not allowed"
 # Pydantic speaks of Python's types; whoever writes a file knows others.
 _IN_A_FILE = (
     (
@@ -27,7 +26,7 @@ _IN_A_FILE = (
     (re.compile(r", unable to parse string as an? \w+"), ""),
 )
 # What pydantic calls the members of a union, between the name of a field and what it says of it.
-_MEMBER = re.compile(r"\.(?:(?:literal|tuple|list|dict|function)[\w-]*\[[^=]*\]|int|float|str|bool)(?=\.| = )")
+_MEMBER = re.compile(r"\.(?:(?:literal|tuple|list|dict|function)[\w-]*\[[^=]*\]|int|float|str|bool)(?=\.|$)")
 
 
 def shown(value: object) -> str:
@@ -36,9 +35,14 @@ def shown(value: object) -> str:
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
 
 
-def refusal(place: str, value: object, allowed: str) -> BadRequest:
-    """The error for a value at a place, in the words of `errors.require`."""
-    return BadRequest(f"{place} = {shown(value)}{_NOT_ALLOWED}; allowed: {allowed}")
+def refusal(place: str, value: object, expected: str) -> BadRequest:
+    """As `errors.refused`, with a value that fits on one line."""
+    return refused(place, Verbatim(shown(value)), expected)
+
+
+def unknown(place: str, value: object, names: Iterable[str], hint: str = "") -> BadRequest:
+    """The error for a name that is not known: ``task.alhpa = 0.2: no such setting; known: …; did you mean alpha?``."""
+    return unusable(place, Verbatim(shown(value)), f"no such setting; known: {', '.join(names)}{hint}")
 
 
 def closest_of(name: str, names: Iterable[str], alike: float = 0.5) -> str | None:
@@ -79,7 +83,7 @@ def check_names(given: Iterable[str], known: Iterable[str], values: Mapping[str,
     names = list(known)
     for name in given:
         if name not in names:
-            raise refusal(joined(place, name), values.get(name), ", ".join(names) + advice(name, names))
+            raise unknown(joined(place, name), values.get(name), names, advice(name, names))
 
 
 def joined(place: str, name: str) -> str:
@@ -89,10 +93,10 @@ def joined(place: str, name: str) -> str:
 
 @contextmanager
 def inside(place: str, settings: Mapping[str, Any] | None = None) -> Iterator[None]:
-    """Let every refusal of the block begin with the place.
+    """Put the place in front of every refusal raised in the block.
 
-    ``beta = -1 is not allowed`` becomes ``task.beta = -1 is not allowed``, and what speaks of several settings, as
-    ``M1 + M2 = 40 is not allowed``, becomes ``task: M1 + M2 = 40 is not allowed``.
+    ``beta: expected …`` becomes ``task.beta: expected …``, and what is about several settings, as
+    ``M1 + M2: expected …``, becomes ``task: M1 + M2: expected …``.
 
     Args:
         place: a dotted path, or the name of a file.
@@ -101,31 +105,29 @@ def inside(place: str, settings: Mapping[str, Any] | None = None) -> Iterator[No
     try:
         yield
     except BadRequest as error:
-        raise BadRequest(_placed(place, _one_short_line(str(error)), settings)) from error
+        raise _placed(place, error, settings) from error
 
 
-def _one_short_line(message: str) -> str:
-    """A refusal whose value is cut if it is long, and whose reason speaks of lists and texts."""
-    subject, said, reason = message.partition(_NOT_ALLOWED)
-    if not said:
-        return message
-    name, equals, value = subject.partition(" = ")
-    if len(value) > LONGEST_VALUE:
-        value = f"{value[: LONGEST_VALUE - 1]}…"
-    for python, file in _IN_A_FILE:
-        reason = python.sub(file, reason)
-    return f"{name}{equals}{value}{said}{reason}"
-
-
-def _placed(place: str, message: str, settings: Mapping[str, Any] | None) -> str:
-    message = _MEMBER.sub("", message) if " = " in message else message
-    name, equals, _ = message.partition(" = ")
-    first = re.match(r"[A-Za-z_]\w*", name)
-    if not equals or first is None or " " in name:
-        return f"{place}: {message}"
+def _placed(place: str, error: BadRequest, settings: Mapping[str, Any] | None) -> BadRequest:
+    if error.refusal is None:
+        return BadRequest(f"{place}: {error}")
+    short = _short(error.refusal)
+    first = re.match(r"[A-Za-z_]\w*", short.option)
+    if first is None or " " in short.option:
+        return BadRequest(f"{place}: {short}")
     if settings is None or first[0] in settings or first[0] == "kind":
-        return f"{place}.{message}"
+        return BadRequest(short._replace(option=f"{place}.{short.option}"))
     for below, value in settings.items():
         if isinstance(value, Mapping) and first[0] in value:
-            return f"{place}.{below}.{message}"
-    return f"{place}: {message}"
+            return BadRequest(short._replace(option=f"{place}.{below}.{short.option}"))
+    return BadRequest(f"{place}: {short}")
+
+
+def _short(refused: Refusal) -> Refusal:
+    """A refusal whose value is cut if it is long, and whose words are those of files."""
+    got, expected = refused.got, refused.expected
+    if len(got) > LONGEST_VALUE:
+        got = f"{got[: LONGEST_VALUE - 1]}…"
+    for python, file in _IN_A_FILE:
+        expected = python.sub(file, expected)
+    return refused._replace(option=_MEMBER.sub("", refused.option), got=got, expected=expected)

@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, NamedTuple
 
-from iclscope.core.errors import BadRequest, Notice
+from iclscope.core.errors import BadRequest, Notice, one_of_these, refused, unusable
 from iclscope.core.refusals import advice
 
 OURS = "iclscope"
@@ -82,7 +82,7 @@ class Registry:
                 try:
                     self._loaded[name] = self._points[name].load()
                 except Exception as error:
-                    raise BadRequest(self._broken_text(name, error)) from error
+                    raise self._unimportable(name, error) from error
             return self._loaded[name]
 
     def all(self) -> Iterator[tuple[str, Any]]:
@@ -98,7 +98,7 @@ class Registry:
             yield name, found
 
     def add(self, name: str, thing: Any) -> None:
-        """Register a thing of this process; the same one defined anew, as in a notebook, takes its place.
+        """Register a thing of this process; defining the same one again, as in a notebook, replaces it.
 
         Raises:
             BadRequest: if another one has that name.
@@ -107,17 +107,13 @@ class Registry:
         value = f"{getattr(thing, '__module__', '')}:{getattr(thing, '__qualname__', name)}"
         there = self._entries.get(name)
         if there is not None and there != Entry(HERE, "", value):
-            raise BadRequest(
-                f"{self.kind} = {name!r} is not allowed; allowed: a name of its own; that one is {there.value} of "
-                f"{there.distribution}"
-            )
+            raise refused(self.kind, name, f"a name of its own; that one is {there.value} of {there.distribution}")
         with self._lock:
             self._entries[name], self._loaded[name] = Entry(HERE, "", value), thing
 
     def _known(self, name: object) -> str:
         if not isinstance(name, str) or name not in self:
-            known = ", ".join(self._entries)
-            raise BadRequest(f"{self.kind} = {name!r} is not allowed; allowed: {known}{advice(name, self._entries)}")
+            raise refused(self.kind, name, one_of_these(self._entries) + advice(name, self._entries))
         return name
 
     def _look(self) -> None:
@@ -139,11 +135,11 @@ class Registry:
                         stacklevel=3,
                     )
 
-    def _broken_text(self, name: str, error: Exception) -> str:
+    def _unimportable(self, name: str, error: Exception) -> BadRequest:
         entry = self._entries[name]
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         where = f"{entry.value} of {entry.distribution}"
-        return f"{self.kind} = {name!r} is not allowed: {where} cannot be imported ({reason})"
+        return unusable(self.kind, name, f"{where} cannot be imported ({reason})")
 
 
 def is_module(name: str) -> bool:
@@ -177,9 +173,7 @@ def modules_below(name: str) -> list[tuple[str, Path]]:
     spec = find_spec(name)
     places = spec.submodule_search_locations if spec is not None else None
     if not places:
-        raise BadRequest(
-            f"package = {name!r} is not allowed; allowed: a folder with an __init__.py, below which figures are"
-        )
+        raise refused("package", name, "a folder with an __init__.py, below which figures are")
     files = [(path.relative_to(place), path) for place in places for path in sorted(Path(place).rglob("*.py"))]
     dotted = [
         (".".join((name, *inside.with_suffix("").parts)).removesuffix(".__init__"), path) for inside, path in files

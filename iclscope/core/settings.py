@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cache, cached_property
 from numbers import Number
@@ -11,8 +12,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 
-from iclscope.core.errors import BadRequest, require
-from iclscope.core.refusals import advice, refusal
+from iclscope.core.errors import BadRequest, refused, require
+from iclscope.core.refusals import advice, unknown
+
+# What is left out says what was got, which we say ourselves.
+_EXPECTED = re.compile(
+    r"(?:Input|List|Tuple|String|Dictionary) should (?:be|have) (.+?)(?:, (?:got|unable).*| after .*)?"
+)
 
 one_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 """Plain values as JSON, names in order and nothing between: equal values, equal text."""
@@ -52,10 +58,10 @@ def check_unconverted(given: Any, understood: Any, place: str) -> None:
         for index, (value, held) in enumerate(zip(given, understood, strict=False)):
             check_unconverted(value, held, f"{place}[{index}]")
     elif _kind(understood) is not None and _kind(given) not in (None, _kind(understood)):
-        require(False, place, given, _as_it_should_be(given, understood))
+        require(False, place, given, _expected_form(given, understood))
 
 
-def _as_it_should_be(given: object, understood: object) -> str:
+def _expected_form(given: object, understood: object) -> str:
     """What should have been written in place of a value that pydantic has understood otherwise."""
     if _kind(understood) is bool:
         return "true or false"
@@ -88,7 +94,7 @@ class Settings(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise BadRequest(self._one_line(error)) from error
+            raise self._first(error) from error
 
     # It changes what errors are raised, not what is made: so pydantic need not call it for settings within others.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
@@ -100,7 +106,7 @@ class Settings(BaseModel):
         try:
             made = make(given)
         except ValidationError as error:
-            raise BadRequest(cls._one_line(error)) from error
+            raise cls._first(error) from error
         for name, value in given.items() if isinstance(given, dict) else ():
             check_unconverted(value, getattr(made, _fields_of(cls)[name]), name)
         return made
@@ -119,25 +125,38 @@ class Settings(BaseModel):
         return one_json(named_settings(self))
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy with some fields changed, not checked anew; what was worked out of the others is not kept."""
+        """A copy with some fields changed, not checked again; what was worked out of the others is not kept."""
         copied = super().model_copy(update=update, deep=deep)
         for name in copied.__dict__.keys() - _fields_of(type(self)).values():
             del copied.__dict__[name]
         return copied
 
     @classmethod
-    def _one_line(cls, error: ValidationError) -> str:
+    def _first(cls, error: ValidationError) -> BadRequest:
         """The first of pydantic's errors, in the words of our own refusals."""
         first = error.errors()[0]
-        message = " ".join(first["msg"].removeprefix("Value error, ").split())
-        if " is not allowed" in message or isinstance(first.get("ctx", {}).get("error"), BadRequest):
-            return message
+        ours = first.get("ctx", {}).get("error")
+        if isinstance(ours, BadRequest):
+            return ours
         where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
         if first["type"] == "extra_forbidden":
-            return str(refusal(where, first["input"], ", ".join(cls.model_fields) + advice(where, cls.model_fields)))
-        if first["type"] == "union_tag_not_found":
-            message = "it does not say its kind"
-        return f"{where} = {first['input']!r} is not allowed: {message}"
+            return unknown(where, first["input"], cls.model_fields, advice(where, cls.model_fields))
+        return refused(where, first["input"], expected_by(first))
+
+
+def expected_by(error: Mapping[str, Any]) -> str:
+    """What pydantic expected, in words: "a number less than or equal to 1" of "Input should be …".
+
+    Args:
+        error: one of those that `ValidationError.errors` returns.
+    """
+    if error["type"] == "union_tag_not_found":
+        return "settings with their kind"
+    message = " ".join(error["msg"].removeprefix("Value error, ").split())
+    found = _EXPECTED.fullmatch(message)
+    if found is None:
+        return f"another value; {message}"
+    return f"{'a number ' if found[1].startswith(('less', 'greater')) else ''}{found[1]}"
 
 
 def named_settings(settings: Settings) -> dict[str, Any]:

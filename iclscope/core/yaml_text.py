@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from iclscope.core.errors import BadRequest
+from iclscope.core.errors import BadRequest, Verbatim, refused
 from iclscope.core.refusals import inside, joined, refusal, shown
 
 LARGEST_FILE = 256 * 1024
@@ -66,7 +66,7 @@ def mapping_from_yaml(text: str) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise BadRequest(f"the text is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(value, dict):
-        raise BadRequest(f"the top level, {shown(value)}, is not allowed; allowed: a mapping, 'vary: …' and so on")
+        raise refusal("the top level", value, "a mapping, 'vary: …' and so on")
     return value
 
 
@@ -108,7 +108,7 @@ def _text_of(path: Path) -> str:
 def _unreadable(path: Path, allowed: str) -> BadRequest:
     """The refusal of a file; its name is shown whole, unless it is no name at all."""
     name = repr(str(path))
-    return BadRequest(f"FILE = {name if len(name) < 400 else shown(str(path))} is not allowed; allowed: {allowed}")
+    return refused("FILE", Verbatim(name if len(name) < 400 else shown(str(path))), allowed)
 
 
 class _Document:
@@ -126,7 +126,7 @@ class _Document:
         value = self._node(next(self._events), "", 0)
         next(self._events)  # the end of the document
         if not isinstance(next(self._events), yaml.StreamEndEvent):
-            raise BadRequest("a second document ('---') is not allowed; allowed: one")
+            raise BadRequest("expected one document, got a second one ('---')")
         return value
 
     def _node(self, event: yaml.Event, place: str, depth: int) -> Any:
@@ -143,7 +143,7 @@ class _Document:
         if isinstance(event, yaml.ScalarEvent):
             return _scalar(event, where)
         if depth >= DEEPEST:
-            raise BadRequest(f"{where}, nested {depth + 1} levels deep, is not allowed; allowed: at most {DEEPEST}")
+            raise refused(where, Verbatim(f"{depth + 1}"), f"at most {DEEPEST} levels of nesting")
         if isinstance(event, yaml.SequenceStartEvent):
             return self._list(place, depth)
         return self._mapping(place, depth)
@@ -159,17 +159,15 @@ class _Document:
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             key = self._key(event, place)
             if key in values:
-                raise BadRequest(
-                    f"{joined(place, key)}, given twice (line {event.start_mark.line + 1}), is not allowed; allowed: "
-                    "each key once"
-                )
+                line = event.start_mark.line + 1
+                raise refused(joined(place, key), Verbatim(f"a second one in line {line}"), "each key once")
             values[key] = self._node(next(self._events), joined(place, key), depth + 1)
         return values
 
     def _key(self, event: yaml.Event, place: str) -> str:
         where = f"a key of {place or 'the top level'}"
         if not isinstance(event, yaml.ScalarEvent):
-            raise BadRequest(f"{where}, an alias, a list or a mapping, is not allowed; allowed: a text")
+            raise refused(where, Verbatim("an alias, a list or a mapping"), "a text")
         if event.anchor is not None or event.tag is not None:
             raise refusal(where, event.value, "a text without anchor or tag")
         key: str = event.value
@@ -186,7 +184,7 @@ def _scalar(event: yaml.ScalarEvent, where: str) -> str | int | float | bool | N
     if text in _WORDS:
         return _WORDS[text]
     if _NOT_FINITE.fullmatch(text):
-        raise BadRequest(f"{where} = {text} is not allowed; allowed: a finite number")
+        raise refused(where, Verbatim(text), "a finite number")
     if _WHOLE.fullmatch(text):
         if len(text.lstrip("+-0")) > MOST_DIGITS:
             raise refusal(where, text, f"a whole number of at most {MOST_DIGITS} digits")
@@ -194,6 +192,6 @@ def _scalar(event: yaml.ScalarEvent, where: str) -> str | int | float | bool | N
     if _REAL.fullmatch(text):
         number = float(text)
         if number in (float("inf"), float("-inf")):
-            raise BadRequest(f"{where} = {shown(text)} is not allowed; allowed: a finite number; this one is too large")
+            raise refused(where, Verbatim(shown(text)), "a finite number; this one is too large")
         return number
     return text

@@ -42,7 +42,7 @@ def check_neurons(model: Model, neurons: Bool[Tensor, "run width"] | None) -> No
     if neurons is None:
         return
     count = model.neuron_count
-    require(count is not None, "neurons", "a mask", f"None: {model.config.told} has no neurons that can be left out")
+    require(count is not None, "neurons", "a mask", f"None: {model.config.title} has no neurons that can be left out")
     shape = (model.run_count, count)
     expect_instance("neurons", neurons, Tensor)
     allowed = f"{shape}, runs and neurons, of bool"

@@ -10,7 +10,7 @@ import torch
 from iclscope.training.trial import Trial
 
 
-def each_once(trials: Iterable[Trial]) -> list[Trial]:
+def unique_trials(trials: Iterable[Trial]) -> list[Trial]:
     """The different trials, in order."""
     return list({trial.hash: trial for trial in trials}.values())
 

@@ -1,4 +1,4 @@
-"""A job: trials of one shape that train together, and are then tested. Every engine performs jobs by `perform`."""
+"""A job: trials of one shape that train together, and are then tested. Every engine performs jobs by `run_job`."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Engine(Protocol):
         *,
         on_step: OnRunSteps | None = None,
         on_failed: OnFailed | None = None,
-        told: Callable[[str], None] | None = None,
+        on_notice: Callable[[str], None] | None = None,
     ) -> None:
         """Perform jobs and commit what each gives as soon as it is there; the numbers do not depend on the engine.
 
@@ -106,10 +106,10 @@ class Engine(Protocol):
         Args:
             jobs: taken one at a time, when there is room for one; None: none now, ask again.
             commit: stores an outcome; called in this process, from several threads perhaps.
-            on_step: told of work done, in runs times `step_cost`.
+            on_step: called with the work done, in runs times `step_cost`.
             on_failed: told of a job that failed, while the others go on; from several threads perhaps. None: the first
                 failure is raised, and what is under way stops.
-            told: told in one line, once, that jobs are performed in parts; None: that is a warning.
+            on_notice: called once with one line if jobs are split into parts; None: a warning.
 
         Raises:
             KeyboardInterrupt: on Ctrl-C.
@@ -125,7 +125,7 @@ def train_trials(
     checkpointing: Checkpointing | None = None,
     on_step: OnRunSteps | None = None,
     on_loss: OnLoss | None = None,
-    stop_asked: Callable[[], bool] | None = None,
+    should_stop: Callable[[], bool] | None = None,
 ) -> TrainingState:
     """Train trials of one shape together; the arguments are those of `train_runs`."""
     task, training = trials[0].task, trials[0].training
@@ -152,17 +152,17 @@ def train_trials(
         checkpointing=checkpointing,
         on_step=on_step,
         on_loss=on_loss,
-        stop_asked=stop_asked,
+        should_stop=should_stop,
     )
 
 
-def perform(
+def run_job(
     job: Job,
     device: torch.device | str = "cpu",
     *,
     folder: Path | None = None,
     on_step: OnRunSteps | None = None,
-    stop_asked: Callable[[], bool] | None = None,
+    should_stop: Callable[[], bool] | None = None,
 ) -> Outcome:
     """Train the trials of a job, from where it was interrupted if it was, and test them.
 
@@ -170,8 +170,8 @@ def perform(
         job: what to do.
         device: where.
         folder: where unfinished trainings are saved, and logs of long ones; None: nowhere.
-        on_step: told of work done, in runs times `step_cost`.
-        stop_asked: whether to save and stop; None: Ctrl-C asks for it.
+        on_step: called with the work done, in runs times `step_cost`.
+        should_stop: whether to save and stop; None: Ctrl-C asks for it.
 
     Raises:
         KeyboardInterrupt: when asked to stop.
@@ -183,7 +183,7 @@ def perform(
     if job.trained is not None:
         group = group_of_files(trials, [load(job.trained[trial.hash]) for trial in trials], device)
     else:
-        state = _trained(job, device, folder, on_step, stop_asked)
+        state = _trained(job, device, folder, on_step, should_stop)
         seconds = time.monotonic() - started
         group = trained_group(trials, state, device)
         if job.weights:
@@ -194,7 +194,7 @@ def perform(
     if not job.tests:
         return Outcome(None, weights)
     try:
-        rows = _measured(group, job, device, stop_asked)
+        rows = _measured(group, job, device, should_stop)
     except KeyboardInterrupt:
         if folder is not None and state is not None:
             _save(state, folder, job.name)
@@ -203,17 +203,17 @@ def perform(
 
 
 def _measured(
-    group: TrainedGroup, job: Job, device: torch.device | str, stop_asked: Callable[[], bool] | None
+    group: TrainedGroup, job: Job, device: torch.device | str, should_stop: Callable[[], bool] | None
 ) -> pl.DataFrame:
     """Test a group; one that does not fit is halved by the engine, and a single run asked fewer prompts at a time."""
     try:
-        return measured(group, job.planned, job.tests, stop_asked=stop_asked)
+        return measured(group, job.planned, job.tests, should_stop=should_stop)
     except Exception as error:
         if len(group.trials) > 1 or not is_out_of_memory(error):
             raise
     free_memory(device)  # here, where the error and what it kept alive are gone
     with predicting_in_parts(group.model):
-        return measured(group, job.planned, job.tests, stop_asked=stop_asked)
+        return measured(group, job.planned, job.tests, should_stop=should_stop)
 
 
 def _about(device: torch.device | str, seconds: float) -> dict[str, str]:
@@ -240,7 +240,7 @@ def _trained(
     device: torch.device | str,
     folder: Path | None,
     on_step: OnRunSteps | None,
-    stop_asked: Callable[[], bool] | None,
+    should_stop: Callable[[], bool] | None,
 ) -> TrainingState:
     trials, name = job.trials, job.name
     checkpointing = log = None
@@ -258,7 +258,7 @@ def _trained(
             checkpointing=checkpointing,
             on_step=(lambda runs: on_step(runs * cost)) if on_step else None,
             on_loss=log,
-            stop_asked=stop_asked,
+            should_stop=should_stop,
         )
 
 
@@ -292,7 +292,7 @@ def unfinished_path(folder: Path, name: str) -> Path:
     return folder / f"unfinished-{name}.safetensors"
 
 
-def forget_unfinished(folder: Path, name: str) -> None:
+def remove_unfinished(folder: Path, name: str) -> None:
     """Remove the save of a training that is finished."""
     with suppress(OSError):
         unfinished_path(folder, name).unlink(missing_ok=True)

@@ -12,7 +12,7 @@ import torch
 
 from iclscope.core.memory import usable_memory
 from iclscope.core.threads import one_thread_per_operation
-from iclscope.execution.jobs import Job, OnFailed, OnRunSteps, Outcome, perform
+from iclscope.execution.jobs import Job, OnFailed, OnRunSteps, Outcome, run_job
 from iclscope.execution.parts import JobQueue, free_after
 from iclscope.training.interrupts import deferred_interrupt
 
@@ -60,7 +60,7 @@ class LocalEngine:
         *,
         on_step: OnRunSteps | None = None,
         on_failed: OnFailed | None = None,
-        told: Callable[[str], None] | None = None,
+        on_notice: Callable[[str], None] | None = None,
     ) -> None:
         """Perform jobs, as `Engine.run` says.
 
@@ -69,14 +69,14 @@ class LocalEngine:
         """
         failed = False
 
-        def stop_asked() -> bool:
+        def should_stop() -> bool:
             return interrupt.made or failed
 
         def work(job: Job) -> None:
-            if stop_asked():
+            if should_stop():
                 return
             try:
-                outcome = perform(job, self.device, folder=self._folder, on_step=on_step, stop_asked=stop_asked)
+                outcome = run_job(job, self.device, folder=self._folder, on_step=on_step, should_stop=should_stop)
             except Exception as error:
                 if not queue.failed(job, error):
                     raise
@@ -84,23 +84,25 @@ class LocalEngine:
                 return
             commit(job, outcome)
 
-        queue = JobQueue(jobs, device=self.device, on_failed=on_failed, told=told, memory=self._memory_of_a_job())
+        queue = JobQueue(
+            jobs, device=self.device, on_failed=on_failed, on_notice=on_notice, memory=self._memory_of_a_job()
+        )
         pool = ThreadPoolExecutor(self._workers)
         under_way: set[Future[None]] = set()
         error: BaseException | None = None
-        asked_at: float | None = None
+        stop_requested_at: float | None = None
         with deferred_interrupt() as interrupt, one_thread_per_operation():
             try:
                 while not queue.is_empty or under_way:
                     # One job more than there are workers, so that none waits while the next is made.
-                    while not stop_asked() and len(under_way) <= self._workers:
+                    while not should_stop() and len(under_way) <= self._workers:
                         job = queue.take()
                         if job is None:
                             break
                         under_way.add(pool.submit(work, job))
-                    if stop_asked():
-                        asked_at = asked_at or time.monotonic()
-                        if not under_way or (time.monotonic() - asked_at > PATIENCE and interrupt.made):
+                    if should_stop():
+                        stop_requested_at = stop_requested_at or time.monotonic()
+                        if not under_way or (time.monotonic() - stop_requested_at > PATIENCE and interrupt.made):
                             break
                     if under_way:
                         done, under_way = wait(under_way, timeout=_WAKE_UP, return_when=FIRST_COMPLETED)

@@ -30,7 +30,7 @@ def measured(
     planned: Sequence[PlannedTrial],
     tests: Sequence[int],
     *,
-    stop_asked: Callable[[], bool] | None = None,
+    should_stop: Callable[[], bool] | None = None,
 ) -> pl.DataFrame:
     """One row per run, test and context length, with the columns of a store but for what the rows were made with.
 
@@ -41,7 +41,7 @@ def measured(
         group: trained trials of one shape.
         planned: the same trials in the same order, with their tests.
         tests: the numbers of the tests that are wanted.
-        stop_asked: looked at between tests.
+        should_stop: looked at between tests.
 
     Returns:
         trial and asked (hashes of trial and test), length (of the context), prompts (per run), hinge_risk and
@@ -55,7 +55,7 @@ def measured(
     tables = []
     with torch.no_grad():
         for number in tests:
-            if stop_asked is not None and stop_asked():
+            if should_stop is not None and should_stop():
                 raise KeyboardInterrupt
             tasks = [one.tests[number].task for one in planned]
             found = measured_on(group.model, tasks, planned[0].tests[number].prompts)

@@ -28,7 +28,7 @@ class JobQueue:
         *,
         device: torch.device,
         on_failed: OnFailed | None,
-        told: Callable[[str], None] | None,
+        on_notice: Callable[[str], None] | None,
         memory: int | None = None,
     ) -> None:
         """Take jobs from somewhere.
@@ -37,11 +37,11 @@ class JobQueue:
             jobs: as `Engine.run` takes them.
             device: where they are performed, for the note.
             on_failed: as that of `Engine.run`.
-            told: likewise.
+            on_notice: likewise.
             memory: bytes that a job may use; None: that is not known beforehand.
         """
         self._jobs, self._device, self._memory = jobs, device, memory
-        self._on_failed, self._told = on_failed, told
+        self._on_failed, self._on_notice = on_failed, on_notice
         self._waiting: deque[Job] = deque()
         self._supply_ended = False
         self._has_said = False
@@ -95,10 +95,10 @@ class JobQueue:
             if self._has_said:
                 return
             self._has_said = True
-        if self._told is None:
+        if self._on_notice is None:
             warnings.warn(text, UserWarning, stacklevel=3)
         else:
-            self._told(text)
+            self._on_notice(text)
 
 
 def free_after(error: Exception, device: torch.device | str) -> None:

@@ -10,7 +10,7 @@ import sys
 from types import ModuleType
 
 from iclscope.core.addresses import shown_address, without_secrets
-from iclscope.core.errors import BadRequest
+from iclscope.core.errors import BadRequest, refused, unusable
 
 AUTO = "auto"
 """Stands for the cluster that RAY_ADDRESS names, or else the one that was started last on this machine."""
@@ -43,22 +43,17 @@ def import_ray() -> ModuleType:
     try:
         import ray
     except ModuleNotFoundError as error:
-        raise BadRequest(
-            "--engine = 'ray' is not allowed: the package ray is not installed; "
-            "allowed: local, or ray after pip install 'iclscope[ray]'"
-        ) from error
+        raise unusable("--engine", "ray", "ray is not installed; run pip install 'iclscope[ray]'") from error
     module: ModuleType = ray
     return module
 
 
-def refused(address: str, why: str) -> BadRequest:
+def bad_address(address: str, why: str) -> BadRequest:
     """The refusal of an address, without what is secret in it, also where the reason repeats that."""
     whole = address if "://" in address else f"{_SCHEME}{address}"
     reason = without_secrets(" ".join(why.split()), whole)
-    return BadRequest(
-        f"--address = {shown_cluster(address)!r} is not allowed: {reason}; "
-        f"allowed: HOST:PORT of the head of a running Ray cluster that this machine is a node of, or {AUTO}"
-    )
+    expected = f"HOST:PORT of the head of a running Ray cluster that this machine belongs to, or {AUTO}; {reason}"
+    return refused("--address", shown_cluster(address), expected)
 
 
 def shown_cluster(address: str) -> str:
@@ -90,10 +85,10 @@ def check_address(address: str, *, patience: float = 20.0) -> str:
         why = (
             "what answers there is no Ray cluster, or one that this machine is no node of, or that wants another token"
         )
-        raise refused(named, why) from None
+        raise bad_address(named, why) from None
     if tried.returncode:
         why = tried.stderr.rpartition("\0")[2].strip() or f"joining it ended with status {tried.returncode}"
-        raise refused(named, why)
+        raise bad_address(named, why)
     return where
 
 
@@ -101,7 +96,7 @@ def _answering(address: str) -> str:
     """The address, its host changed to the one that accepts connections there if it stands for this machine."""
     parts = re.fullmatch(r"(?P<host>[\w.-]+|\[[0-9a-fA-F:.]+\]):(?P<port>\d{1,5})", address)
     if parts is None or not 0 < int(parts["port"]) < 2**16:
-        raise refused(address, "it is no HOST:PORT")
+        raise bad_address(address, "it is no HOST:PORT")
     host, port = parts["host"], int(parts["port"])
     hosts = (_REALLY_LOOPBACK, import_ray().util.get_node_ip_address()) if host in _LOOPBACK else (host,)
     why = ""
@@ -112,4 +107,4 @@ def _answering(address: str) -> str:
             why = why or f"nothing answers there ({error.strerror or error})"
         else:
             return f"{candidate}:{port}"
-    raise refused(address, why)
+    raise bad_address(address, why)

@@ -15,12 +15,12 @@ import torch
 
 from iclscope import __version__
 from iclscope.core.environment import DEVICES
-from iclscope.core.errors import BadRequest, ClusterFailed
+from iclscope.core.errors import BadRequest, ClusterFailed, one_of_these, refused, unusable
 from iclscope.core.threads import one_thread_per_operation
 from iclscope.execution.groups import group_cost
-from iclscope.execution.jobs import Job, OnFailed, OnRunSteps, Outcome, perform
+from iclscope.execution.jobs import Job, OnFailed, OnRunSteps, Outcome, run_job
 from iclscope.execution.parts import JobQueue, free_after
-from iclscope.execution.ray_address import AUTO, check_address, import_ray, refused, shown_cluster
+from iclscope.execution.ray_address import AUTO, bad_address, check_address, import_ray, shown_cluster
 from iclscope.training.interrupts import InterruptRequest, deferred_interrupt
 
 Work = Callable[[Job, str], Outcome]
@@ -42,11 +42,11 @@ class OtherVersion(BadRequest):
     """A node has another version of iclscope: no job may be done there."""
 
 
-def perform_there(job: Job, device: str) -> Outcome:
+def run_job_remotely(job: Job, device: str) -> Outcome:
     """What a task does by default: train and test a job, as `LocalEngine` does."""
     with one_thread_per_operation():
         try:
-            return perform(job, device)
+            return run_job(job, device)
         except Exception as error:
             free_after(error, device)
             raise
@@ -63,7 +63,7 @@ class RayEngine:
         work: what a task does with a job, on a device of that name; sent to the nodes by its name, if it has one.
     """
 
-    def __init__(self, address: str | None = None, device: str = "auto", *, work: Work = perform_there) -> None:
+    def __init__(self, address: str | None = None, device: str = "auto", *, work: Work = run_job_remotely) -> None:
         """Connect to a cluster.
 
         Args:
@@ -77,12 +77,10 @@ class RayEngine:
                 a node has another version of Ray, Python or iclscope.
         """
         if device not in DEVICES:
-            raise BadRequest(f"--device = {device!r} is not allowed; allowed: {', '.join(DEVICES)}")
+            raise refused("--device", device, one_of_these(DEVICES))
         self._ray = import_ray()
         if self._ray.is_initialized():
-            raise BadRequest(
-                "--engine = 'ray' is not allowed in a process that has joined a Ray cluster; allowed: once"
-            )
+            raise unusable("--engine", "ray", "this process has joined a Ray cluster already")
         given = AUTO if address is None else address
         self._named = shown_cluster(given)
         where = check_address(given)
@@ -123,7 +121,7 @@ class RayEngine:
         *,
         on_step: OnRunSteps | None = None,
         on_failed: OnFailed | None = None,
-        told: Callable[[str], None] | None = None,
+        on_notice: Callable[[str], None] | None = None,
     ) -> None:
         """Perform jobs, as `Engine.run` says; when it raises, the connection is closed and what is under way dropped.
 
@@ -132,7 +130,7 @@ class RayEngine:
             BadRequest: if a node that joined meanwhile has another version of iclscope.
             ClusterFailed: if the cluster cannot perform a job.
         """
-        queue = JobQueue(jobs, device=self.device, on_failed=on_failed, told=told)
+        queue = JobQueue(jobs, device=self.device, on_failed=on_failed, on_notice=on_notice)
         try:
             with deferred_interrupt() as interrupt:
                 self._run(queue, commit, on_step, interrupt)
@@ -173,7 +171,7 @@ class RayEngine:
                     raise
                 except Exception as error:  # noqa: BLE001 (it is raised again, or told at the end)
                     if not queue.failed(job, error):
-                        raise self._as_it_ends_the_work(error) from error.__cause__
+                        raise self._as_failure(error) from error.__cause__
                     continue
                 commit(job, outcome)
                 if on_step is not None and job.trained is None:
@@ -212,10 +210,10 @@ class RayEngine:
         except (errors.WorkerCrashedError, errors.OutOfMemoryError):
             raise  # the job's own fault, as far as one can tell: others go on
         except errors.RayError as error:
-            raise self._as_it_ends_the_work(error) from error
+            raise self._as_failure(error) from error
         return outcome
 
-    def _as_it_ends_the_work(self, error: Exception) -> Exception:
+    def _as_failure(self, error: Exception) -> Exception:
         """The same error, or in one line if Ray has raised it."""
         if not isinstance(error, self._ray.exceptions.RayError):
             return error
@@ -248,12 +246,12 @@ class RayEngine:
                 version = self._ray.get(answer)
             except self._ray.exceptions.RayTaskError as error:
                 why = str(error).strip().splitlines()[-1]
-                raise refused(self._named, f"its node {asked[answer]} cannot load iclscope ({why})") from error
+                raise bad_address(self._named, f"its node {asked[answer]} cannot load iclscope ({why})") from error
             except self._ray.exceptions.RayError:
                 continue
             if version != __version__:
                 why = f"its node {asked[answer]} has iclscope {version}, and here it is {__version__}"
-                raise refused(self._named, why)
+                raise bad_address(self._named, why)
 
 
 @contextmanager
@@ -276,7 +274,7 @@ def _performed(work: Work, job: Job, device: str, version: str) -> Outcome:
     """Do the work, on a node that has the same iclscope as the process that asks for it."""
     if version != __version__:
         raise OtherVersion(
-            f"iclscope = {__version__!r} on a node of the cluster is not allowed; "
-            f"allowed: {version}, as on the machine that started the sweep"
+            f"iclscope on a node of the cluster: expected {version}, as on the machine that started the sweep, got "
+            f"{__version__}"
         )
     return work(job, device)

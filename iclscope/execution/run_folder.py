@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from iclscope.core.addresses import without_secrets
-from iclscope.core.errors import BadRequest, Notice, StorageFailed, require
+from iclscope.core.errors import BadRequest, Notice, StorageFailed, require, unusable
 from iclscope.core.files import (
     check_writable,
     parquet_bytes,
@@ -93,7 +93,7 @@ class RunFolder:
 
     def refused(self, reason: str) -> BadRequest:
         """A refusal of this folder: why, and what to do."""
-        return BadRequest(f"{self.kind.option} = {str(self.path)!r} is not allowed: {reason}")
+        return unusable(self.kind.option, str(self.path), reason)
 
     @contextlib.contextmanager
     def reserved(self) -> Iterator[None]:
@@ -103,7 +103,7 @@ class RunFolder:
             BadRequest: if another one is at work here, or the folder cannot be written to.
         """
         reservations = Reservations(self.path)
-        reservations.told = lambda _: warnings.warn(
+        reservations.on_notice = lambda _: warnings.warn(
             f"{self.path} is on a file system without locks: no second command may write there meanwhile",
             Notice,
             stacklevel=3,
@@ -120,7 +120,7 @@ class RunFolder:
             self.noted = self._noted()  # as others have left it
             yield
         finally:
-            reservations.give_all_back()
+            reservations.release_all()
 
     def begin(self, note: Mapping[str, Any]) -> None:
         """Make the folder and note what it is for.
@@ -184,13 +184,13 @@ class RunFolder:
         """A full disk ends the work in one line."""
         return storage_failures(f"writing to {self.path}")
 
-    def note_trace(self, name: str, trace: str) -> None:
+    def write_traceback(self, name: str, trace: str) -> None:
         """Keep where something failed, as Python tells it, for whoever must mend a task or figure of their own."""
         with contextlib.suppress(OSError):
             self.training.mkdir(parents=True, exist_ok=True)
             write_text(self._trace(name), without_secrets(trace))
 
-    def forget_trace(self, name: str) -> None:
+    def remove_traceback(self, name: str) -> None:
         """Remove what was kept of something that has since been done."""
         with contextlib.suppress(OSError):
             self._trace(name).unlink(missing_ok=True)

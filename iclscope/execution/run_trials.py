@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from iclscope.execution.failures import FailedJob
-from iclscope.execution.groups import each_once, group_cost, groups_of
+from iclscope.execution.groups import group_cost, groups_of, unique_trials
 from iclscope.execution.jobs import Engine, Job, OnRunSteps, Outcome
 from iclscope.execution.local import LocalEngine
 from iclscope.execution.stores.finished import Finished
@@ -29,7 +29,7 @@ def run_planned(
     on_step: OnRunSteps | None = None,
     on_finished: Callable[[Job], None] | None = None,
     on_failed: Callable[[FailedJob], None] | None = None,
-    told: Callable[[str], None] | None = None,
+    on_notice: Callable[[str], None] | None = None,
 ) -> None:
     """Train and test what is not finished yet, in the given company.
 
@@ -43,7 +43,7 @@ def run_planned(
         on_step: called after each step with the work done, runs times `step_cost`, for progress; from several threads.
         on_finished: called with what was left to do of a group, once it is stored; likewise.
         on_failed: called with a group that failed, while the others go on; None: the first failure is raised.
-        told: told what the user should know, as that of `Engine.run`.
+        on_notice: called with messages for the user, as in `Engine.run`.
 
     Raises:
         KeyboardInterrupt: on Ctrl-C, once every group under way is saved or dropped.
@@ -60,11 +60,11 @@ def run_planned(
             on_failed(FailedJob.of(job, error))
         finished.give_up(job)
 
-    finished.tell(told)
+    finished.set_on_notice(on_notice)
     try:
         jobs = finished.jobs(groups, training)
         failed = None if on_failed is None else give_up
-        engine.run(jobs, commit, on_step=on_step, on_failed=failed, told=told)
+        engine.run(jobs, commit, on_step=on_step, on_failed=failed, on_notice=on_notice)
     finally:
         finished.close()
 
@@ -78,7 +78,7 @@ def run_trials(
     workers: int | None = None,
 ) -> None:
     """Train what the store does not hold yet; equal trials are trained once. The rest is as in `run_groups`."""
-    groups = list(groups_of(each_once(trials), device))
+    groups = list(groups_of(unique_trials(trials), device))
     run_groups(groups, store, device=device, on_step=on_step, workers=workers)
 
 
@@ -123,7 +123,7 @@ def groups_by_owner(
     seen: set[str] = set()
     groups = {}
     for name, trials in trials_of.items():
-        own = [trial for trial in each_once(trials) if trial.hash not in seen]
+        own = [trial for trial in unique_trials(trials) if trial.hash not in seen]
         seen |= {trial.hash for trial in own}
         groups[name] = list(groups_of(own, device))
     return groups

@@ -43,7 +43,7 @@ _HOMES = {
     "PruneSettings": "settings",
     "SelectorOptions": "settings",
 }
-"""Where what is no function of `api` is defined."""
+"""Where each name that is not in `api` is defined."""
 
 __getattr__, __dir__ = lazy_names(
     __name__, __all__, {name: f"{__name__}.{_HOMES.get(name, 'api')}:{name}" for name in __all__}

@@ -17,7 +17,7 @@ from iclscope.language_models.dilution.measurement import Dose, noted_settings
 from iclscope.language_models.dilution.settings import RANDOM, DoseSettings
 from iclscope.language_models.evaluation.measurement import Evaluation
 from iclscope.language_models.heads.measurement import Attention
-from iclscope.language_models.measurement import Measured, Measurement, Progress, measure
+from iclscope.language_models.measurement import Measurement, MeasurementResult, Progress, measure
 from iclscope.language_models.models.fingerprint import encoder_hash
 from iclscope.language_models.prompts.prepared import Prepared, prepare
 from iclscope.language_models.pruning.measurement import Pruning, save_unmeasured
@@ -26,7 +26,7 @@ from iclscope.language_models.pruning.save import Save, Saved, check_save
 from iclscope.language_models.report import RowsT
 from iclscope.language_models.run_folder import MEASUREMENT, RunFolder
 from iclscope.language_models.selection.measurement import Selection
-from iclscope.language_models.selectors import SeenTexts
+from iclscope.language_models.selectors import TextFeatures
 from iclscope.language_models.settings import (
     SELECTORS,
     SUM,
@@ -57,7 +57,7 @@ def planned(
         asked: of which model, with which texts.
         settings: of the measurement.
         out: the folder of results; None: ``results/llm/COMMAND-MODEL-DATA``.
-        force: make everything anew, also over other settings.
+        force: recompute everything, even over results of other settings.
         **more: what this measurement alone takes.
 
     Raises:
@@ -83,7 +83,7 @@ def results_folder(
         prepared: model and texts.
         settings: of the measurement.
         out: where to; None: ``results/llm/COMMAND-MODEL-DATA``.
-        force: make everything anew, also over other settings.
+        force: recompute everything, even over results of other settings.
 
     Raises:
         BadRequest: if the folder holds other files or results of other settings, or ``--embeddings`` names no model.
@@ -95,9 +95,9 @@ def results_folder(
     )
     noted = {"command": command, **prepared.noted(), **own}
     if isinstance(settings, SelectSettings) and settings.options.embeddings is not None:
-        seen = SeenTexts(prepared.language_model, prepared.asked, options=settings.options)
+        seen = TextFeatures(prepared.language_model, prepared.sampled, options=settings.options)
         noted["embeddings"] = encoder_hash(seen.encoder)
-    usual = _default_folder(command, prepared.language_model.name, prepared.asked.name)
+    usual = _default_folder(command, prepared.language_model.name, prepared.sampled.name)
     return RunFolder(usual if out is None else Path(out), noted, force=force)
 
 
@@ -116,7 +116,7 @@ def evaluate(
     force: bool = False,
     progress: Progress | None = None,
     **asked: Any,
-) -> Measured[pl.DataFrame]:
+) -> MeasurementResult[pl.DataFrame]:
     """Accuracy and calibrated accuracy against the number of demonstrations: ``iclscope llm evaluate``.
 
     Args:
@@ -128,8 +128,8 @@ def evaluate(
         label_score: what labels are compared by: ``sum``, ``token`` (mean per token) or ``character``; the rows have
             all three, so that nothing is measured again for another.
         out: where to; what is finished there is not measured again.
-        force: make everything anew.
-        progress: is told how many prompts have been read, of how many.
+        force: recompute everything.
+        progress: called with the number of prompts read so far and the total.
         **asked: what else a `TextMeasurement` has: ``format``, ``queries``, ``draws``, ``seed``, ``test``,
             ``words``, ``encoding``, …
 
@@ -154,7 +154,7 @@ def select(
     force: bool = False,
     progress: Progress | None = None,
     **asked: Any,
-) -> Measured[pl.DataFrame]:
+) -> MeasurementResult[pl.DataFrame]:
     """Selectors of demonstrations at equal shots: ``iclscope llm select``.
 
     Args:
@@ -192,7 +192,7 @@ def dose(
     force: bool = False,
     progress: Progress | None = None,
     **asked: Any,
-) -> Measured[pl.DataFrame]:
+) -> MeasurementResult[pl.DataFrame]:
     """Error against the share of relevant demonstrations: ``iclscope llm dose``.
 
     Args:
@@ -229,7 +229,7 @@ def prune(
     force: bool = False,
     progress: Progress | None = None,
     **asked: Any,
-) -> Measured[PruneRows]:
+) -> MeasurementResult[PruneRows]:
     """What is lost and saved without some MLP neurons: ``iclscope llm prune``. The model given is never changed.
 
     Args:
@@ -288,7 +288,7 @@ def attention(
     force: bool = False,
     progress: Progress | None = None,
     **asked: Any,
-) -> Measured[pl.DataFrame]:
+) -> MeasurementResult[pl.DataFrame]:
     """Where each head looks from the query: ``iclscope llm attention``.
 
     Args:

@@ -19,15 +19,15 @@ from iclscope.claims.crossed import at_level
 from iclscope.core.settings import Settings
 from iclscope.language_models.looks import LOOK_LEVEL, Look, looks_note
 from iclscope.language_models.prompts.prepared import Prepared
-from iclscope.language_models.prompts.scoring import Told
+from iclscope.language_models.prompts.scoring import OnProgress
 from iclscope.language_models.prompts.too_long import Fitted
-from iclscope.language_models.report import Meaning, RowsT, write_report
+from iclscope.language_models.report import Interpretation, RowsT, write_report
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.settings import LOOKS, REFUSE, ByLabels
 from iclscope.study.pages.page import TextTable
 
 Progress = Callable[[int, int], None]
-"""Is told how many prompts have been read, of how many."""
+"""Called with the number of prompts read so far, and the total."""
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
@@ -92,13 +92,13 @@ class Measurement(ABC, Generic[SettingsT, RowsT]):
         """
 
     @abstractmethod
-    def run(self, fitted: Fitted[Any], unit: Unit, told: Told | None) -> pl.DataFrame:
+    def run(self, fitted: Fitted[Any], unit: Unit, on_progress: OnProgress | None) -> pl.DataFrame:
         """The rows of a unit, without its tags.
 
         Args:
             fitted: the prompts, of `fit`.
             unit: one of `units`.
-            told: is told how many prompts have been read.
+            on_progress: called with the number of prompts read.
         """
 
     def results(self, tables: Mapping[str, pl.DataFrame]) -> Mapping[str, pl.DataFrame]:
@@ -106,7 +106,7 @@ class Measurement(ABC, Generic[SettingsT, RowsT]):
         return tables
 
     @abstractmethod
-    def meaning(self, fitted: Fitted[Any], tables: Mapping[str, pl.DataFrame]) -> Meaning[RowsT]:
+    def interpretation(self, fitted: Fitted[Any], tables: Mapping[str, pl.DataFrame]) -> Interpretation[RowsT]:
         """What the rows say.
 
         Args:
@@ -114,7 +114,7 @@ class Measurement(ABC, Generic[SettingsT, RowsT]):
             tables: of the units, and those of `results`.
         """
 
-    def to_be_checked(self, units: Iterable[Unit]) -> list[Unit]:
+    def units_to_check(self, units: Iterable[Unit]) -> list[Unit]:
         """The units whose prompts must fit: where nothing is left out or dropped, those that are not finished."""
         if self.folder is None or self.prepared.settings.too_long != REFUSE:
             return list(units)
@@ -122,7 +122,7 @@ class Measurement(ABC, Generic[SettingsT, RowsT]):
 
 
 @dataclass(frozen=True)
-class Measured(Generic[RowsT]):
+class MeasurementResult(Generic[RowsT]):
     """A finished measurement. What it alone has found, as `extra` names it, is an attribute too.
 
     Attributes:
@@ -160,14 +160,14 @@ class _Counter:
 
 
 def unit_tables(
-    measurement: Measurement[Any, Any], *, fitted: Fitted[Any] | None = None, told: Told | None = None
+    measurement: Measurement[Any, Any], *, fitted: Fitted[Any] | None = None, on_progress: OnProgress | None = None
 ) -> dict[str, pl.DataFrame]:
     """Measure all units that are not finished.
 
     Args:
         measurement: what to measure; its folder, if it has one, has begun.
         fitted: of its `fit`; None: found now.
-        told: is told how many prompts have been read.
+        on_progress: called with the number of prompts read.
 
     Returns:
         All rows by table, in the order of the units, behind their tags.
@@ -179,7 +179,7 @@ def unit_tables(
     every = measurement.units(fits.prepared)
     found: dict[Unit, pl.DataFrame] = {}
     for unit in sorted(every, key=lambda unit: unit.turn):
-        make = partial(measurement.run, fits, unit, told)
+        make = partial(measurement.run, fits, unit, on_progress)
         part = make() if measurement.folder is None else _place(measurement.folder, fits, unit).part(unit.name, make)
         found[unit] = part.select(*(pl.lit(value).alias(name) for name, value in unit.tags.items()), pl.all())
     parts: dict[str, list[pl.DataFrame]] = {}
@@ -189,7 +189,7 @@ def unit_tables(
     return {table: pl.concat(rows, how="diagonal") for table, rows in parts.items()}
 
 
-def measure(measurement: Measurement[Any, RowsT], *, progress: Progress | None = None) -> Measured[RowsT]:
+def measure(measurement: Measurement[Any, RowsT], *, progress: Progress | None = None) -> MeasurementResult[RowsT]:
     """Measure, and write the rows, ``claims.json``, ``report.html`` and the figure into the folder of the measurement.
 
     Args:
@@ -212,45 +212,47 @@ def _measured(
     folder: RunFolder,
     began: float,
     progress: Progress | None,
-) -> Measured[RowsT]:
+) -> MeasurementResult[RowsT]:
     """Do it, in a folder that nobody else writes to."""
-    asked, looks = fitted.prepared.settings, list[Look]()
+    sampled, looks = fitted.prepared.settings, list[Look]()
     note = _noted(measurement, fitted.prepared)
     folder.begin(note)
-    for draws in LOOKS if asked.until_decided else (asked.draws,):
+    for draws in LOOKS if sampled.until_decided else (sampled.draws,):
         fitted = _with_draws(fitted, draws)
         tables = _tables(measurement, fitted, folder, progress)
-        if not asked.until_decided:
+        if not sampled.until_decided:
             break
         with at_level(LOOK_LEVEL):
-            looks.append(Look(draws, measurement.meaning(fitted, tables).figure.claims))
+            looks.append(Look(draws, measurement.interpretation(fitted, tables).figure.claims))
         folder.begin({**note, "looks": [one.noted() for one in looks]})
         if looks[-1].is_decided:
             break
-    meaning = measurement.meaning(fitted, tables)
+    interpretation = measurement.interpretation(fitted, tables)
     if looks:
-        meaning = replace(
-            meaning,
-            figure=replace(meaning.figure, claims=looks[-1].claims),
-            notes=[*meaning.notes, looks_note(looks)],
+        interpretation = replace(
+            interpretation,
+            figure=replace(interpretation.figure, claims=looks[-1].claims),
+            notes=[*interpretation.notes, looks_note(looks)],
         )
     notes = write_report(
         folder,
         fitted.prepared,
-        meaning,
+        interpretation,
         command=measurement.command,
         about=measurement.about,
         claims_need=measurement.claims_need,
         seconds=time.monotonic() - began,
     )
-    return Measured(meaning.rows, meaning.figure.claims, meaning.tables, notes, meaning.extra)
+    return MeasurementResult(
+        interpretation.rows, interpretation.figure.claims, interpretation.tables, notes, interpretation.extra
+    )
 
 
 def _noted(measurement: Measurement[Any, Any], prepared: Prepared) -> dict[str, Any]:
     """What the folder notes beside the settings."""
     settings, found = measurement.settings, dict[str, Any]()
     if isinstance(settings, ByLabels):
-        found = {"label score": settings.label_score, "labels": prepared.asked.classes}
+        found = {"label score": settings.label_score, "labels": prepared.sampled.classes}
     if prepared.agreement is not None:
         found["precision"] = prepared.agreement._asdict()
     return found
@@ -268,7 +270,7 @@ def _tables(
     """Measure what is not finished, and write the tables."""
     units = measurement.units(fitted.prepared)
     total = sum(unit.prompts for unit in units if _place(folder, fitted, unit).finished(unit.name) is None)
-    tables = unit_tables(measurement, fitted=fitted, told=_Counter(total, progress).add)
+    tables = unit_tables(measurement, fitted=fitted, on_progress=_Counter(total, progress).add)
     results = measurement.results(tables)
     for name, rows in results.items():
         folder.write_rows(rows, name)

@@ -55,7 +55,7 @@ class DrawnFigure:
 
 
 @dataclass(frozen=True)
-class Meaning(Generic[RowsT]):
+class Interpretation(Generic[RowsT]):
     """What the rows of a measurement say.
 
     Attributes:
@@ -80,7 +80,7 @@ class Meaning(Generic[RowsT]):
 def write_report(
     folder: RunFolder,
     prepared: Prepared,
-    meaning: Meaning[Any],
+    interpretation: Interpretation[Any],
     *,
     command: str,
     about: str,
@@ -92,7 +92,7 @@ def write_report(
     Args:
         folder: where to.
         prepared: model and texts.
-        meaning: of the rows.
+        interpretation: of the rows.
         command: ``evaluate``, ``select``, ``prune`` or ``attention``.
         about: what was measured; it leads to what was found.
         claims_need: what must have been asked for that there are claims, in words; empty where there always are.
@@ -102,8 +102,8 @@ def write_report(
         What a reader must know: beside the notes of the measurement, which rows were left out, which texts spell
         control tokens, and that there are few draws, or no claims.
     """
-    drawn = meaning.figure
-    notes = [*meaning.notes, *prepared.asked.left_out.notes(), *_read_as_text(prepared)]
+    drawn = interpretation.figure
+    notes = [*interpretation.notes, *prepared.sampled.left_out.notes(), *_read_as_text(prepared)]
     if prepared.agreement is not None:
         notes.append(prepared.agreement.note)
     if claims_need and not drawn.claims:
@@ -129,9 +129,9 @@ def write_report(
         title=prepared.title,
         lead=f"{about}: {drawn.finding}",
         figures=[section],
-        tables=[*meaning.tables, *meaning.appendix],
+        tables=[*interpretation.tables, *interpretation.appendix],
         notes=notes,
-        environment={**meaning.settings, **_named(prepared)},
+        environment={**interpretation.settings, **_named(prepared)},
         counted=("draw", "draws"),
         questions=OF_A_LANGUAGE_MODEL,
     )
@@ -142,8 +142,8 @@ def write_report(
 
 def _read_as_text(prepared: Prepared) -> list[str]:
     """That texts, labels or the format spell control tokens."""
-    asked, form = prepared.asked, prepared.format
-    written = (*asked.pool.texts, *asked.queries.texts, *asked.classes, *form.model_dump().values())
+    sampled, form = prepared.sampled, prepared.format
+    written = (*sampled.pool.texts, *sampled.queries.texts, *sampled.classes, *form.model_dump().values())
     count, names = spelled_out(prepared.language_model.reader, written)
     if count == 0:
         return []
@@ -160,9 +160,9 @@ def _named(prepared: Prepared) -> dict[str, str]:
         "model": f"{prepared.language_model.source.name} ({prepared.language_model.kind})",
         "weights in": str(prepared.language_model.model.dtype).removeprefix("torch."),
         "shared demonstrations": f"copied for each prompt: {copied}" if copied else "one copy for all prompts",
-        "queries": f"{len(prepared.asked.queries.texts)} of {prepared.asked.name}",
-        "pool": f"{len(prepared.asked.pool.texts)} texts",
-        "labels": ", ".join(prepared.asked.classes),
+        "queries": f"{len(prepared.sampled.queries.texts)} of {prepared.sampled.name}",
+        "pool": f"{len(prepared.sampled.pool.texts)} texts",
+        "labels": ", ".join(prepared.sampled.classes),
         "format": repr(settings.format.query + settings.format.label)[1:-1],
         "draws of demonstrations": str(settings.draws),
         "seed": str(settings.seed),

@@ -44,7 +44,7 @@ class RunFolder(Folder):
             path: made when first written to.
             settings: all that changes the rows, ready for JSON; the folder goes on only with the same, or with more
                 draws.
-            force: make all parts anew, also where they are of other settings.
+            force: recompute all parts, even over those of other settings.
 
         Raises:
             BadRequest: if the folder holds other files or other settings, or cannot be written to.
@@ -63,11 +63,11 @@ class RunFolder(Folder):
         if layout != FORMAT:
             raise self.refused(
                 f"it is of layout {_short(layout)}{_EARLIER if layout == 1 else ''}, and this version goes on in "
-                f"layout {FORMAT}; choose another folder, or --force makes it anew"
+                f"layout {FORMAT}; choose another folder, or recompute with --force"
             )
         changed = _first_difference(self.noted.get("settings"), self._settings)
         if changed:
-            raise self.refused(f"it has another {changed}; choose another folder, or --force to make it anew")
+            raise self.refused(f"it has another {changed}; choose another folder, or recompute with --force")
 
     @contextlib.contextmanager
     def reserved(self) -> Iterator[None]:
@@ -87,7 +87,7 @@ class RunFolder(Folder):
         return found
 
     def begin(self, more: Mapping[str, Any] | None = None) -> None:
-        """Note what is measured here; parts that are to be made anew go.
+        """Note what is measured here; parts that will be recomputed are removed.
 
         Args:
             more: what else to note: versions, device, seconds.
@@ -136,9 +136,9 @@ def _first_difference(old: Any, new: Mapping[str, Any]) -> str:
         before = noted.get(name)
         more = name == GROWS and isinstance(before, int) and before < value
         if before != value and not more:
-            return f"{name}{_told_apart(before, value)}"
+            return f"{name}{_difference(before, value)}"
     if SOMETIMES in noted and SOMETIMES not in new:
-        return f"{SOMETIMES}{_told_apart(noted[SOMETIMES], None)}"
+        return f"{SOMETIMES}{_difference(noted[SOMETIMES], None)}"
     return "" if noted.keys() == new.keys() else "version of its settings"
 
 
@@ -150,12 +150,12 @@ def _deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _told_apart(before: Any, value: Any) -> str:
+def _difference(before: Any, value: Any) -> str:
     """How two settings differ; of settings with parts, the parts that do."""
     if not (isinstance(before, dict) and isinstance(value, dict)):
         return f" (there: {_short(before)}; asked for: {_short(value)})"
     names = [name for name in before | value if before.get(name) != value.get(name)]
-    return ": " + ", ".join(f"other {name}{_told_apart(before.get(name), value.get(name))}" for name in names)
+    return ": " + ", ".join(f"other {name}{_difference(before.get(name), value.get(name))}" for name in names)
 
 
 def _short(value: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from iclscope.core.errors import require
+from iclscope.core.errors import one_of_these, require
 from iclscope.core.settings import Settings
 from iclscope.language_models.one_or_more import OneOrMore, one_or_more
 from iclscope.language_models.prompts.format import PromptFormat
@@ -109,7 +109,7 @@ class TextMeasurement(Settings):
     @field_validator("too_long", mode="before")
     @classmethod
     def _known_way(cls, value: object) -> object:
-        require(value in TOO_LONG, "--too-long", value, ", ".join(TOO_LONG))
+        require(value in TOO_LONG, "--too-long", value, one_of_these(TOO_LONG))
         return value
 
     @model_validator(mode="before")
@@ -165,7 +165,7 @@ class ByLabels(Settings):
     @field_validator("label_score", mode="before")
     @classmethod
     def _known_label_score(cls, value: object) -> object:
-        require(value in LABEL_SCORES, "--label-score", value, ", ".join(LABEL_SCORES))
+        require(value in LABEL_SCORES, "--label-score", value, one_of_these(LABEL_SCORES))
         return value
 
 
@@ -203,7 +203,7 @@ def check_selectors(names: Sequence[str]) -> None:
         BadRequest: naming the first one.
     """
     for name in names:
-        require(name in SELECTORS, "--selector", name, ", ".join(SELECTORS))
+        require(name in SELECTORS, "--selector", name, one_of_these(SELECTORS))
         there = name != "bm25" or importlib.util.find_spec("bm25s") is not None
         others = ", ".join(one for one in SELECTORS if one != "bm25")
         require(there, "--selector", name, f"{others}; bm25 too once pip install 'iclscope[llm]' was run")
@@ -263,7 +263,7 @@ class PruneSettings(ByLabels):
     def _known(cls, value: object) -> tuple[str, ...]:
         names: Sequence[str] = one_or_more(value)
         for name in names:
-            require(name in SCORES, "--score", name, ", ".join(SCORES))
+            require(name in SCORES, "--score", name, one_of_these(SCORES))
         return tuple(dict.fromkeys(names))
 
     @field_validator("shots", "prompts", "texts", "timings")

@@ -51,11 +51,11 @@ class FeatureAttentionConfig(ModelConfig):
         return (self.d_X, self.hidden, self.features, self.rule)
 
     @property
-    def told(self) -> str:
+    def title(self) -> str:
         """The model in a few words."""
         return "an MLP with a layer of attention on its features"
 
-    def described(self) -> dict[str, float | str]:
+    def summary(self) -> dict[str, float | str]:
         """The sizes in words, in the order to be shown."""
         layer = "linear attention" if self.rule == "attention" else "a step of gradient descent"
         return {"model": f"MLP and {layer}", "hidden": self.hidden, "features": self.features}

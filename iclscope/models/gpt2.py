@@ -51,7 +51,7 @@ class _Network(nn.Module):
     def __init__(self, config: GPT2TransformerConfig) -> None:
         super().__init__()
         self.read_in = nn.Linear(config.token_width, config.embedding)
-        # Importing takes a second, which nobody should wait who uses another model; two threads at once would break it.
+        # Imported lazily: takes about a second. Two threads importing it at once would break it.
         with _IMPORTING:
             from transformers import GPT2Config, GPT2Model
         settings = GPT2Config(

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from pydantic import Field, model_validator
 
-from iclscope.core.errors import require
+from iclscope.core.errors import one_of_these, require
 from iclscope.models.initial_gpt2 import InitialWeights
 from iclscope.models.run_model import ModelConfig
 from iclscope.tasks import Task
@@ -47,7 +47,7 @@ class GPT2TransformerConfig(ModelConfig):
         Raises:
             BadRequest: if there is no such size, or another setting is not allowed.
         """
-        require(size in SIZES, "size", size, ", ".join(SIZES))
+        require(size in SIZES, "size", size, one_of_these(SIZES))
         layers, heads, embedding = SIZES[size]
         return cls(**{"layers": layers, "heads": heads, "embedding": embedding, **settings})
 
@@ -62,11 +62,11 @@ class GPT2TransformerConfig(ModelConfig):
         return tuple(self.model_dump().values())
 
     @property
-    def told(self) -> str:
+    def title(self) -> str:
         """Kind and sizes in a few words."""
         return f"GPT-2 with {self.layers} layers, {self.heads} heads and embedding {self.embedding}"
 
-    def described(self) -> dict[str, float | str]:
+    def summary(self) -> dict[str, float | str]:
         """The sizes in the papers' words, in the order to be shown."""
         return {"model": "GPT-2", "layers": self.layers, "heads": self.heads, "embedding": self.embedding}
 

@@ -48,11 +48,11 @@ class InterleavedAttentionConfig(ModelConfig):
         return (self.d_X, self.length)
 
     @property
-    def told(self) -> str:
+    def title(self) -> str:
         """The model in a few words."""
         return "two layers of attention on interleaved tokens"
 
-    def described(self) -> dict[str, float | str]:
+    def summary(self) -> dict[str, float | str]:
         """The sizes in the paper's words, in the order to be shown."""
         return {
             "model": "interleaved tokens",

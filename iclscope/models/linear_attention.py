@@ -67,11 +67,11 @@ class LinearAttentionConfig(ModelConfig):
         return (self.d_X, self.d_Y, self.layers, self.recurrent, self.query_in_context, self.output_sign)
 
     @property
-    def told(self) -> str:
+    def title(self) -> str:
         """The model in a few words."""
         return f"linear attention with {self.layers} layer{'s' * (self.layers > 1)}"
 
-    def described(self) -> dict[str, float | str]:
+    def summary(self) -> dict[str, float | str]:
         """The sizes in the papers' words, in the order to be shown."""
         shared = ", shared weights" if self.recurrent else ""
         return {"model": "linear attention", "layers": f"{self.layers}{shared}", "initial scale": self.initial_scale}

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from iclscope.core.errors import BadRequest, require
+from iclscope.core.errors import require, unusable
 from iclscope.core.files import user_path
 from iclscope.core.registry import MODELS
 from iclscope.models.pretrained import model_of_checkpoint
@@ -30,7 +30,7 @@ def config_from_settings(settings: Any) -> ModelConfig:
     return found
 
 
-def is_told_by_settings(config: object) -> bool:
+def is_defined_by_settings(config: object) -> bool:
     """Whether a model's settings say all of it; they do not say what a class derived from a known one does else."""
     kind = getattr(config, "kind", None)
     return kind in MODELS and type(config) is MODELS.get(kind).config_type
@@ -62,5 +62,5 @@ def load_model(folder: str | Path, device: torch.device | str = "cpu") -> Model:
     model: type[Model] | None = MODELS.get(kind) if kind in MODELS else None
     if model is None or model.__name__ != name:
         known = " or ".join(MODELS.entry(kind).value.rpartition(":")[2] for kind in MODELS.names())
-        raise BadRequest(f"checkpoint = {str(folder)!r} is not allowed: it is of {name}, not of {known}")
+        raise unusable("checkpoint", str(folder), f"it is of {name}, not of {known}")
     return model.from_pretrained(folder, device)

@@ -11,15 +11,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from iclscope.core.errors import BadRequest, require
-from iclscope.core.files import write_text, written_whole
+from iclscope.core.errors import require, unusable
+from iclscope.core.files import atomic_write, write_text
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
     """Write tensors so that the file is either the old one or the whole new one, never half of it."""
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         save_file(
             {name: tensor.detach().contiguous() for name, tensor in tensors.items()},
             temporary,
@@ -46,7 +46,7 @@ def model_of_checkpoint(folder: Path) -> tuple[str, str | None]:
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise BadRequest(f"checkpoint = {str(folder)!r} is not allowed: it cannot be read ({error})") from error
+        raise unusable("checkpoint", str(folder), f"it cannot be read ({error})") from error
     noted = config if isinstance(config, dict) else {}
     runs = noted.get("runs") or [noted.get("config")]  # one for all up to version 0.3
     first = runs[0] if isinstance(runs, list) else None
@@ -69,7 +69,7 @@ def load_pretrained(
             inside = json.loads((file.metadata() or {}).get("config", "null"))
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (SafetensorError, OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise BadRequest(f"checkpoint = {str(folder)!r} is not allowed: it cannot be read ({error})") from error
+        raise unusable("checkpoint", str(folder), f"it cannot be read ({error})") from error
     found = config.get("model") if isinstance(config, dict) else None
     require(found == model, "checkpoint", str(folder), f"one of {model}, this is one of {found}")
     # A save that died between its two files leaves weights of one model beside the config of another.

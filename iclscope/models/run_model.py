@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from iclscope.core.arguments import list_of, seeds_from
-from iclscope.core.errors import BadRequest, require
+from iclscope.core.errors import require, unusable
 from iclscope.core.files import user_path
+from iclscope.core.renamed import adopt_old_overrides, renamed_property
 from iclscope.core.settings import Settings
 from iclscope.models.copies import copy_of_runs
 from iclscope.models.expected import expect_place
@@ -19,6 +20,9 @@ from iclscope.models.pretrained import load_pretrained, write_pretrained
 from iclscope.tasks.known import settings_of_tasks, task_from_settings
 from iclscope.tasks.prompts import Sampler, TrainingPrompts
 from iclscope.tasks.task import Task
+
+_RENAMED = {"told": "title", "described": "summary"}
+"""Old names that configs of other packages may still override."""
 
 
 class Matrix(NamedTuple):
@@ -55,14 +59,23 @@ class ModelConfig(Settings):
         return tuple(self.model_dump().values())
 
     @property
-    def told(self) -> str:
+    def title(self) -> str:
         """The model in a few words."""
         return self.kind.replace("_", " ")
 
-    def described(self) -> dict[str, float | str]:
+    def summary(self) -> dict[str, float | str]:
         """The sizes for a reader, in the order to be shown."""
         sizes = {name: str(value) for name, value in self.model_dump(mode="json").items() if name != "kind"}
-        return {"model": self.told, **sizes}
+        return {"model": self.title, **sizes}
+
+    told: ClassVar[Any] = renamed_property("told", "title")
+    described: ClassVar[Any] = renamed_property("described", "summary")
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **settings: Any) -> None:
+        """Let classes of other packages override what was renamed under its old names."""
+        super().__pydantic_init_subclass__(**settings)
+        adopt_old_overrides(cls, _RENAMED)
 
     def check_task(self, task: Task) -> None:
         """Refuse a task whose prompts a model of these sizes cannot read.
@@ -293,7 +306,5 @@ class RunModel(nn.Module, Generic[Config]):
                 model.trained_on = tuple(task_from_settings(task) for task in config["trained_on"])
         except (KeyError, TypeError, ValueError, RuntimeError, StopIteration) as error:
             reason = " ".join(str(error).split())
-            raise BadRequest(
-                f"checkpoint = {str(folder)!r} is not allowed: it does not fit the model ({reason})"
-            ) from error
+            raise unusable("checkpoint", str(folder), f"it does not fit the model ({reason})") from error
         return model

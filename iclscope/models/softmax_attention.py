@@ -28,11 +28,11 @@ class SoftmaxAttentionConfig(ModelConfig):
         return (self.d_X,)
 
     @property
-    def told(self) -> str:
+    def title(self) -> str:
         """The model in a few words."""
         return f"one layer of softmax attention of dimension {self.d_X}"
 
-    def described(self) -> dict[str, float | str]:
+    def summary(self) -> dict[str, float | str]:
         """The size in the paper's symbols, in the order to be shown."""
         return {"model": "one layer of softmax attention, Q(0) = 0", "d": self.d_X}
 

@@ -54,11 +54,11 @@ class SoftmaxReLUConfig(ModelConfig):
         return (self.d_X, self.d_Y, self.width, self.m_a or self.d, self.m_b or self.d)
 
     @property
-    def told(self) -> str:
+    def title(self) -> str:
         """The model in a few words."""
         return f"one-layer transformer with {self.width} neurons"
 
-    def described(self) -> dict[str, float | str]:
+    def summary(self) -> dict[str, float | str]:
         """The sizes in the paper's symbols, in the order to be shown."""
         return {"model": "one layer", "m": self.width, "δ": self.delta, "ξ": self.xi}
 

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from iclscope.core.arguments import expect_instance, real_number, seeds_from
-from iclscope.core.errors import require
+from iclscope.core.errors import one_of_these, require
 from iclscope.core.random_streams import RandomStream
 
 Method = Literal["smallest", "random", "largest"]
@@ -34,7 +34,7 @@ def kept_neurons(
     expect_instance("scores", scores, Tensor)
     rate = real_number("pruning rate", rate)
     require(0 <= rate <= 1, "pruning rate", rate, "a number in [0, 1]")
-    require(method in METHODS, "pruning method", method, ", ".join(METHODS))
+    require(method in METHODS, "pruning method", method, one_of_these(METHODS))
     if method == "random":
         require(seeds is not None, "seeds", seeds, "one per run, for random pruning")
         chosen = seeds_from(seeds)

@@ -38,7 +38,7 @@ _DEFINES = re.compile(r"^\s*EXPERIMENT\b\s*[:=]", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Preset:
-    """How much an experiment may cost.
+    """The compute budget of an experiment.
 
     Attributes:
         name: "quick" (two cores, minutes), "lab" (one good GPU, minutes) or "paper" (the published settings where they
@@ -140,7 +140,7 @@ class Experiment:
 
         Args:
             groups: the trained models, in groups of equal shape.
-            preset: how much it may cost.
+            preset: the compute budget.
             workers: how many groups to measure at a time, in threads; the rows do not depend on it.
         """
         with ThreadPoolExecutor(workers) as pool:
@@ -190,7 +190,7 @@ def _figures(paper: str) -> dict[str, Experiment | str]:
         source = file.read_text(encoding="utf-8")
         if _DEFINES.search(source) is None:
             continue
-        told = _plainly_told(source)
+        told = _literal_head(source)
         if told is not None:
             found.append((*told, module))
         elif (made := getattr(importlib.import_module(module), "EXPERIMENT", None)) is not None:
@@ -201,7 +201,7 @@ def _figures(paper: str) -> dict[str, Experiment | str]:
     return {name: place for _, name, place in sorted(found, key=lambda one: one[0])}
 
 
-def _plainly_told(source: str) -> tuple[int, str] | None:
+def _literal_head(source: str) -> tuple[int, str] | None:
     """Position and name in ``EXPERIMENT = Experiment(name="…", position=…, …)``; None where they are not written so."""
     for node in ast.parse(source).body:
         if not (isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)):

@@ -71,20 +71,20 @@ class ResultFolder(RunFolder):
                 f"it holds results of other settings ({held}); choose another folder, or --force to replace them"
             )
 
-    def start(self, environment: Mapping[str, str], anew: Collection[str] = ()) -> None:
+    def start(self, environment: Mapping[str, str], recompute: Collection[str] = ()) -> None:
         """Make the folder and note which settings it is for.
 
         Results of other settings, which only ``force`` lets pass, are removed: they would stand beside new ones.
 
         Args:
             environment: what will be noted of versions and device.
-            anew: names of figures to make anew.
+            recompute: names of figures to recompute.
         """
         figures = self.figures
         if self.noted and self.noted.get("settings") != self._settings:
-            anew = tuple(figures)
+            recompute = tuple(figures)
             self._remove_checkpoints()
-        for name in anew:
+        for name in recompute:
             figures.pop(name, None)
             with self.writing():
                 for kind in KINDS:
@@ -142,7 +142,7 @@ class ResultFolder(RunFolder):
             "checkpoints": sorted({named(trial) for trial in trials}) if named is not None else [],
         }
         self.note({**(self.noted or {}), "figures": {**self.figures, experiment.name: made}})
-        self.forget_trace(experiment.name)
+        self.remove_traceback(experiment.name)
 
     def write_checkpoints(self, name: Callable[[Trial], str], groups: Iterable[TrainedGroup[Any]]) -> None:
         """Write each trained model as a checkpoint of its own, under its name."""

@@ -13,7 +13,7 @@ import polars as pl
 from iclscope.claims.claim import JudgedClaim, Verdict, finite
 from iclscope.claims.intervals import Interval, UpperBound
 from iclscope.claims.paper import Paper
-from iclscope.core.errors import BadRequest, require
+from iclscope.core.errors import require, unusable
 from iclscope.core.files import read_parquet, read_parquet_metadata, write_text
 from iclscope.execution.run_folder import read_note
 from iclscope.study.experiment import PAPERS, experiments_of, figure_names
@@ -64,7 +64,7 @@ def write_index(folder: Path) -> Path:
     try:
         write_text(path, render_index(cards, common))
     except OSError as error:
-        raise BadRequest(f"out = {str(folder)!r} is not allowed: it cannot be written to ({error})") from error
+        raise unusable("out", str(folder), f"it cannot be written to ({error})") from error
     return path
 
 

@@ -1,4 +1,4 @@
-"""What a long command shows while it works: on a terminal a bar with the time left, elsewhere nothing."""
+"""Progress of long commands: bars with the time left in a terminal, nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -12,46 +12,46 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 @runtime_checkable
 class ProgressReport(Protocol):
-    """Who is told how far a reproduction is."""
+    """Receives the progress of a reproduction."""
 
     def expect(self, figures: int, run_steps: int) -> None:
-        """How much there is to do: figures to make, training steps times runs (at most), large models counting more."""
+        """Set the totals: figures, and training steps times runs (at most), weighted by model size."""
         ...
 
     def stage(self, figure: str, doing: str) -> None:
-        """Which figure is under way, and what is being done."""
+        """Name the current figure and what is being done."""
         ...
 
     def steps(self, run_steps: int) -> None:
-        """So many training steps times runs have been made."""
+        """Count training steps times runs as done."""
         ...
 
     def skip(self, run_steps: int) -> None:
-        """So many of the expected steps turned out not to be needed."""
+        """Take steps that are not needed off the total."""
         ...
 
     def figure_done(self) -> None:
-        """One figure is finished."""
+        """Count a figure as finished."""
         ...
 
 
-class Silence:
-    """Tells nobody."""
+class NullProgress:
+    """Progress that is not shown."""
 
     def expect(self, figures: int, run_steps: int) -> None:
-        """Nothing to tell."""
+        """Do nothing."""
 
     def stage(self, figure: str, doing: str) -> None:
-        """Nothing to tell."""
+        """Do nothing."""
 
     def steps(self, run_steps: int) -> None:
-        """Nothing to tell."""
+        """Do nothing."""
 
     def skip(self, run_steps: int) -> None:
-        """Nothing to tell."""
+        """Do nothing."""
 
     def figure_done(self) -> None:
-        """Nothing to tell."""
+        """Do nothing."""
 
 
 class Bars:
@@ -87,9 +87,9 @@ class Bars:
 
 @contextmanager
 def progress_bars(console: Console) -> Iterator[ProgressReport]:
-    """Bars on a terminal, silence elsewhere."""
+    """Bars in a terminal, nothing elsewhere."""
     if not console.is_terminal:
-        yield Silence()
+        yield NullProgress()
         return
     columns = (
         TextColumn("{task.description}"),

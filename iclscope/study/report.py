@@ -22,7 +22,7 @@ from iclscope.training.trial import Trial
 REPORT, PLAYGROUND = "report.html", "playground.html"
 
 
-class Told(NamedTuple):
+class ReportContents(NamedTuple):
     """What was told.
 
     Attributes:
@@ -44,7 +44,7 @@ def write_report(
     folder: ResultFolder,
     trials_of: Mapping[str, Sequence[Trial]],
     finished: Mapping[str, pl.DataFrame],
-) -> Told:
+) -> ReportContents:
     """Judge the claims of every finished figure, and write them and the page.
 
     Args:
@@ -71,7 +71,7 @@ def write_report(
         except Exception as error:  # noqa: BLE001 (a claim or a finding that cannot be told takes no other with it)
             missing.append(name)
             failed[name] = reason_of(error)
-            folder.note_trace(name, "".join(traceback.format_exception(error)))
+            folder.write_traceback(name, "".join(traceback.format_exception(error)))
             continue
         claims += section.claims
         sections.append(section)
@@ -93,7 +93,7 @@ def write_report(
         files[PLAYGROUND] = page_html()
     for file, content in files.items():
         folder.write(file, content)
-    return Told(claims, missing, failed)
+    return ReportContents(claims, missing, failed)
 
 
 def _section(

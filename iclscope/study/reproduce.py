@@ -19,13 +19,13 @@ from iclscope.core.errors import JobsFailed
 from iclscope.core.files import user_path
 from iclscope.core.threads import one_thread_per_operation
 from iclscope.execution.failures import FATAL, reason_of
-from iclscope.execution.groups import each_once, step_cost
+from iclscope.execution.groups import step_cost, unique_trials
 from iclscope.execution.local import workers_on
 from iclscope.execution.run_trials import groups_by_owner, load_groups, run_groups
 from iclscope.plotting.style import new_figure
 from iclscope.study.experiment import Experiment, Preset, experiments_named, figure_names, paper_named
 from iclscope.study.folder import ResultFolder
-from iclscope.study.progress import ProgressReport, Silence
+from iclscope.study.progress import NullProgress, ProgressReport
 from iclscope.study.report import REPORT, write_report
 from iclscope.training.trial import Trial
 
@@ -123,9 +123,9 @@ def reproduce(
         seeds: seeds per point; None: the preset's own number.
         device: "auto", "cpu" or "cuda".
         out: the folder to write; None: ``results/PAPER``.
-        force: make everything anew, also over results of other settings.
+        force: recompute everything, even over results of other settings.
         redraw: measure and draw the figures again, from the trained models that are there.
-        progress: who is told how far it is.
+        progress: where to report progress.
 
     Raises:
         BadRequest: before anything is computed or written, if a setting is not allowed.
@@ -136,14 +136,14 @@ def reproduce(
     plan = planned(paper, figures=figures, preset=preset, seeds=seeds, device=device, out=out, force=force)
     folder = plan.folder
     with folder.reserved():
-        return _reproduced(paper, plan, progress or Silence(), force=force, redraw=redraw)
+        return _reproduced(paper, plan, progress or NullProgress(), force=force, redraw=redraw)
 
 
-def _reproduced(paper: str, plan: Plan, told: ProgressReport, *, force: bool, redraw: bool) -> Reproduction:
+def _reproduced(paper: str, plan: Plan, progress: ProgressReport, *, force: bool, redraw: bool) -> Reproduction:
     """Do it, in a folder that nobody else writes to."""
     chosen, settings, where, folder = plan
-    trials_of = {experiment.name: each_once(experiment.trials(settings)) for experiment in chosen}
-    folder.start(environment(where), anew=list(trials_of) if force else ())
+    trials_of = {experiment.name: unique_trials(experiment.trials(settings)) for experiment in chosen}
+    folder.start(environment(where), recompute=list(trials_of) if force else ())
     if force:
         folder.store.discard([trial for trials in trials_of.values() for trial in trials])
         folder.store.discard_unfinished()
@@ -151,7 +151,7 @@ def _reproduced(paper: str, plan: Plan, told: ProgressReport, *, force: bool, re
     finished = {name: rows for name, rows in held.items() if rows is not None}
     to_do = [experiment for experiment in chosen if experiment.name not in finished]
     needed = folder.store.missing([trial for experiment in to_do for trial in trials_of[experiment.name]])
-    told.expect(len(to_do), sum(trial.training.steps * step_cost(trial) for trial in needed))
+    progress.expect(len(to_do), sum(trial.training.steps * step_cost(trial) for trial in needed))
     groups = {
         frozenset(trial.hash for trial in group): group
         for own in groups_by_owner(trials_of, where).values()
@@ -165,7 +165,7 @@ def _reproduced(paper: str, plan: Plan, told: ProgressReport, *, force: bool, re
         unasked = [name for name in names if name not in trials_of and name in folder.figures]
         others = experiments_named(paper, unasked) if unasked else []
         experiments.update({one.name: one for one in others})
-        trials_of.update({one.name: each_once(one.trials(settings)) for one in others})
+        trials_of.update({one.name: unique_trials(one.trials(settings)) for one in others})
         found = {one.name: folder.rows(one, trials_of[one.name]) for one in others}
         finished.update({name: rows for name, rows in found.items() if rows is not None})
         said = write_report(paper, names, experiments, settings, folder, trials_of, finished)
@@ -179,13 +179,13 @@ def _reproduced(paper: str, plan: Plan, told: ProgressReport, *, force: bool, re
             asked = [trial for group in train for trial in group if trial.hash in lacking]
             left: Sequence[Trial] = ()
             try:
-                finished[experiment.name] = _make(experiment, trials_of[experiment.name], train, asked, plan, told)
+                finished[experiment.name] = _make(experiment, trials_of[experiment.name], train, asked, plan, progress)
             except FATAL:
                 raise
             except Exception as error:  # noqa: BLE001 (told at the end; it is the figure's own, or that of its task)
                 failed[experiment.name] = reason_of(error)
-                folder.note_trace(experiment.name, "".join(traceback.format_exception(error)))
-                told.figure_done()
+                folder.write_traceback(experiment.name, "".join(traceback.format_exception(error)))
+                progress.figure_done()
                 left = folder.store.missing(asked)
             lacking -= {trial.hash for trial in asked} - {trial.hash for trial in left}
     except KeyboardInterrupt:
@@ -202,7 +202,7 @@ def _make(
     groups: Sequence[Sequence[Trial]],
     missing: Sequence[Trial],
     plan: Plan,
-    told: ProgressReport,
+    progress: ProgressReport,
 ) -> pl.DataFrame:
     """Train some groups, of which some trials are missing and a figure needs some; measure and draw it.
 
@@ -219,21 +219,21 @@ def _make(
         nonlocal made
         with counting:
             made += run_steps
-        told.steps(run_steps)
+        progress.steps(run_steps)
 
-    told.stage(experiment.name, "training")
+    progress.stage(experiment.name, "training")
     run_groups(groups, folder.store, device=device, on_step=count)
-    told.skip(expected - made)
+    progress.skip(expected - made)
     if experiment.checkpoint is not None:
         folder.write_checkpoints(experiment.checkpoint, load_groups(trials, folder.store, device))
-    told.stage(experiment.name, "measuring")
+    progress.stage(experiment.name, "measuring")
     with one_thread_per_operation():
         rows = experiment.rows(load_groups(trials, folder.store, device), plan.preset, workers_on(device))
-    told.stage(experiment.name, "drawing")
+    progress.stage(experiment.name, "drawing")
     figure = new_figure(*experiment.size)
     experiment.draw(figure, rows)
     folder.finish(experiment, trials, rows, figure, time.monotonic() - started)
-    told.figure_done()
+    progress.figure_done()
     return rows
 
 

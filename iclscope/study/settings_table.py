@@ -26,7 +26,7 @@ def settings_of(trials: Sequence[Trial], preset: Preset, rows: pl.DataFrame) -> 
     """
     values: dict[str, list[str]] = {}
     for trial in trials:
-        for name, value in (trial.task.described() | trial.model.described() | _of_training(trial)).items():
+        for name, value in (trial.task.summary() | trial.model.summary() | _of_training(trial)).items():
             text = value if isinstance(value, str) else f"{value:g}"
             if text not in values.setdefault(name, []):
                 values[name].append(text)
@@ -41,14 +41,14 @@ def _seeds(trials: Sequence[Trial], preset: Preset) -> str:
     """How many seeds, said for each kind of model where they differ."""
     seeds: dict[str, set[int]] = {}
     for trial in trials:
-        seeds.setdefault(str(trial.model.described().get("model", trial.model.kind)), set()).add(trial.seed)
+        seeds.setdefault(str(trial.model.summary().get("model", trial.model.kind)), set()).add(trial.seed)
     reference = {seed for of_kind in seeds.values() for seed in of_kind if seed >= FIRST_SEED}
     counts = {kind: len(of_kind - reference) for kind, of_kind in seeds.items()}
     if len(set(counts.values())) > 1:
-        told = ", ".join(f"{count} ({kind})" for kind, count in counts.items())
+        text = ", ".join(f"{count} ({kind})" for kind, count in counts.items())
     else:
-        told = str(next(iter(counts.values()), len(preset.seeds)))
-    return f"{told}, and {len(reference)} of the reference" if reference else told
+        text = str(next(iter(counts.values()), len(preset.seeds)))
+    return f"{text}, and {len(reference)} of the reference" if reference else text
 
 
 def _of_training(trial: Trial) -> dict[str, float | str]:

@@ -10,14 +10,14 @@ import polars as pl
 import torch
 
 from iclscope.core.environment import chosen_device
-from iclscope.core.errors import require
+from iclscope.core.errors import one_of_these, require
 from iclscope.core.files import user_path
 from iclscope.execution.jobs import Engine
 from iclscope.execution.local import LocalEngine
 from iclscope.execution.stores.finished import Finished
 from iclscope.execution.stores.store_files import StoreFiles
 from iclscope.sweeps.file.sweep_file import Sweep, load_sweep
-from iclscope.sweeps.run_sweep import run_sweep, standing_of
+from iclscope.sweeps.run_sweep import run_sweep, sweep_status
 from iclscope.sweeps.sweep_folder import SweepFolder
 
 ENGINES = ("local", "ray")
@@ -37,7 +37,7 @@ def check_engine(name: str, address: str | None, device: str) -> torch.device:
     Raises:
         BadRequest: naming the option.
     """
-    require(name in ENGINES, "--engine", name, ", ".join(ENGINES))
+    require(name in ENGINES, "--engine", name, one_of_these(ENGINES))
     require(name == "ray" or address is None, "--address", address, "with --engine ray only")
     return chosen_device(device if name == "local" else "cpu")
 
@@ -109,6 +109,6 @@ def sweep(
     described = file if isinstance(file, Sweep) else load_sweep(file)
     folder = folder_of(described, out)
     kept = store_of(folder, store, keep_weights=keep_weights)
-    standing_of(described, kept)
+    sweep_status(described, kept)
     with engine_named(engine, address, device, folder) as performs:
         return run_sweep(described, folder, kept, performs)

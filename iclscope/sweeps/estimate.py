@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from iclscope.core.errors import BadRequest
+from iclscope.core.errors import BadRequest, Verbatim, refused
 from iclscope.core.memory import free_memory, is_out_of_memory
 from iclscope.core.threads import one_thread_per_operation
 from iclscope.core.yaml_text import as_written
@@ -140,7 +140,7 @@ def _size(trial: Trial, task: Task, prompts: int) -> float:
 
 
 def _with(trial: Trial, **changes: dict[str, Any]) -> Trial:
-    """The same trial with changes to some of its parts; not checked anew."""
+    """The same trial with changes to some of its parts; not checked again."""
     return trial.model_copy(
         update={part: getattr(trial, part).model_copy(update=changed) for part, changed in changes.items()}
     )
@@ -157,10 +157,8 @@ def _seconds(work: Callable[[], object], device: torch.device) -> float:
 def _too_large(shape: Shape, device: torch.device) -> BadRequest:
     """The refusal of trials that do not fit into memory, by the settings that are varied to get them, if any are."""
     trial = shape.first.trial
-    sizes = ", ".join(f"{name} {value}" for name, value in trial.model.described().items())
+    sizes = ", ".join(f"{name} {value}" for name, value in trial.model.summary().items())
     named = ", ".join(f"{name} = {as_written(value)}" for name, value in shape.first.varied.items())
     batch = f"{trial.training.batch_size:,} prompts of {trial.task.length_range[1]:,} examples"
-    model = f"model = {sizes}" if not named else f"{named}, with a model of {sizes},"
-    return BadRequest(
-        f"{model} is not allowed; allowed: one that fits into the memory of {device} with steps on {batch}"
-    )
+    got = f"{sizes}{f' (at {named})' if named else ''}"
+    return refused("model", Verbatim(got), f"one that fits into the memory of {device} with steps on {batch}")

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from iclscope.core.errors import BadRequest
+from iclscope.core.errors import BadRequest, one_of_these
 from iclscope.core.files import read_parquet, user_path
 from iclscope.core.refusals import advice, closest_of, refusal
 from iclscope.execution.run_folder import read_note
@@ -91,7 +91,7 @@ class SweepResults:
         return tuple(self.rows[TEST].unique(maintain_order=True).to_list())
 
     @property
-    def may_stop(self) -> bool:
+    def has_stopped_runs(self) -> bool:
         """Whether any training met its target risk."""
         return not self.rows[STOPPED_AT].is_null().all()
 
@@ -116,7 +116,7 @@ class SweepResults:
         by_end = {full.rpartition(".")[2]: full for full in reversed(known)}
         closest = closest_of(name, known) or by_end.get(closest_of(name, by_end) or "")
         hint = f"; did you mean {closest}?" if closest else ""
-        raise refusal(option, name, f"{', '.join(known) or 'none, as this sweep varies nothing'}{hint}")
+        raise refusal(option, name, f"{one_of_these(known) or 'none, as this sweep varies nothing'}{hint}")
 
     def metric_named(self, name: str, option: str) -> str:
         """What was measured under a name; ``stopped_at`` where a training met its target.
@@ -124,9 +124,9 @@ class SweepResults:
         Raises:
             BadRequest: if nothing was.
         """
-        known = [*self.metrics, *([STOPPED_AT] if self.may_stop else [])]
+        known = [*self.metrics, *([STOPPED_AT] if self.has_stopped_runs else [])]
         if name not in known:
-            raise refusal(option, name, f"{', '.join(known)}{advice(name, known)}")
+            raise refusal(option, name, one_of_these(known) + advice(name, known))
         return name
 
     def test_named(self, name: str, option: str) -> str:

@@ -23,7 +23,7 @@ _QUICKLY_TOLD = 5000
 """Trials of which a table is made within a second or two, as after Ctrl-C."""
 
 
-class Standing(NamedTuple):
+class SweepStatus(NamedTuple):
     """How far a sweep is.
 
     Attributes:
@@ -37,7 +37,7 @@ class Standing(NamedTuple):
     work: int
 
 
-def standing_of(sweep: Sweep, store: Finished) -> Standing:
+def sweep_status(sweep: Sweep, store: Finished) -> SweepStatus:
     """Check every trial of a sweep, and count what a store lacks of it.
 
     Raises:
@@ -49,7 +49,7 @@ def standing_of(sweep: Sweep, store: Finished) -> Standing:
         for one in store.missing(window)[0]:
             missing += 1
             work += one.trial.training.steps * step_cost(one.trial)
-    return Standing(trials, missing, work)
+    return SweepStatus(trials, missing, work)
 
 
 def run_sweep(
@@ -60,7 +60,7 @@ def run_sweep(
     *,
     on_step: OnRunSteps | None = None,
     on_finished: Callable[[Job], None] | None = None,
-    told: Callable[[str], None] | None = None,
+    on_notice: Callable[[str], None] | None = None,
 ) -> pl.DataFrame:
     """Train and test the trials that the store does not hold yet, and write the rows.
 
@@ -74,7 +74,7 @@ def run_sweep(
         engine: what trains.
         on_step: as that of `Engine.run`.
         on_finished: called with what was left to do of a group, once it is stored; from several threads.
-        told: told what the user should know, as that of `Engine.run`.
+        on_notice: called with messages for the user, as in `Engine.run`.
 
     Returns:
         The rows (`table.sweep_table`).
@@ -91,14 +91,14 @@ def run_sweep(
     folder.start(sweep, address, store.rows.id)
     failures: list[FailedJob] = []
 
-    def forget_failure(job: Job) -> None:
-        folder.forget_trace(job.name)
+    def clear_failure(job: Job) -> None:
+        folder.remove_traceback(job.name)
         if on_finished is not None:
             on_finished(job)
 
-    def note_failure(failure: FailedJob) -> None:
+    def record_failure(failure: FailedJob) -> None:
         failures.append(failure)
-        folder.note_trace(failure.job.name, failure.trace)
+        folder.write_traceback(failure.job.name, failure.trace)
 
     try:
         run_planned(
@@ -107,9 +107,9 @@ def run_sweep(
             engine,
             folder.training,
             on_step=on_step,
-            on_finished=forget_failure,
-            on_failed=note_failure,
-            told=told,
+            on_finished=clear_failure,
+            on_failed=record_failure,
+            on_notice=on_notice,
         )
     except (KeyboardInterrupt, StorageFailed):
         if sweep.count <= _QUICKLY_TOLD:

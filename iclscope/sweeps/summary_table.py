@@ -31,7 +31,7 @@ def summary_table(
         NAME_high (the 95 % interval; empty where there is none) and NAME_seeds (how many it rests on); then seeds and
         diverged (runs).
     """
-    measured = [*results.metrics, *([STOPPED_AT] if results.may_stop else [])]
+    measured = [*results.metrics, *([STOPPED_AT] if results.has_stopped_runs else [])]
     rows: list[dict[str, Any]] = []
     settings: list[str] = []
     for test in results.tests if tests is None else tests:

@@ -23,7 +23,7 @@ class Slope(NamedTuple):
     Attributes:
         against: the setting that runs along it.
         at: the settings that are held.
-        whatever: the settings that are not held, as the points of the sweep were drawn and are no grid.
+        unheld: the settings that are not held, as the points of the sweep were drawn and are no grid.
         of: log-log slope of each metric, fitted for each seed, with the 95 % interval over seeds; NaN if no seed has
             one.
         seeds: how many seeds the curve has.
@@ -31,7 +31,7 @@ class Slope(NamedTuple):
 
     against: str
     at: Mapping[str, Any]
-    whatever: tuple[str, ...]
+    unheld: tuple[str, ...]
     of: Mapping[str, Interval]
     seeds: int
 
@@ -58,13 +58,13 @@ def slopes(
         The slopes in the order of the sweep, and how many curves there are.
     """
     seeds = seed_means(section, by)
-    held, whatever = _held(seeds, [name for name in by if section.varies(name)], setting, drawn=drawn)
+    held, unheld = _held(seeds, [name for name in by if section.varies(name)], setting, drawn=drawn)
     telling = _telling(seeds, held)
     found = [
         Slope(
             setting,
             {name: values[name] for name in telling},
-            whatever,
+            unheld,
             {metric: slope_of(_measured(curve, metric), setting, metric) for metric in section.metrics},
             curve["seed"].n_unique(),
         )
@@ -93,15 +93,15 @@ def _held(
 ) -> tuple[list[str], tuple[str, ...]]:
     """The settings that are held along a curve, and those that are not as the points were drawn."""
     held: list[str] = []
-    whatever: list[str] = []
+    unheld: list[str] = []
     for name in varied:
         if name == setting:
             continue
         if drawn and _of_training(name) and _of_training(setting):
-            (whatever if is_numeric(seeds, name) else held).append(name)
+            (unheld if is_numeric(seeds, name) else held).append(name)
         elif not _follows(seeds, name, [setting]):
             held.append(name)
-    return held, tuple(whatever)
+    return held, tuple(unheld)
 
 
 def _telling(seeds: pl.DataFrame, held: Sequence[str]) -> list[str]:

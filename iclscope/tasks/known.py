@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from iclscope.core.arguments import described, expect, seeds_from
+from iclscope.core.arguments import brief, expect, seeds_from
 from iclscope.core.errors import require
 from iclscope.core.overrides import is_overridden_later
 from iclscope.core.registry import TASKS
@@ -27,7 +27,7 @@ def task_from_settings(settings: Any) -> Task:
     return found
 
 
-def is_told_by_settings(task: object) -> bool:
+def is_defined_by_settings(task: object) -> bool:
     """Whether a task's settings say all of it; they do not say what a class derived from a known one does otherwise."""
     kind = getattr(task, "kind", None)
     return kind in TASKS and type(task) is TASKS.get(kind)
@@ -38,9 +38,9 @@ def settings_of_tasks(tasks: Sequence[Task] | None) -> list[dict[str, Any]] | No
     if tasks is None:
         return None
     for task in tasks:
-        if not is_told_by_settings(task):
+        if not is_defined_by_settings(task):
             warnings.warn(
-                f"the checkpoint does not tell what was trained on: settings do not tell {described(task)}, a class "
+                f"the checkpoint does not tell what was trained on: settings do not tell {brief(task)}, a class "
                 "of your own",
                 stacklevel=3,
             )

@@ -22,7 +22,7 @@ Matrix = tuple[tuple[float, ...], ...]
 
 
 class LinearRegression(RegressionTask):
-    """y = ⟨w, x⟩ + noise, w drawn anew for every prompt; the answer to the last x alone is asked for.
+    """y = ⟨w, x⟩ + noise, w redrawn for every prompt; the answer to the last x alone is asked for.
 
     Von Oswald 2023 draws x uniformly, Zhang 2024 from N(0, Λ). The defaults are those of von Oswald's public code.
     """
@@ -96,7 +96,7 @@ class LinearRegression(RegressionTask):
         return float(second) * (self.x_scale * self.weight_scale) ** 2
 
     def input_covariance(self) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-        """Λ = E x xᵀ [d, d] before ``x_scale``; its mean over prompts where it is drawn anew for each."""
+        """Λ = E x xᵀ [d, d] before ``x_scale``; its mean over prompts where it is redrawn for each."""
         if self.inputs == "uniform":
             return np.eye(self.d_X) * self.half_width**2 / 3
         return np.eye(self.d_X) if isinstance(self.covariance, str) else np.asarray(self.covariance, dtype=float)
@@ -106,7 +106,7 @@ class LinearRegression(RegressionTask):
         """E x xᵀ [d, d] of the inputs as the model sees them."""
         return self.input_covariance() * self.x_scale**2
 
-    def described(self) -> dict[str, float | str]:
+    def summary(self) -> dict[str, float | str]:
         """The settings in the papers' symbols, in the order to be shown."""
         inputs = f"U(−{self.half_width:g}, {self.half_width:g})" if self.inputs == "uniform" else "N(0, Λ)"
         shown: dict[str, float | str] = {"functions": "linear", "d": self.d_X, "N": self.length, "x": inputs}

@@ -20,7 +20,7 @@ from iclscope.tasks.task import RegressionTask
 
 
 class SineRegression(RegressionTask):
-    """y = a sin(x + φ), a and φ drawn anew for every prompt; the answer to the last x alone is asked for."""
+    """y = a sin(x + φ), a and φ redrawn for every prompt; the answer to the last x alone is asked for."""
 
     kind: Literal["sine_regression"] = Field("sine_regression", description="which task this is")
     length: int = Field(10, ge=0, description="context length N")
@@ -47,7 +47,7 @@ class SineRegression(RegressionTask):
         low, high = self.least_amplitude, self.most_amplitude
         return (low**2 + low * high + high**2) / 6
 
-    def described(self) -> dict[str, float | str]:
+    def summary(self) -> dict[str, float | str]:
         """The settings in the paper's symbols, in the order to be shown."""
         amplitudes = f"U({self.least_amplitude:g}, {self.most_amplitude:g})"
         return {

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from iclscope.core.arguments import seeds_from
 from iclscope.core.errors import require
+from iclscope.core.renamed import adopt_old_overrides, renamed_property
 from iclscope.core.settings import Settings
 from iclscope.tasks.prompt_sampler import PromptSampler, StreamOf
 from iclscope.tasks.prompts import PromptSize, Sampler, TrainingPrompts
@@ -40,6 +41,9 @@ class Metric(NamedTuple):
     high: float = math.inf
     is_rate: bool = False
 
+
+_RENAMED = {"told": "title", "described": "summary", "titled": "title_settings", "looks_inside": "supports_probes"}
+"""Old names that classes of other packages may still override."""
 
 SQUARED_ERROR = Metric("squared_error", "squared error, 1 = predicting 0")
 
@@ -79,12 +83,12 @@ class Task(Settings):
     """The name by which a trial asks for `score` to be recorded while it trains (``evaluation.probes``)."""
     varies_per_run: ClassVar[bool] = False
     """Whether runs that train together may have different settings."""
-    looks_inside: ClassVar[bool] = False
+    supports_probes: ClassVar[bool] = False
     """Whether what models offer to record of themselves (`RunModel.probes`) has a meaning on its prompts."""
     changeable: ClassVar[tuple[str, ...]] = ()
     """Settings that may be changed for testing a trained model on: options of ``iclscope evaluate``."""
-    titled: ClassVar[tuple[str, ...]] = ()
-    """Settings that `told` says."""
+    title_settings: ClassVar[tuple[str, ...]] = ()
+    """Settings that `title` says."""
     main: ClassVar[tuple[str, ...]] = ()
     """Settings that a line about the task names also where they are the defaults."""
     version: ClassVar[str | None] = None
@@ -155,7 +159,7 @@ class Task(Settings):
         """
 
     @property
-    def told(self) -> str:
+    def title(self) -> str:
         """The task in a word or two."""
         return self.kind.replace("_", " ")
 
@@ -164,9 +168,18 @@ class Task(Settings):
         """The settings that mean something, in the order to be shown."""
         return tuple(name for name in type(self).model_fields if name != "kind")
 
-    def described(self) -> dict[str, float | str]:
+    def summary(self) -> dict[str, float | str]:
         """The settings for a reader, in the order to be shown."""
         return {name: str(value) for name, value in self.model_dump(mode="json").items() if name != "kind"}
+
+    told: ClassVar[Any] = renamed_property("told", "title")
+    described: ClassVar[Any] = renamed_property("described", "summary")
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **settings: Any) -> None:
+        """Let classes of other packages override what was renamed under its old names."""
+        super().__pydantic_init_subclass__(**settings)
+        adopt_old_overrides(cls, _RENAMED)
 
     def replace(self, **changes: Any) -> Self:
         """The same task with some settings changed, checked like a new one."""
@@ -238,7 +251,7 @@ class Task(Settings):
         Raises:
             BadRequest: if they differ, or their number is not that of the seeds.
         """
-        return PromptSampler(the_one_task(tasks, seeds), seeds, dtype=dtype, device=device)
+        return PromptSampler(single_task(tasks, seeds), seeds, dtype=dtype, device=device)
 
     def sampler(
         self, seeds: Sequence[int], *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
@@ -257,7 +270,7 @@ class RegressionTask(Task):
         return 1
 
 
-def the_one_task(tasks: Sequence[Task], seeds: Sequence[int]) -> Any:
+def single_task(tasks: Sequence[Task], seeds: Sequence[int]) -> Any:
     """The task that all runs share.
 
     Raises:

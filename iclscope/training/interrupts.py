@@ -39,10 +39,10 @@ def deferred_interrupt() -> Iterator[InterruptRequest]:
 
 
 @contextmanager
-def stop_requests(stop_asked: Callable[[], bool] | None) -> Iterator[Callable[[], bool]]:
+def stop_requests(should_stop: Callable[[], bool] | None) -> Iterator[Callable[[], bool]]:
     """Whoever is asked whether to stop: the given function, or Ctrl-C if there is none."""
-    if stop_asked is not None:
-        yield stop_asked
+    if should_stop is not None:
+        yield should_stop
         return
     with deferred_interrupt() as interrupt:
         yield lambda: interrupt.made

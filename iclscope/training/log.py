@@ -43,6 +43,6 @@ class TrainingLog:
             return
         values = dict(zip((self._hashes[i] for i in live), losses.tolist(), strict=True))
         line = {"step": step, "seconds": round(time.monotonic() - self._started, 1), "loss": values}
-        # A training from its start, forced anew perhaps, does not go on in an old log.
+        # A training that starts over, perhaps by --force, does not append to an old log.
         with self._path.open("a" if step else "w", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")

@@ -73,7 +73,7 @@ def train_runs(
     checkpointing: Checkpointing | None = None,
     on_step: Callable[[int], None] | None = None,
     on_loss: OnLoss | None = None,
-    stop_asked: Callable[[], bool] | None = None,
+    should_stop: Callable[[], bool] | None = None,
     autograd: bool = False,
 ) -> TrainingState:
     """Train every run with a fresh batch per step.
@@ -99,7 +99,7 @@ def train_runs(
         checkpointing: where to save on the way; also on Ctrl-C.
         on_step: called after each step with the number of runs that made it.
         on_loss: called at each step, before its update, with the step, the live runs and their losses; for logs.
-        stop_asked: whether to save and stop; None: Ctrl-C asks for it.
+        should_stop: whether to save and stop; None: Ctrl-C asks for it.
         autograd: take gradients by autograd even where compiled ones are faster; they differ in rounding only.
 
     Returns:
@@ -126,12 +126,12 @@ def train_runs(
         batch_size=batch_size,
         rule=rule,
         weights=state.weights,
-        own_state=state.beside_weights,
+        own_state=state.extra_state,
         autograd=autograd,
     )
     live = _LiveRuns(gradients, learning_rate, rule, state)
     saved_at = time.monotonic()
-    with stop_requests(stop_asked) as asked_to_stop:
+    with stop_requests(should_stop) as asked_to_stop:
         while live.indices:
             if probe and state.step in probe.steps and state.step not in state.recorded_at[-1:]:
                 reached = _take(probe, live, state, runs)
@@ -191,8 +191,8 @@ class _LiveRuns:
             self._state.weights[name][self.indices] = tensor
         own = self.gradients.own_state()
         if not own:
-            self._state.beside_weights.clear()
-        for kept, found in ((self._state.optimizer, self.optimizer.state()), (self._state.beside_weights, own)):
+            self._state.extra_state.clear()
+        for kept, found in ((self._state.optimizer, self.optimizer.state()), (self._state.extra_state, own)):
             for name, tensor in found.items():
                 everyone = kept.setdefault(name, tensor.new_zeros(len(self._all_rates), *tensor.shape[1:]))
                 everyone[self.indices] = tensor

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from iclscope.core.errors import BadRequest
+from iclscope.core.errors import refused
 from iclscope.core.registry import OURS, Entry, Registry, source_files
 
 
@@ -54,8 +54,8 @@ def source_hash(thing: type[Any]) -> str:
     try:
         found.update(inspect.getsource(thing).encode())
     except (OSError, TypeError) as error:
-        raise BadRequest(
-            f"version of {thing.__name__} = None is not allowed: it has no source that can be read; allowed: "
-            'version: ClassVar[str] = "1", raised when its numbers change'
-        ) from error
+        expected = (
+            'a version, `version: ClassVar[str] = "1"`, to raise when its numbers change; it has no readable source'
+        )
+        raise refused(f"version of {thing.__name__}", None, expected) from error
     return found.hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""How large the prompts of a step are: from small to large, or of a length drawn anew at every step.
+"""How large the prompts of a step are: from small to large, or of a length redrawn at every step.
 
 All are pure functions of the step alone, so runs that train together have prompts of one size, and a training that is
 resumed goes on with the sizes it would have had.
@@ -42,7 +42,7 @@ class Curriculum(Settings):
 
 
 class LengthPerStep(Settings):
-    """A context length drawn anew at every step, the same for all prompts of the batch."""
+    """A context length redrawn at every step, the same for all prompts of the batch."""
 
     kind: Literal["length_per_step"] = Field("length_per_step", description="which schedule this is")
     shortest: int = Field(1, ge=0, description="the shortest context; the longest is the task's length")

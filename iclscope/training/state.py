@@ -34,7 +34,7 @@ class TrainingState:
         recorded_at: the steps at which probes were taken.
         records: what they measured, [run] or [run, …] per probe; NaN for runs that had ended before.
         optimizer: what the update rule remembers, each with a leading run axis; of ended runs, what it last was.
-        beside_weights: what else there is to go on exactly (`Gradients.own_state`), likewise.
+        extra_state: what else there is to go on exactly (`Gradients.own_state`), likewise.
     """
 
     step: int
@@ -44,7 +44,7 @@ class TrainingState:
     recorded_at: list[int] = field(default_factory=list)
     records: dict[str, list[Tensor]] = field(default_factory=dict)
     optimizer: dict[str, Tensor] = field(default_factory=dict)
-    beside_weights: dict[str, Tensor] = field(default_factory=dict)
+    extra_state: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def start(cls, weights: Mapping[str, Tensor], runs: int) -> TrainingState:
@@ -62,7 +62,7 @@ class TrainingState:
         tensors = {WEIGHT + name: tensor for name, tensor in self.weights.items()}
         tensors |= {RECORD + name: tensor for name, tensor in self.trajectory().items()}
         tensors |= {_OPTIMIZER + name: tensor for name, tensor in self.optimizer.items()}
-        tensors |= {_BESIDE + name: tensor for name, tensor in self.beside_weights.items()}
+        tensors |= {_BESIDE + name: tensor for name, tensor in self.extra_state.items()}
         tensors |= {
             "step": torch.tensor(self.step),
             "stopped_at": self.stopped_at,
@@ -101,5 +101,5 @@ class TrainingState:
             recorded_at=tensors["recorded_at"].tolist(),
             records={name: list(tensor.unbind(1)) for name, tensor in named(RECORD).items()},
             optimizer={name: tensor.to(device) for name, tensor in named(_OPTIMIZER).items()},
-            beside_weights={name: tensor.to(device) for name, tensor in named(_BESIDE).items()},
+            extra_state={name: tensor.to(device) for name, tensor in named(_BESIDE).items()},
         )

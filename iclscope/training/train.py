@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from iclscope.core.arguments import expect_instance, list_of, one_of, real_number, truth, whole_number
+from iclscope.core.arguments import boolean, expect_instance, list_of, one_of, real_number, whole_number
 from iclscope.core.errors import require, require_finite
 from iclscope.core.gradient_mode import gradients_enabled
 from iclscope.core.threads import one_thread_per_operation
@@ -110,7 +110,7 @@ def train(
     # Checked as a trial's are: what belongs together, and in which ranges.
     more = Training(
         optimizer=rule,
-        rate_decay=truth("rate_decay", rate_decay),
+        rate_decay=boolean("rate_decay", rate_decay),
         decay_power=decay_power,
         adam_rate=3e-3 if rule == "muon" and adam_rate is None else adam_rate,
         weight_decay=weight_decay,
@@ -159,5 +159,5 @@ def _rates_of_runs(given: Any, runs: int) -> list[float]:
     rates = [real_number("learning_rate", rate) for rate in each]
     require(len(rates) == runs, "learning_rate", rates, f"one number, or one per run ({runs})")
     require_finite([("learning_rate", rate) for rate in rates])
-    require(min(rates) > 0, "learning_rate", min(rates), "positive")
+    require(min(rates) > 0, "learning_rate", min(rates), "a positive number")
     return rates

@@ -11,14 +11,14 @@ import torch
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
 from iclscope.core.arguments import expect
-from iclscope.core.errors import require, require_finite
+from iclscope.core.errors import one_of_these, require, require_finite
 from iclscope.core.registry import MODELS, TASKS
 from iclscope.core.settings import Settings, named_settings, one_json
 from iclscope.models import ModelConfig, SoftmaxReLUConfig, config_from_settings
-from iclscope.models.model import is_told_by_settings as is_model_told
+from iclscope.models.model import is_defined_by_settings as is_model_defined
 from iclscope.models.run_model import has_matrices
 from iclscope.tasks import FunctionClass, PatternClassification, Task
-from iclscope.tasks.known import is_told_by_settings, task_from_settings
+from iclscope.tasks.known import is_defined_by_settings, task_from_settings
 from iclscope.training.losses import LossName, check_loss
 from iclscope.training.optimizers import NO_MATRICES, OptimizerName
 from iclscope.training.origin import origin_of
@@ -131,10 +131,10 @@ class Trial(Settings):
         for name, task in (("task", self.task), *((f"on.{name}", task) for name, task in on.items())):
             # Or its rows would stand under the name of a trial that is trained otherwise.
             hint = "a trial is named by its settings; train a class of your own with iclscope.train"
-            expect(is_told_by_settings(task), name, task, "a task that its settings tell", hint)
+            expect(is_defined_by_settings(task), name, task, "a task that its settings tell", hint)
             self.model.check_task(task)
         hint = "a trial is named by its settings; train a class of your own with iclscope.train"
-        expect(is_model_told(self.model), "model", self.model, "a model that its settings tell", hint)
+        expect(is_model_defined(self.model), "model", self.model, "a model that its settings tell", hint)
         if training.schedule is not None:
             check_schedule(training.schedule, self.task)
         check_loss(training.loss, self.task)
@@ -142,11 +142,11 @@ class Trial(Settings):
         require(moves, "optimizer", training.optimizer, NO_MATRICES)
         require(all(isinstance(task, type(self.task)) for task in on.values()), "on", list(on), "tasks of one kind")
         if on or self.evaluation.probes != DEFAULT_PROBES:
-            inside = MODELS.get(self.model.kind).probes if self.task.looks_inside else ()
+            inside = MODELS.get(self.model.kind).probes if self.task.supports_probes else ()
             # Where nothing is recorded, what another task or model offers does no harm.
             allowed = sorted({self.task.record, WEIGHTS, *inside} if on else _all_probes())
             for probe in self.evaluation.probes:
-                require(probe in allowed, "probes", probe, ", ".join(allowed))
+                require(probe in allowed, "probes", probe, one_of_these(allowed))
         wants_risk = bool(on) and self.task.record in self.evaluation.probes
         require(
             training.target_risk is None or wants_risk,

@@ -155,10 +155,10 @@ def test_a_regression_answers_at_the_query_or_at_every_x(name: str) -> None:
 
 def test_baselines_refuse_what_they_cannot_answer() -> None:
     functions = FunctionClass(d_X=3, length=5, predictions="query").sampler([0]).prompts(2, purpose="test")
-    with pytest.raises(BadRequest, match=r"'4-NN' is not allowed.*least squares"):
+    with pytest.raises(BadRequest, match=r"expected one of .*least squares.*got '4-NN'"):
         Baseline("4-NN")
-    with pytest.raises(BadRequest, match=r"'least squares'.*for patterns"):
+    with pytest.raises(BadRequest, match=r"for patterns.*'least squares'"):
         Baseline("least squares").predict(make_prompts(2))
-    with pytest.raises(BadRequest, match=r"'1-NN'.*for real answers"):
+    with pytest.raises(BadRequest, match=r"for real answers.*'1-NN'"):
         Baseline("1-NN").predict(functions)
     assert set(CLASSIFIERS) < set(baseline_names())

@@ -183,11 +183,11 @@ def test_no_names_or_no_lengths_are_no_errors() -> None:
 @pytest.mark.parametrize(
     ("names", "lengths", "processes", "option"),
     [
-        (["ridge"], [1], 1, "names = 'ridge'"),
-        (["averaging", "Lasso"], [1], 1, "names = 'Lasso'"),
-        (["averaging"], [3], 1, "context_lengths = 3"),
-        (["averaging"], [0, -1], 1, "context_lengths = -1"),
-        (["averaging"], [1], 0, "processes = 0"),
+        (["ridge"], [1], 1, r"names: expected .*, got 'ridge'"),
+        (["averaging", "Lasso"], [1], 1, r"names: expected .*, got 'Lasso'"),
+        (["averaging"], [3], 1, r"context_lengths: expected .*, got 3"),
+        (["averaging"], [0, -1], 1, r"context_lengths: expected .*, got -1"),
+        (["averaging"], [1], 0, r"processes: expected .*, got 0"),
     ],
 )
 def test_refusals(names: list[str], lengths: list[int], processes: int, option: str) -> None:

@@ -133,5 +133,5 @@ def test_the_earlier_of_equally_near_examples_is_asked() -> None:
 
 
 def test_no_neighbours_are_refused() -> None:
-    with pytest.raises(BadRequest, match="neighbours = 0"):
+    with pytest.raises(BadRequest, match=r"neighbours: expected .*, got 0"):
         nearest_neighbours(*make_prompts(1, 2, 3), neighbours=0)

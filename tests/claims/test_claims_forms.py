@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 from claims.test_claims_claim import make_claim, make_rows
+from refusals import says
 
 from iclscope.claims.answers import answered, tightness
 from iclscope.claims.claim import Claim, Control, JudgedClaim, Region
@@ -39,7 +40,7 @@ def test_each_form_can_be_stated(form: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"control": Control("the same", "trained")}, ["control = 'trained'", "other than the claim's own"]),
+        ({"control": Control("the same", "trained")}, ["control: expected", "other than the claim's own"]),
         ({"source": "Somebody et al."}, ["source", "theorem"]),
         ({"source": ""}, ["source"]),
         ({"source": "Somebody, unproposition 4"}, ["source"]),
@@ -54,10 +55,10 @@ def test_each_form_can_be_stated(form: str) -> None:
         ({"form": "sufficient", "quantity": "Exponent of α"}, ["quantity", "no slope"]),
         ({**LEGAL["upper bound"], "form": "upper bound", "quantity": "slope against K"}, ["no slope"]),
         ({**LEGAL["lower bound"], "form": "lower bound", "quantity": "slopes against R"}, ["no slope"]),
-        ({"form": "upper bound"}, ["reference = None", "constant"]),
-        ({"form": "lower bound", "expected": Region(low=1.0)}, ["reference = None"]),
+        ({"form": "upper bound"}, ["reference: expected", "constant"]),
+        ({"form": "lower bound", "expected": Region(low=1.0)}, ["reference: expected"]),
         ({"form": "upper bound", "reference": ""}, ["reference"]),
-        ({"form": "ours"}, ["answer = None", "ours"]),
+        ({"form": "ours"}, ["answer: expected", "ours"]),
         ({"form": "exact", "answer": YES_NO}, ["answer", "only then"]),
         ({"form": "published", "answer": YES_NO}, ["answer"]),
     ],
@@ -69,16 +70,16 @@ def test_what_cannot_be_judged_by_its_form_is_refused(changes: dict[str, Any], w
     assert "claim 'thm1-risk'" in message
     assert "\n" not in message
     for word in words:
-        assert word in message, message
+        assert says(message, word), message
 
 
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("form", "necessary", ["form = 'necessary'", "sufficient", "lower bound"]),
-        ("form", None, ["form = None"]),
-        ("control", None, ["control = None"]),
-        ("control", "untrained", ["control = 'untrained'", "must fail"]),
+        ("form", "necessary", ["form: expected", "sufficient", "lower bound"]),
+        ("form", None, ["form: expected"]),
+        ("control", None, ["control: expected"]),
+        ("control", "untrained", ["control: expected", "must fail"]),
     ],
 )
 def test_forms_and_controls_that_are_none_are_refused(name: str, value: object, words: list[str]) -> None:
@@ -88,7 +89,7 @@ def test_forms_and_controls_that_are_none_are_refused(name: str, value: object, 
     with pytest.raises(BadRequest) as refused:
         claim.__post_init__()
     for word in ("claim 'thm1-risk'", *words):
-        assert word in str(refused.value)
+        assert says(str(refused.value), word)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from iclscope.cli.early_interrupts import commands_begin, interrupts_end_quietly
+from iclscope.cli.early_interrupts import quit_on_interrupt, restore_interrupts
 
 RUN = "from iclscope.cli.main import run; run()"
 INTERRUPTED = """
@@ -73,14 +73,14 @@ def test_a_handler_of_somebody_else_stays() -> None:
     try:
         for other in (signal.SIG_IGN, print):
             signal.signal(signal.SIGINT, other)
-            interrupts_end_quietly()
+            quit_on_interrupt()
             assert signal.getsignal(signal.SIGINT) is other
-            commands_begin()
+            restore_interrupts()
             assert signal.getsignal(signal.SIGINT) is other
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        interrupts_end_quietly()
+        quit_on_interrupt()
         assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
-        commands_begin()
+        restore_interrupts()
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
         signal.signal(signal.SIGINT, before)

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from language_models.tiny_models import make_tiny
+from refusals import says
 
 from iclscope.cli.main import main
 
@@ -42,11 +43,11 @@ def test_it_measures_and_tells(model: str, tmp_path: Path, capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--shots", "1"], "--shots = 1 is not allowed; allowed: a whole number from 2 on"),
-        (["--shots", "3"], "--shots = 3 is not allowed; allowed: at least"),
-        (["--queries", "4"], "--queries = 4 is not allowed; allowed: more"),
-        (["--shots", "60"], "which is not allowed; allowed: at most 512, the context length of tiny-llama"),
-        (["--draws", "0"], "--draws = 0 is not allowed"),
+        (["--shots", "1"], "--shots: expected a whole number from 2 on"),
+        (["--shots", "3"], "--shots: expected at least"),
+        (["--queries", "4"], "--queries: expected more"),
+        (["--shots", "60"], "expected at most 512 tokens, the context length of tiny-llama"),
+        (["--draws", "0"], "--draws: expected"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_one_line(
@@ -54,6 +55,6 @@ def test_what_cannot_be_done_is_refused_in_one_line(
 ) -> None:
     assert main(["llm", "attention", model, "words", *QUICK, "--out", str(tmp_path / "out"), *options]) == 2
     told = capsys.readouterr()
-    assert message in told.err
+    assert says(told.err, message)
     assert len(told.err.strip().splitlines()) == 1
     assert told.out == ""

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from language_models.tiny_models import make_tiny
+from refusals import says
 
 from iclscope.cli.main import main
 
@@ -64,7 +65,7 @@ def test_data_of_another_encoding_with_tabs_in_the_format(model: str, capsys: py
     lines = [f"Straße {i},{'süß' if i % 2 else 'herb'}\n" for i in range(30)]
     Path("data.CSV").write_bytes(("text,label\n" + "".join(lines)).encode("cp1252"))
     words = (model, "data.CSV", *FEW, "--format", r"Wo?\t{text}\\:")
-    assert "row 1, line 2, is not UTF-8: byte 0xdf; allowed: a file in UTF-8, or --encoding" in refused(capsys, *words)
+    assert "row 1, line 2, is not UTF-8: byte 0xdf" in refused(capsys, *words)
     assert main(["llm", "evaluate", *words, "--encoding", "cp1252", "--out", "out"]) == 0
     assert set(pl.read_parquet("out/rows.parquet")["label"]) == {"süß", "herb"}
     noted = json.loads(Path("out/run.json").read_text(encoding="utf-8"))["settings"]
@@ -86,23 +87,23 @@ def test_what_was_left_out_is_told(model: str, capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--shots", "0,x"], "--shots = '0,x' is not allowed; allowed: whole numbers from 0 on"),
+        (["--shots", "0,x"], "--shots: expected whole numbers from 0 on"),
         (["--shots", "-1"], "--shots = '-1'"),
-        (["--shots", "300"], "--shots = 300 is not allowed; allowed: at most"),
-        (["--selector", "best"], "--selector = 'best' is not allowed; allowed: random, balanced"),
+        (["--shots", "300"], "--shots: expected at most"),
+        (["--selector", "best"], "--selector: expected one of random, balanced"),
         (["--queries", "0"], "--queries = 0"),
         (["--draws", "0"], "--draws = 0"),
         (["--seed", "-1"], "--seed = -1"),
         (["--dtype", "int8"], "--dtype = 'int8'"),
         (["--device", "tpu"], "--device = 'tpu'"),
-        (["--format", "no place for it"], "--format = 'no place for it' is not allowed; allowed: a text with {text}"),
+        (["--format", "no place for it"], "--format: expected a text with {text}"),
         (["--format", "{text} {label}"], "--format"),
-        (["--label-word", "good"], "--label-word = 'good' is not allowed; allowed: LABEL=WORD"),
+        (["--label-word", "good"], "--label-word: expected LABEL=WORD"),
         (["--label-word", "plant=tree"], "--label-word = 'plant=tree'"),
-        (["--label-word", "food=eat", "--label-word", "food=meal"], "--label-word = 'food=meal' is not allowed"),
-        (["--encoding", "klingon"], "--encoding = 'klingon' is not allowed; allowed: an encoding that Python knows"),
-        (["--encoding", "utf-16"], "--encoding = 'utf-16' is not allowed; allowed: nothing where no JSONL"),
-        (["--too-long", "cut"], "--too-long = 'cut' is not allowed; allowed: refuse, skip, drop-shots"),
+        (["--label-word", "food=eat", "--label-word", "food=meal"], "--label-word: expected"),
+        (["--encoding", "klingon"], "--encoding: expected an encoding that Python knows"),
+        (["--encoding", "utf-16"], "--encoding: expected nothing where no JSONL"),
+        (["--too-long", "cut"], "--too-long: expected one of refuse, skip, drop-shots"),
         (["--test", "none.tsv"], "--test = 'none.tsv'"),
         (["--shot", "1"], "No such option"),
     ],
@@ -110,19 +111,21 @@ def test_what_was_left_out_is_told(model: str, capsys: pytest.CaptureFixture[str
 )
 def test_bad_requests(model: str, words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
-    assert told in refused(capsys, model, "words", *words)
+    assert says(refused(capsys, model, "words", *words), told)
     assert not Path("results").exists()
 
 
 def test_bad_data(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
-    assert "DATA = 'none.tsv'" in refused(capsys, model, "none.tsv")
+    assert says(refused(capsys, model, "none.tsv"), "DATA = 'none.tsv'")
     Path("one.tsv").write_text("text\tlabel\na\tx\nb\tx\n", encoding="utf-8")
     assert "at least two classes" in refused(capsys, model, "one.tsv")
     long = " ".join(["word"] * 2000)
     lines = [f"{long} {i}\tx\nshort {i}\ty\n" for i in range(9)]
     Path("long.tsv").write_text("text\tlabel\n" + "".join(lines), encoding="utf-8")
-    assert "allowed: at most 512, the context length of tiny-gpt2" in refused(capsys, model, "long.tsv", "--shots", "2")
+    assert "expected at most 512 tokens, the context length of tiny-gpt2" in refused(
+        capsys, model, "long.tsv", "--shots", "2"
+    )
 
 
 def test_prompts_that_are_too_long_can_be_left_out(model: str, capsys: pytest.CaptureFixture[str]) -> None:

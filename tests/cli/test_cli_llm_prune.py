@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 import torch
 from language_models.tiny_models import make_tiny
+from refusals import says
 from safetensors.torch import load_file
 
 from iclscope.cli.main import main
@@ -76,7 +77,7 @@ def test_who_names_what_only_measuring_reads_wants_it_measured(
     monkeypatch.chdir(tmp_path)
     saving = ["--save", "small", "--save-rate", "0.26", "--save-score", "magnitude"]
     assert main(["llm", "prune", model, "words", *saving, *more]) == 2
-    assert "--save-rate = 0.26 is not allowed; allowed: recommended, or one of --rates" in capsys.readouterr().err
+    assert "--save-rate: expected recommended, or one of --rates" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -92,22 +93,22 @@ def test_nothing_recommended_is_nothing_saved(model: str, tmp_path: Path, capsys
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--rates", "0.1,1"], "--rates = 1.0 is not allowed"),
-        (["--rates", "0.001"], "--rates = 0.001 is not allowed"),
-        (["--rates", "some"], "--rates = 'some' is not allowed"),
-        (["--score", "size"], "--score = 'size' is not allowed; allowed: magnitude, activation, random, largest"),
-        (["--norm", "l2"], "--norm = 'l2' is not allowed; allowed: auto, incoming, outgoing, product"),
-        (["--shots", "0"], "--shots = 0 is not allowed"),
-        (["--save-rate", "0.1"], "--save-rate = '0.1' is not allowed; allowed: only with --save"),
+        (["--rates", "0.1,1"], "--rates: expected"),
+        (["--rates", "0.001"], "--rates: expected"),
+        (["--rates", "some"], "--rates: expected"),
+        (["--score", "size"], "--score: expected one of magnitude, activation, random, largest"),
+        (["--norm", "l2"], "--norm: expected one of auto, incoming, outgoing, product"),
+        (["--shots", "0"], "--shots: expected"),
+        (["--save-rate", "0.1"], "--save-rate: expected only with --save"),
         (
             ["--save", "DIR", "--save-rate", "0.15"],
-            "--save-rate = 0.15 is not allowed; allowed: recommended, or one of",
+            "--save-rate: expected recommended, or one of",
         ),
         (["--save", "DIR", "--score", "random", "--save-score", "magnitude"], "--save-score = 'magnitude'"),
         (["--save", "FULL"], "a new or an empty folder"),
-        ([*ALONE, "--save-rate", "1"], "--save-rate = 1.0 is not allowed"),
-        ([*ALONE, "--save-rate", "0.001"], "--save-rate = 0.001 is not allowed; allowed: shares that remove"),
-        ([*ALONE, "--save-rate", "0.1", "--save-score", "size"], "--save-score = 'size' is not allowed; allowed: magn"),
+        ([*ALONE, "--save-rate", "1"], "--save-rate: expected"),
+        ([*ALONE, "--save-rate", "0.001"], "--save-rate: expected shares that remove"),
+        ([*ALONE, "--save-rate", "0.1", "--save-score", "size"], "--save-score: expected one of magn"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_one_line(
@@ -121,7 +122,7 @@ def test_what_cannot_be_done_is_refused_in_one_line(
     usual = [] if "--save-score" in given and "--score" not in given else [*QUICK, "--out", str(tmp_path / "out")]
     assert main(["llm", "prune", model, "words", *usual, *given]) == 2
     told = capsys.readouterr()
-    assert message in told.err
+    assert says(told.err, message)
     assert len(told.err.strip().splitlines()) == 1
     assert told.out == ""
     assert not (tmp_path / "out").exists()

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from language_models.tiny_models import make_tiny
+from refusals import says
 
 from iclscope.cli.main import main
 
@@ -48,14 +49,14 @@ def test_what_a_reader_must_know_is_told(model: str, tmp_path: Path, capsys: pyt
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--selector", "best"], "--selector = 'best' is not allowed; allowed: random, balanced, similarity, bm25"),
-        (["--shots", "0,2"], "--shots = '0,2' is not allowed; allowed: whole numbers from 1 on"),
-        (["--shots", "50"], "--shots = 50 is not allowed; allowed: at most 40, the number of candidates"),
-        (["--patterns", "0"], "--patterns = 0 is not allowed"),
-        (["--patterns", "41"], "--patterns = 41 is not allowed; allowed: at most 40"),
-        (["--candidates", "1"], "--candidates = 1 is not allowed"),
-        (["--explain", "-1"], "--explain = -1 is not allowed"),
-        (["--embeddings", "DIR"], "is not allowed; allowed: a sentence-transformers model"),
+        (["--selector", "best"], "--selector: expected one of random, balanced, similarity, bm25"),
+        (["--shots", "0,2"], "--shots: expected whole numbers from 1 on"),
+        (["--shots", "50"], "--shots: expected at most 40, the number of candidates"),
+        (["--patterns", "0"], "--patterns: expected"),
+        (["--patterns", "41"], "--patterns: expected at most 40"),
+        (["--candidates", "1"], "--candidates: expected"),
+        (["--explain", "-1"], "--explain: expected"),
+        (["--embeddings", "DIR"], "--embeddings: expected a sentence-transformers model"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_one_line(
@@ -64,6 +65,6 @@ def test_what_cannot_be_done_is_refused_in_one_line(
     given = [str(tmp_path) if word == "DIR" else word for word in options]
     assert main(["llm", "select", model, "words", *QUICK, "--out", str(tmp_path / "out"), *given]) == 2
     told = capsys.readouterr()
-    assert message in told.err
+    assert says(told.err, message)
     assert len(told.err.strip().splitlines()) == 1
     assert told.out == ""

@@ -46,7 +46,8 @@ def test_other_files_are_left_alone(out: str, reason: str, capsys: pytest.Captur
     assert main(["playground", "--out", out]) == 2
     output = capsys.readouterr()
     assert output.out == ""
-    assert output.err == f"iclscope: --out = '{out}' is not allowed; allowed: {reason}\n"
+    expected, semicolon, detail = reason.partition("; ")
+    assert output.err == f"iclscope: --out: expected {expected}, got '{out}'{semicolon}{detail}\n"
     assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
 
 

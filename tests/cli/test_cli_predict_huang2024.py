@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from refusals import says
 
 from iclscope.cli.main import main
 from iclscope.papers.huang2024 import theory as huang2024
@@ -68,7 +69,7 @@ def test_refusals(capsys: pytest.CaptureFixture[str], options: str, words: tuple
     output = capsys.readouterr()
     assert output.out == ""
     assert output.err.count("\n") == 1
-    assert all(word in output.err for word in words), output.err
+    assert all(says(output.err, word) for word in words), output.err
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from refusals import says
 
 from iclscope.cli.main import main
 from iclscope.papers.vonoswald2023 import theory as theory
@@ -36,7 +37,7 @@ def test_one_step_is_exact(
 ) -> None:
     best = theory.optimal_step(d=d, length=length, moments=theory.uniform_moments(half_width))
     text = predicted(capsys, *options, *FAST)
-    assert f"best η = {best.eta:.4g}, loss {best.loss:.4g}" in text
+    assert says(text, f"best η = {best.eta:.4g}, loss {best.loss:.4g}")
     assert f"predicting 0 scores {d * half_width**2 / 6:.4g}" in text
 
 
@@ -62,7 +63,7 @@ BAD = {
     "--length 0": ["length", "0", "at least 1"],
     "--half-width 0": ["half-width", "0"],
     "--half-width nan": ["half-width", "nan"],
-    "--weight-scale 0": ["weight-scale", "0", "positive"],
+    "--weight-scale 0": ["weight-scale", "0", "a number from 1e-06"],
     "--weight-scale inf": ["weight-scale", "inf"],
     "--noise -1": ["noise", "-1"],
     "--steps 0": ["steps", "0", "1 to 20"],
@@ -81,4 +82,4 @@ def test_refusals(capsys: pytest.CaptureFixture[str], options: str, words: list[
     output = capsys.readouterr()
     assert output.out == ""
     assert output.err.count("\n") == 1
-    assert all(word in output.err for word in words), output.err
+    assert all(says(output.err, word) for word in words), output.err

@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from iclscope.core.arguments import (
-    described,
+    boolean,
+    brief,
     expect,
     expect_instance,
     list_of,
     one_of,
     real_number,
     seeds_from,
-    truth,
     whole_number,
 )
 from iclscope.core.errors import BadRequest
@@ -45,12 +45,12 @@ class Opinion:
     ],
 )
 def test_what_was_given_is_told_in_a_few_words(value: Any, text: str) -> None:
-    assert described(value) == text
+    assert brief(value) == text
 
 
 def test_a_long_value_is_cut_to_a_line() -> None:
-    assert len(described("x" * 10_000)) < 100
-    assert "\n" not in described("\n" * 50)
+    assert len(brief("x" * 10_000)) < 100
+    assert "\n" not in brief("\n" * 50)
 
 
 def test_a_refusal_says_what_was_expected_what_was_got_and_what_to_do() -> None:
@@ -76,7 +76,7 @@ def test_what_is_no_whole_number_is_refused(value: Any) -> None:
 
 
 def test_a_whole_number_may_be_too_small() -> None:
-    with pytest.raises(BadRequest, match=r"^steps = 0 is not allowed; allowed: at least 1$"):
+    with pytest.raises(BadRequest, match=r"^steps: expected at least 1, got 0$"):
         whole_number("steps", 0, least=1)
 
 
@@ -93,11 +93,11 @@ def test_what_is_no_number_is_refused(value: Any) -> None:
 
 
 def test_truth_is_true_or_false_and_no_text() -> None:
-    assert truth("decay", True) is True
-    assert truth("decay", np.False_) is False
+    assert boolean("decay", True) is True
+    assert boolean("decay", np.False_) is False
     for value in ("no", 1, 0, None, "False"):
         with pytest.raises(BadRequest, match=r"^decay: expected True or False, got "):
-            truth("decay", value)
+            boolean("decay", value)
 
 
 def test_a_word_is_one_of_those_allowed() -> None:

@@ -17,7 +17,7 @@ class Base:
 
 
 class Renamed(Base):
-    def described(self) -> str:
+    def brief(self) -> str:
         return "the same in other words"
 
 

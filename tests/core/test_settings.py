@@ -47,15 +47,15 @@ def test_every_way_to_write_a_zero_is_the_same(zero: Any) -> None:
 
 @pytest.mark.parametrize("number", ["0", "-0.0", "0.5", False, True, np.bool_(True)])
 def test_texts_and_truths_are_no_numbers(number: Any) -> None:
-    with pytest.raises((BadRequest, ValidationError), match=r"number = .* is not allowed; allowed: a number"):
+    with pytest.raises((BadRequest, ValidationError), match=r"number: expected a number"):
         Example(number=number)
-    with pytest.raises((BadRequest, ValidationError), match=r"several.1. = .*allowed: a number"):
+    with pytest.raises((BadRequest, ValidationError), match=r"several.1.: expected a number"):
         Example(several=[1.0, number])
     assert Example(several=[1, 2.5]).several == (1.0, 2.5), "a list may stand for a tuple"
 
 
 def test_numbers_are_no_truths() -> None:
-    with pytest.raises((BadRequest, ValidationError), match="check_condition = 1 is not allowed"):
+    with pytest.raises((BadRequest, ValidationError), match="check_condition: expected"):
         PatternClassification(check_condition=1)
 
 
@@ -112,9 +112,9 @@ def test_a_copy_with_changes_has_a_name_of_its_own() -> None:
 
 
 def test_settings_within_settings_are_as_strict() -> None:
-    with pytest.raises(BadRequest, match=r"^S1 = '1\.2' is not allowed; allowed: a number without quotes, 1\.2$"):
+    with pytest.raises(BadRequest, match=r"^S1: expected a number without quotes, 1\.2, got '1\.2'$"):
         PatternClassification(shift={"S1": "1.2"})
-    with pytest.raises(BadRequest, match=r"^s1 = 1 is not allowed; allowed: S1, .*did you mean S1\?$"):
+    with pytest.raises(BadRequest, match=r"^s1 = 1: no such setting; known: S1, .*did you mean S1\?$"):
         PatternClassification(shift={"s1": 1})
 
 

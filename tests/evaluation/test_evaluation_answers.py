@@ -85,7 +85,7 @@ def test_compiled_answers_are_the_models(
 def test_neurons_of_another_model_are_refused() -> None:
     task = PatternClassification()
     model = LinearAttention(seeds=1, d_X=30)
-    with pytest.raises(BadRequest, match=r"neurons = 'a mask'"):
+    with pytest.raises(BadRequest, match=r"neurons: expected .*, got 'a mask'"):
         next(answers_of(model, task.sampler([0]), 1, 1, neurons=torch.ones(1, 4, dtype=torch.bool)))
 
 

@@ -182,13 +182,13 @@ def test_neurons_are_the_one_layer_models() -> None:
 @pytest.mark.parametrize(
     ("task", "settings", "named"),
     [
-        (TASK.replace(d_X=4), {}, r"\(4, 1\).*\(3, 1\)"),
-        (PATTERNS, {}, r"\(5, 2\).*\(3, 1\)"),
-        (TASK.replace(length=6), {}, "length = 6.*at most 5"),
-        (TASK, {"prompts": 0}, "prompts = 0"),
-        (TASK, {"seeds": [1]}, "number of seeds = 1 is not allowed; allowed: one per run, 2"),
-        ([], {}, "number of tasks = 0"),
-        ([PatternClassification(M1=3, M2=2, d_X=5, d_Y=2)], {}, "number of tasks = 1.*2"),
+        (TASK.replace(d_X=4), {}, r"\(3, 1\).*\(4, 1\)"),
+        (PATTERNS, {}, r"\(3, 1\).*\(5, 2\)"),
+        (TASK.replace(length=6), {}, "length: expected .*at most 5.*, got 6"),
+        (TASK, {"prompts": 0}, r"prompts: expected .*, got 0"),
+        (TASK, {"seeds": [1]}, "number of seeds: expected one per run, 2"),
+        ([], {}, r"number of tasks: expected .*, got 0"),
+        ([PatternClassification(M1=3, M2=2, d_X=5, d_Y=2)], {}, "number of tasks: expected .*2.*, got 1"),
     ],
 )
 def test_what_cannot_be_evaluated_is_refused(task: Any, settings: dict[str, Any], named: str) -> None:
@@ -197,9 +197,9 @@ def test_what_cannot_be_evaluated_is_refused(task: Any, settings: dict[str, Any]
 
 
 def test_functions_are_not_for_the_one_layer_model_nor_every_x_for_columns() -> None:
-    with pytest.raises(BadRequest, match=r"predictions = .every.*one query per prompt"):
+    with pytest.raises(BadRequest, match=r"predictions: expected .*one query per prompt.*, got .every"):
         icl.evaluate(SoftmaxReLUTransformer(d_X=3, d_Y=1), TASK)
-    with pytest.raises(BadRequest, match=r"tokens = 'columns'.*alternating"):
+    with pytest.raises(BadRequest, match=r"tokens: expected .*alternating.*, got 'columns'"):
         icl.evaluate(gpt2(tokens="columns"), TASK)
     found = icl.evaluate(gpt2(tokens="columns"), TASK.replace(predictions="query"), prompts=4)
     assert found.lengths == (4,)

@@ -131,9 +131,9 @@ def test_out_of_domain_tasks_use_the_runs_own_patterns() -> None:
 
 
 def test_a_task_of_other_dimensions_is_refused() -> None:
-    with pytest.raises(BadRequest, match=r"\(9, 3\).*\(8, 3\)"):
+    with pytest.raises(BadRequest, match=r"\(8, 3\).*\(9, 3\)"):
         evaluate(random_model([3]), TASK.replace(d_X=9))
-    with pytest.raises(BadRequest, match=r"\(8, 2\).*\(8, 3\)"):
+    with pytest.raises(BadRequest, match=r"\(8, 3\).*\(8, 2\)"):
         evaluate(random_model([3]), TASK.replace(d_Y=2))
     with pytest.raises(BadRequest, match="one per seed"):
         evaluate(random_model([3]), [TASK, TASK])

@@ -73,12 +73,12 @@ def test_a_group_is_taken_by_one_at_a_time(address: str, clock: Clock) -> None:
     assert not other.take("a")
     assert other.take("b")
     assert other.files() == ["reserved/a.0", "reserved/b.0"]
-    one.give_back("a")
+    one.release("a")
     assert not other.take("a"), "looked at just now"
     clock.now += LOOK_AGAIN
     assert other.take("a")
-    one.give_all_back()
-    other.give_all_back()
+    one.release_all()
+    other.release_all()
     assert one.files() == []
 
 
@@ -88,7 +88,7 @@ def test_a_lease_says_whose_it_is(address: str) -> None:
     text = StoreFiles(address).read("reserved/a.0").decode()
     assert text.startswith("iclscope: ")
     assert ", process " in text
-    one.give_all_back()
+    one.release_all()
 
 
 def test_one_that_is_kept_is_never_taken_over(address: str, clock: Clock) -> None:
@@ -98,10 +98,10 @@ def test_one_that_is_kept_is_never_taken_over(address: str, clock: Clock) -> Non
         assert not other.take("a")
         clock.now += PATIENCE + 1
         one.keep()
-    one.give_all_back()
+    one.release_all()
     clock.now += LOOK_AGAIN
     assert other.take("a")
-    other.give_all_back()
+    other.release_all()
 
 
 def test_one_whose_holder_is_gone_is_taken_over_by_one_other(address: str, clock: Clock) -> None:
@@ -117,11 +117,11 @@ def test_one_whose_holder_is_gone_is_taken_over_by_one_other(address: str, clock
     clock.now += LOOK_AGAIN
     assert not third.take("a"), "a watcher begins anew with the lease of another holder"
     assert third.files() == ["reserved/a.0", "reserved/a.1"]
-    other.give_all_back()
+    other.release_all()
     assert third.files() == []
     clock.now += LOOK_AGAIN
     assert third.take("a")
-    third.give_all_back()
+    third.release_all()
 
 
 def test_a_slow_holder_takes_nothing_from_its_successor(address: str, clock: Clock) -> None:
@@ -131,13 +131,13 @@ def test_a_slow_holder_takes_nothing_from_its_successor(address: str, clock: Clo
     clock.now += PATIENCE + 1
     assert other.take("a")
     slow.keep()
-    slow.give_back("a")
+    slow.release("a")
     slow.keep()
     assert other.files() == ["reserved/a.1"]
     assert not third.take("a")
-    other.give_all_back()
+    other.release_all()
     assert third.files() == []
-    slow.give_all_back()
+    slow.release_all()
 
 
 def test_a_clock_that_stood_still_takes_nothing_over(address: str, clock: Clock) -> None:
@@ -148,7 +148,7 @@ def test_a_clock_that_stood_still_takes_nothing_over(address: str, clock: Clock)
     one.keep()
     clock.now += 3600
     assert not sleeper.take("a")
-    one.give_all_back()
+    one.release_all()
 
 
 def test_an_answer_that_was_lost_is_asked_for_again(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +160,7 @@ def test_an_answer_that_was_lost_is_asked_for_again(address: str, monkeypatch: p
 
     monkeypatch.setattr(StoreFiles, "create", lost)
     assert one.take("a")
-    one.give_all_back()
+    one.release_all()
     assert one.files() == []
 
 
@@ -191,7 +191,7 @@ def test_a_place_that_promises_nothing_leaves_every_group_free_and_that_is_said_
     fsspec.register_implementation(kind.protocol, kind, clobber=True)
     told: list[str] = []
     one, other = Elsewhere(f"{kind.protocol}://sweeps"), Elsewhere(f"{kind.protocol}://sweeps")
-    one.told = told.append
+    one.on_notice = told.append
     assert all(one.take(name) for name in ("a", "b"))
     with pytest.warns(UserWarning, match="cannot keep two processes"):
         assert other.take("a")
@@ -220,7 +220,7 @@ def test_a_process_of_this_machine_that_was_killed_delays_nobody(server: S3Serve
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(leases_module, "LOOK_AGAIN", 0.0)
         assert other.take("a")
-    other.give_all_back()
+    other.release_all()
 
 
 RACING = """
@@ -234,7 +234,7 @@ print("ready", flush=True)
 sys.stdin.readline()
 print(*(number for number in range(40) if mine.take(f"group{number}")), flush=True)
 sys.stdin.readline()
-mine.give_all_back()
+mine.release_all()
 """
 
 
@@ -270,4 +270,4 @@ def test_a_place_that_is_gone_ends_the_work_in_one_line(monkeypatch: pytest.Monk
         with pytest.raises(StorageFailed, match=r"s3://sweeps/x failed: [^\n]*$"):
             one.take("b")
         one.keep()
-        one.give_all_back()
+        one.release_all()

@@ -33,10 +33,10 @@ def test_a_group_is_taken_by_one_at_a_time(tmp_path: Path) -> None:
     assert one.take("a")
     assert not other.take("a")
     assert other.take("b")
-    one.give_back("a")
+    one.release("a")
     assert other.take("a")
-    one.give_all_back()
-    other.give_all_back()
+    one.release_all()
+    other.release_all()
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
@@ -47,15 +47,15 @@ def test_without_locks_every_group_is_free_and_that_is_said_once(
     refuse_locks(monkeypatch, number)
     told: list[str] = []
     one, other = Reservations(tmp_path), Reservations(tmp_path)
-    one.told = told.append
+    one.on_notice = told.append
     assert all(one.take(name) for name in ("a", "b"))
     with pytest.warns(UserWarning, match="file system without locks"):
         assert other.take("a")
     assert len(told) == 1
     assert "two processes" in told[0]
     assert "\n" not in told[0]
-    one.give_all_back()
-    other.give_all_back()
+    one.release_all()
+    other.release_all()
 
 
 def test_a_file_system_that_says_so_later_is_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,7 +101,8 @@ def test_a_store_that_cannot_be_reached_is_refused(tmp_path: Path) -> None:
         ended = process.ended()
         assert ended.status == 2
         (line,) = ended.err.splitlines()
-        assert line.startswith("iclscope: store = 'sftp://")
+        assert line.startswith("iclscope: store: expected a folder, or an address")
+        assert "got 'sftp://" in line
         assert PASSWORD not in line
         assert process.begun == []
     assert not (tmp_path / "out").exists()

@@ -128,7 +128,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else() -> None:
     files.write_text(file, "old")
 
     def interrupted() -> None:
-        with files.written_whole(file) as under:
+        with files.atomic_write(file) as under:
             under.write_text("half of the n", encoding="utf-8")
             raise KeyboardInterrupt
 
@@ -161,7 +161,7 @@ def test_names_of_unfinished_files_do_not_go_by_the_process(monkeypatch: pytest.
     monkeypatch.setattr(os, "getpid", lambda: 1)  # as in every container
     names: list[str] = []
     for _ in range(20):
-        with files.written_whole(Path("same.txt")) as under:
+        with files.atomic_write(Path("same.txt")) as under:
             names.append(under.name)
             under.write_text("x", encoding="utf-8")
     assert len(set(names)) == len(names)

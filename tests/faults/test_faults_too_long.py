@@ -113,12 +113,12 @@ def test_prompts_without_their_first_demonstrations_have_the_scores_of_what_is_l
         assert len(places) == 4 - row["dropped"]
         shown = LabelledTexts(texts=tuple(POOL[place][0] for place in places), labels=tuple(POOL[p][1] for p in places))
         text = queries[row["query"]][0]
-        group = PromptGroup(written.prefix(shown), (written.asked(text),))
+        group = PromptGroup(written.prefix(shown), (written.render_query(text),))
         alone = label_scores(loaded, [group], [" a", " b"])[0][0]
         assert np.allclose(alone, row["score_sum"], atol=1e-4)
         if row["dropped"]:
             more = LabelledTexts(texts=(POOL[0][0], *shown.texts), labels=(POOL[0][1], *shown.labels))
-            longer = written.prefix(more) + written.asked(text) + " a"
+            longer = written.prefix(more) + written.render_query(text) + " a"
             assert len(tokenizer(longer)["input_ids"]) > READS - 3
             assert row["query"] >= len(SHORT)
         dropped += bool(row["dropped"])
@@ -160,8 +160,8 @@ def test_a_prompt_of_exactly_the_length_that_a_model_reads_is_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     written, tokenizer = PromptFormat(), tiny_tokenizer()
-    longest = max(len(tokenizer(written.asked(text) + " a")["input_ids"]) for text, _ in SHORT)
-    calibration = max(len(tokenizer(written.asked(text) + " a")["input_ids"]) for text in ("N/A", "", "[MASK]"))
+    longest = max(len(tokenizer(written.render_query(text) + " a")["input_ids"]) for text, _ in SHORT)
+    calibration = max(len(tokenizer(written.render_query(text) + " a")["input_ids"]) for text in ("N/A", "", "[MASK]"))
     assert calibration <= longest + 1
     needed = max(longest, calibration)
     fits = str(make_tiny(tmp_path / "fits", "gpt2", n_positions=needed))

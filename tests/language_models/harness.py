@@ -10,7 +10,7 @@ from iclscope.language_models.models.loading import LanguageModel
 from iclscope.language_models.prompts.format import PromptGroup
 from iclscope.language_models.prompts.prepared import Prepared
 from iclscope.language_models.prompts.scoring import label_scores
-from iclscope.language_models.selectors.at_random import balanced
+from iclscope.language_models.selectors.random_selectors import balanced
 
 
 def harness_scores(language_model: LanguageModel, prompts: list[str], answers: tuple[str, ...]) -> np.ndarray:
@@ -30,9 +30,9 @@ def harness_scores(language_model: LanguageModel, prompts: list[str], answers: t
 
 def compare_with_the_harness(prepared: Prepared, tolerance: float) -> float:
     """Both give the same scores and the same answers; returns the accuracy."""
-    asked, form = prepared.asked, prepared.format
+    asked, form = prepared.sampled, prepared.format
     prefix = form.prefix(asked.pool.at(balanced(asked, 5, 0)))
-    queries = tuple(form.asked(text) for text in asked.queries.texts)
+    queries = tuple(form.render_query(text) for text in asked.queries.texts)
     answers = form.answers(asked.classes)
     (ours,) = label_scores(prepared.language_model, [PromptGroup(prefix, queries)], answers)
     theirs = harness_scores(prepared.language_model, [prefix + query for query in queries], answers)

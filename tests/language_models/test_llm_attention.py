@@ -41,10 +41,10 @@ from iclscope.language_models.heads.rows import (
     label_group,
 )
 from iclscope.language_models.measurement import unit_tables
-from iclscope.language_models.models.cached import LastAttention, ReadSoFar
+from iclscope.language_models.models.cached import LastAttention, PrefixCache
 from iclscope.language_models.models.loading import LanguageModel, load_language_model
 from iclscope.language_models.prompts.demonstration_tokens import NOBODY, token_owners
-from iclscope.language_models.prompts.draws import Asked
+from iclscope.language_models.prompts.draws import SampledTask
 from iclscope.language_models.prompts.format import PromptFormat
 from iclscope.language_models.prompts.prepared import Prepared
 from iclscope.language_models.run_folder import PARTS, RunFolder
@@ -77,7 +77,7 @@ def expected(folder: Path, language_model: LanguageModel) -> np.ndarray:
     tokenizer = language_model.tokenizer
     found = []
     for query in QUERIES:
-        prompt = FORM.prefix(SHOWN) + FORM.asked(query)
+        prompt = FORM.prefix(SHOWN) + FORM.render_query(query)
         bounds: list[tuple[int, int, int, int]] = []
         at = 0
         for text, label in zip(*SHOWN, strict=True):
@@ -133,7 +133,9 @@ def test_tokens_have_one_owner(tiny: LanguageModel) -> None:
     shown = LabelledTexts(("food, food", "naïve café ☕"), ("food", "animal"))
     form = PromptFormat(query="Text: {text}\nIt is", label=" <{label}>", between="\n")
     owners = token_owners(tiny, form, shown, ["a dog"])[0]
-    tokens = tiny.tokenizer.convert_ids_to_tokens(tiny.tokenizer(form.prefix(shown) + form.asked("a dog"))["input_ids"])
+    tokens = tiny.tokenizer.convert_ids_to_tokens(
+        tiny.tokenizer(form.prefix(shown) + form.render_query("a dog"))["input_ids"]
+    )
     words = ["".join(t for t, owner in zip(tokens, owners.words, strict=True) if owner == n) for n in range(2)]
     assert words == ["food", "animal"]
     after_first = owners.whole[1:]
@@ -165,15 +167,15 @@ def test_the_setting_of_the_model_is_put_back(tiny: LanguageModel) -> None:
 
 
 def test_models_that_show_no_attention_are_refused(tiny_llama: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    attend = ReadSoFar.attend
+    attend = PrefixCache.attend
     for cut in (lambda _: None, lambda layers: tuple(layer[:, :, 1:] for layer in layers)):
 
-        def changed(self: ReadSoFar, tokens: list[int], cut: Callable[..., object] = cut) -> LastAttention:
+        def changed(self: PrefixCache, tokens: list[int], cut: Callable[..., object] = cut) -> LastAttention:
             last = attend(self, tokens)
             return last._replace(layers=cut(last.layers))  # type: ignore[arg-type]
 
-        monkeypatch.setattr(ReadSoFar, "attend", changed)
-        with pytest.raises(BadRequest, match="allowed: a model whose attention transformers shows") as told:
+        monkeypatch.setattr(PrefixCache, "attend", changed)
+        with pytest.raises(BadRequest, match="MODEL: expected a model whose attention transformers shows") as told:
             measured(tiny_llama)
         assert "\n" not in str(told.value)
     monkeypatch.setattr(type(tiny_llama.model), "_is_stateful", True, raising=False)
@@ -183,7 +185,7 @@ def test_models_that_show_no_attention_are_refused(tiny_llama: LanguageModel, mo
 
 def test_a_tokenizer_that_says_no_places_is_refused(tiny_llama: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(tiny_llama.tokenizer), "is_fast", False)
-    with pytest.raises(BadRequest, match="MODEL = 'tiny-llama' is not allowed; allowed: a model with a fast tokenizer"):
+    with pytest.raises(BadRequest, match="MODEL: expected a model with a fast tokenizer"):
         measured(tiny_llama)
 
 
@@ -314,7 +316,7 @@ def prepared(language_model: LanguageModel, labels: tuple[str, ...] = CLASSES * 
     pool = LabelledTexts(
         tuple(w for k in kinds for w in words[k].split()), tuple(k for k in kinds for _ in words[k].split())
     )
-    asked = Asked("hand", pool, LabelledTexts(tuple(f"a {i}" for i in range(len(labels))), labels), kinds)
+    asked = SampledTask("hand", pool, LabelledTexts(tuple(f"a {i}" for i in range(len(labels))), labels), kinds)
     settings = TextMeasurement(model=ModelSource(name="tiny"), draws=draws)
     return Prepared(settings, language_model, asked)
 
@@ -322,7 +324,7 @@ def prepared(language_model: LanguageModel, labels: tuple[str, ...] = CLASSES * 
 def test_rows_have_all_arms_and_draws(tiny_llama: LanguageModel) -> None:
     ready = prepared(tiny_llama)
     told: list[int] = []
-    rows = unit_tables(Attention(ready, AttentionSettings(shots=4)), told=told.append)[BY_QUERY]
+    rows = unit_tables(Attention(ready, AttentionSettings(shots=4)), on_progress=told.append)[BY_QUERY]
     assert sum(told) == 8 * 2 * 2
     assert rows.height == len(ARMS) * 2 * 8 * 2 * 4
     paired = pl.col("arm").is_in([NEAREST, NEAREST_OTHER])
@@ -361,7 +363,7 @@ def test_finished_parts_are_not_measured_again(
 
 def test_both_halves_have_every_label_and_rare_ones_are_left_out(tiny_llama: LanguageModel) -> None:
     labels = ("animal", "food", "rare") * 3 + ("animal", "food") * 4
-    asked = prepared(tiny_llama, labels).asked
+    asked = prepared(tiny_llama, labels).sampled
     found = measured_queries(asked, 0)
     assert found.left_out == ("rare",)
     assert [labels[i] for i in found.places] == list(found.labels)
@@ -398,7 +400,7 @@ def test_a_liking_for_what_is_near_to_everyone_is_no_concentration() -> None:
 
 def test_a_query_is_nearest_to_itself(tiny_llama: LanguageModel) -> None:
     ready = prepared(tiny_llama)
-    shown = ready.asked.pool.at([0, 3, 7, 11])
+    shown = ready.sampled.pool.at([0, 3, 7, 11])
     for place in range(4):
         near = NearestDemonstrations(ready, shown.at([place])).nearest_half(shown)
         assert near[0, place]
@@ -420,8 +422,8 @@ def test_dealt_labels_are_the_same_ones() -> None:
 
 def test_too_few_queries_or_demonstrations_are_refused(tiny_llama: LanguageModel) -> None:
     few = prepared(tiny_llama, ("animal",) * 8 + ("food",) * 3)
-    with pytest.raises(BadRequest, match="--queries = 11 is not allowed; allowed: more: at least two labels need 4"):
+    with pytest.raises(BadRequest, match="--queries: expected more: at least two labels need 4"):
         unit_tables(Attention(few, AttentionSettings(shots=4)))
     three = prepared(tiny_llama, ("animal", "food", "rare") * 4)
-    with pytest.raises(BadRequest, match="--shots = 2 is not allowed; allowed: at least 3, one demonstration of each"):
+    with pytest.raises(BadRequest, match="--shots: expected at least 3, one demonstration of each"):
         unit_tables(Attention(three, AttentionSettings(shots=2)))

@@ -19,7 +19,7 @@ from iclscope.language_models.dilution.demonstrations import FIRST, LAST, dosed,
 from iclscope.language_models.dilution.learners import learned_answers
 from iclscope.language_models.dilution.settings import DoseSettings
 from iclscope.language_models.evaluation.rows import AS_GIVEN, SHUFFLED
-from iclscope.language_models.prompts.draws import Asked, draw_queries
+from iclscope.language_models.prompts.draws import SampledTask, draw_queries
 from iclscope.language_models.texts.labelled_text import LabelledTexts, TextTask
 
 POOL = LabelledTexts(tuple(f"film {i}" for i in range(60)), tuple("good" if i % 2 else "bad" for i in range(60)))
@@ -78,14 +78,17 @@ def test_labels_of_the_others() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"alphas": (0.25, 1), "shots": (2, 4)}, r"--alphas = 0.25 is not allowed; allowed: .* of 2 that is 0.5"),
+        (
+            {"alphas": (0.25, 1), "shots": (2, 4)},
+            r"--alphas: expected .* relevant, got 0.25; of 2 that is 0.5",
+        ),
         ({"alphas": (0.3, 1)}, "of 4 that is 1.2"),
         ({"alphas": (0, 2)}, "shares from 0 to 1"),
         ({"alphas": (1,)}, "at least"),
         ({"alphas": (1, 1.0)}, "at least two shares"),
         ({"shots": (0, 4)}, "--shots"),
-        ({"labels": "odd"}, "--labels = 'odd' is not allowed; allowed: random, flipped, fixed"),
-        ({"labels": "flipped", "irrelevant": "words"}, "--irrelevant = 'words' is not allowed; allowed: nothing with"),
+        ({"labels": "odd"}, "--labels: expected one of random, flipped, fixed, got 'odd'"),
+        ({"labels": "flipped", "irrelevant": "words"}, "--irrelevant: expected nothing with"),
     ],
 )
 def test_doses_that_there_are_not(given: dict[str, Any], message: str) -> None:
@@ -93,7 +96,7 @@ def test_doses_that_there_are_not(given: dict[str, Any], message: str) -> None:
         settings(**given)
 
 
-def refusal(asked: Asked, tmp_path: Path, rows: list[tuple[str, str]]) -> str:
+def refusal(asked: SampledTask, tmp_path: Path, rows: list[tuple[str, str]]) -> str:
     file = tmp_path / "others.csv"
     file.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows), encoding="utf-8")
     with pytest.raises(BadRequest) as refused:
@@ -207,7 +210,7 @@ def test_it_is_measured_once_and_told(tiny_llama_folder: Path, tmp_path: Path, m
     assert language_models.dose(str(tiny_llama_folder), str(data), **asked).rows.equals(rows)
     with pytest.raises(BadRequest, match="it has another labels"):
         language_models.dose(str(tiny_llama_folder), str(data), labels="flipped", **asked)
-    with pytest.raises(BadRequest, match="--too-long = 'drop-shots' is not allowed"):
+    with pytest.raises(BadRequest, match=r"--too-long: expected .*, got 'drop-shots'"):
         language_models.dose(
             str(tiny_llama_folder), str(data), too_long="drop-shots", **asked | {"out": tmp_path / "other"}
         )

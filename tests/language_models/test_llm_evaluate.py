@@ -18,11 +18,11 @@ from iclscope.language_models.evaluation.rows import AS_GIVEN, SHUFFLED, accurac
 from iclscope.language_models.measurement import Unit, measure, unit_tables
 from iclscope.language_models.models.loading import LanguageModel
 from iclscope.language_models.prompts import answers as answers_module
-from iclscope.language_models.prompts.draws import Asked, draw_queries, shuffled_labels
+from iclscope.language_models.prompts.draws import SampledTask, draw_queries, shuffled_labels
 from iclscope.language_models.prompts.prepared import Prepared, prepare
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.selectors import choose
-from iclscope.language_models.selectors.at_random import balanced, random
+from iclscope.language_models.selectors.random_selectors import balanced, random
 from iclscope.language_models.settings import EvaluateSettings, TextMeasurement
 from iclscope.language_models.texts.labelled_text import LabelledTexts, TextTask, load_task
 
@@ -49,18 +49,18 @@ def test_each_unit_asks_all_queries(prepared: Prepared, rows: pl.DataFrame) -> N
     assert {tuple(row[:4]) for row in counted.rows()} == {tuple(unit.tags.values()) for unit in units(prepared)}
     assert rows.filter(pl.col("shots") == 0)["draw"].unique().to_list() == [0]
     assert rows.filter(pl.col("arm") == SHUFFLED)["shots"].unique().to_list() == [3]
-    assert rows["label"].to_list()[:10] == list(prepared.asked.queries.labels)
+    assert rows["label"].to_list()[:10] == list(prepared.sampled.queries.labels)
 
 
 def test_answers_are_those_of_the_plain_scorer(prepared: Prepared, rows: pl.DataFrame) -> None:
     """From texts to the likeliest label, and to the likeliest after calibration, written out."""
     part = rows.filter((pl.col("selector") == "random") & (pl.col("shots") == 3) & (pl.col("draw") == 1)).sort("query")
     shown = part["demonstrations"][0].to_list()
-    pool = prepared.asked.pool
+    pool = prepared.sampled.pool
     prefix = "".join(f"Text: {pool.texts[i]}\nLabel: {pool.labels[i]}\n\n" for i in shown)
-    classes = prepared.asked.classes
+    classes = prepared.sampled.classes
     words = [f" {kind}" for kind in classes]
-    prompts = [f"{prefix}Text: {text}\nLabel:" for text in (*prepared.asked.queries.texts, "N/A", "", "[MASK]")]
+    prompts = [f"{prefix}Text: {text}\nLabel:" for text in (*prepared.sampled.queries.texts, "N/A", "", "[MASK]")]
     scores = plain_scores(prepared.language_model, prompts, words)
     p = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
     fair = p[:-3] / p[-3:].mean(axis=0)
@@ -182,7 +182,7 @@ def test_queries_that_leave_a_class_without_demonstrations() -> None:
     task = TextTask(
         "made", own, own.at([3])
     )  # a query of its own that is in the pool too, as the only one of its class
-    with pytest.raises(BadRequest, match=r"--queries = 1 is not allowed; allowed: fewer: .* no text of y left"):
+    with pytest.raises(BadRequest, match=r"--queries: expected fewer: .* no text of y left"):
         draw_queries(task, 1, 0)
 
 
@@ -207,8 +207,8 @@ def test_shuffled_labels_are_the_same_labels_elsewhere() -> None:
 
 
 def test_more_shots_than_texts_are_refused(prepared: Prepared) -> None:
-    few: Asked = prepared.asked._replace(pool=prepared.asked.pool.at(range(5)))
-    with pytest.raises(BadRequest, match=r"--shots = 6 is not allowed; allowed: at most 5, the size of the pool"):
+    few: SampledTask = prepared.sampled._replace(pool=prepared.sampled.pool.at(range(5)))
+    with pytest.raises(BadRequest, match=r"--shots: expected at most 5, the size of the pool"):
         choose("random", prepared.language_model, few, 6, 0)
 
 

@@ -304,7 +304,7 @@ def test_a_checkpoint_that_lacks_weights_is_refused(folder: Path) -> None:
     tensors = load_file(folder / "model.safetensors")
     del tensors["model.layers.1.mlp.down_proj.weight"]
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(BadRequest, match=r"with all weights; 1 are missing, model\.layers\.1\.mlp\.down_proj\.weight"):
+    with pytest.raises(BadRequest, match=r"with all weights.*; 1 are missing, .*\.mlp\.down_proj\.weight"):
         load_language_model(str(folder))
 
 
@@ -383,7 +383,7 @@ def test_a_folder_of_an_earlier_version_is_refused(
     edit_json(tmp_path / "out" / "run.json", earlier)
     told = refused(capsys, *asked)
     assert "of layout 1, of an earlier version that noted neither all weights nor the tokenizer" in told
-    assert "choose another folder, or --force makes it anew" in told
+    assert "choose another folder, or recompute with --force" in told
     assert main([*asked, "--force"]) == 0
 
 

@@ -23,7 +23,7 @@ from iclscope.language_models.prompts.calibration import calibrated
 from iclscope.language_models.prompts.format import PromptFormat, PromptGroup
 from iclscope.language_models.prompts.scoring import label_scores
 from iclscope.language_models.pruning.neuron_scores import activity, magnitudes
-from iclscope.language_models.pruning.perplexity import text_surprise
+from iclscope.language_models.pruning.perplexity import nll
 from iclscope.language_models.pruning.pruned import without_neurons
 from iclscope.language_models.settings import ModelSource
 from iclscope.language_models.texts.labelled_text import LabelledTexts
@@ -104,7 +104,7 @@ def test_everything_that_makes_numbers_refuses(tiny_llama_folder: Path, tmp_path
     broken = edited(tiny_llama_folder, tmp_path / "m", {f"{name}.weight": ((0, 1), float("nan"))})
     shown = LabelledTexts(("a horse", "soup"), ("animal", "food"))
     for ask in (
-        lambda: text_surprise(broken, [(5, 6, 7), (8, 9)]),
+        lambda: nll(broken, [(5, 6, 7), (8, 9)]),
         lambda: text_states(broken, ["a horse", "soup"]),
         lambda: activity(broken, [(5, 6, 7)]),
         lambda: demonstration_attention(broken, PromptFormat(), shown, ["the wolf", "bread"], ("animal", "food")),
@@ -176,7 +176,7 @@ def test_silent_neurons_are_silent_here_too(tiny_llama_folder: Path, tmp_path: P
     kept[1, 7] = False
     with without_neurons(broken, kept):
         assert np.isfinite(label_scores(broken, [GROUP], LABELS)[0]).all()
-        assert np.isfinite(text_surprise(broken, [(5, 6, 7)])).all()
+        assert np.isfinite(nll(broken, [(5, 6, 7)])).all()
 
 
 @pytest.fixture
@@ -232,10 +232,10 @@ def test_tokens_none_of_which_can_come(phi: LanguageModel) -> None:
 
 
 def test_a_text_that_can_never_come(phi: LanguageModel) -> None:
-    """Its surprise is no number that a mean could be taken of."""
+    """Its NLL is no number that a mean could be taken of."""
     forbid(phi, [7])
-    assert np.isfinite(text_surprise(phi, [(5, 6), (7, 6)])).all()
-    assert "probabilities of texts" in refusal(lambda: text_surprise(phi, [(5, 6), (5, 7)]))
+    assert np.isfinite(nll(phi, [(5, 6), (7, 6)])).all()
+    assert "probabilities of texts" in refusal(lambda: nll(phi, [(5, 6), (5, 7)]))
 
 
 def test_where_it_begins_may_be_unknown(tiny_llama: LanguageModel) -> None:

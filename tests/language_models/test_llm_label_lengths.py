@@ -17,7 +17,7 @@ from iclscope.core.errors import BadRequest
 from iclscope.language_models.models.loading import LanguageModel
 from iclscope.language_models.prompts import answers as answers_module
 from iclscope.language_models.prompts.answers import answers
-from iclscope.language_models.prompts.draws import Asked
+from iclscope.language_models.prompts.draws import SampledTask
 from iclscope.language_models.prompts.format import PromptFormat
 from iclscope.language_models.prompts.label_lengths import judged_by, label_notes, scores_by_length
 from iclscope.language_models.prompts.scoring import ScoredGroup
@@ -31,10 +31,10 @@ CLASSES = ("bad", "good", "good enough", "a long word of many tokens")
 FORM = PromptFormat()
 
 
-def asked() -> Asked:
+def asked() -> SampledTask:
     pool = LabelledTexts(tuple(f"film number {i}" for i in range(8)), CLASSES * 2)
     queries = LabelledTexts(("a horse", "soup", "the wolf", "bread"), CLASSES)
-    return Asked("made", pool, queries, CLASSES)
+    return SampledTask("made", pool, queries, CLASSES)
 
 
 def choice(shared: bool) -> Choice:
@@ -56,7 +56,7 @@ def test_the_rows_are_those_of_the_plain_scorer(shared: bool, tiny: LanguageMode
     for place in range(4):
         shown = asked().pool.at(choice(shared).demonstrations[place])
         texts = (asked().queries.texts[place], "N/A", "", "[MASK]")
-        sums = plain_scores(tiny, [FORM.prefix(shown) + FORM.asked(text) for text in texts], words)
+        sums = plain_scores(tiny, [FORM.prefix(shown) + FORM.render_query(text) for text in texts], words)
         lengths = {"sum": 1, "token": tokens, "character": np.array([len(label) for label in CLASSES])}
         for score, length in lengths.items():
             p = np.exp(sums / length)
@@ -106,7 +106,7 @@ def test_scores_written_out() -> None:
 
 def test_labels_of_one_length_are_the_same_by_all(tiny_llama: LanguageModel) -> None:
     """What is counted is the tokens behind each prompt."""
-    same = Asked("made", asked().pool, asked().queries, CLASSES)._replace(classes=("x", "y"))
+    same = SampledTask("made", asked().pool, asked().queries, CLASSES)._replace(classes=("x", "y"))
     texts = LabelledTexts(same.queries.texts[:2], ("x", "y"))
     pool = LabelledTexts(same.pool.texts, ("x", "y") * 4)
     rows = answers(tiny_llama, same._replace(queries=texts, pool=pool), Choice(((0, 1),) * 2, True), FORM)
@@ -135,7 +135,7 @@ def test_labels_that_begin_others(labels: tuple[str, ...], told: list[str]) -> N
 def test_another_score_is_refused(kind: Any) -> None:
     assert kind().label_score == "sum"
     assert kind(label_score="token").label_score == "token"
-    with pytest.raises(BadRequest, match="--label-score = 'length' is not allowed; allowed: sum, token, character"):
+    with pytest.raises(BadRequest, match="--label-score: expected one of sum, token, character"):
         kind(label_score="length")
 
 
@@ -177,7 +177,7 @@ def test_all_three_commands_tell_and_compare(
     assert pl.read_parquet(out / "rows.parquet").equals(rows)
     assert [part.stat().st_mtime_ns for part in parts] == times  # nothing was measured again
     assert main([*words, "--label-score", "length"]) == 2
-    assert "--label-score = 'length' is not allowed; allowed: sum, token, character" in capsys.readouterr().err
+    assert "--label-score: expected one of sum, token, character" in capsys.readouterr().err
 
 
 def test_tables_and_claims_go_by_the_score(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from refusals import says
 
 from iclscope.core.errors import BadRequest
 from iclscope.language_models.texts.labelled_text import OWN_TASK, LabelledTexts, describe, load_task
@@ -138,7 +139,7 @@ def test_files_as_on_the_hub(tmp_path: Path) -> None:
         shard = tmp_path / "data" / f"train-{number:05}-of-00002.parquet"
         NUMBERED.slice(2 * number, 2).write_parquet(shard, metadata={"huggingface": json.dumps(info)})
     NUMBERED.head(2).write_parquet(tmp_path / "data" / "test-00000-of-00001.parquet")
-    with pytest.raises(BadRequest, match="queries whose labels the pool has; it lacks 0, 1"):
+    with pytest.raises(BadRequest, match=r"queries whose labels the pool has.*; it lacks 0, 1"):
         load_task(tmp_path)
     NUMBERED.head(2).write_parquet(
         tmp_path / "data" / "test-00000-of-00001.parquet", metadata={"huggingface": json.dumps(info)}
@@ -195,7 +196,7 @@ def test_a_description_counts_labels() -> None:
 def refused(message: str, data: Path | str, **more: Any) -> None:
     with pytest.raises(BadRequest) as told:
         load_task(data, **more)
-    assert message in str(told.value)
+    assert says(str(told.value), message)
     assert "\n" not in str(told.value)
 
 
@@ -206,14 +207,12 @@ def films(tmp_path: Path) -> Path:
 
 
 def test_missing_places_and_columns_are_refused(films: Path) -> None:
+    refused("DATA: expected what exists: 'words', a file that ends in .jsonl, .csv", "nowhere")
+    refused("--test: expected", films, test="nowhere")
+    refused("--text: expected a column of films.tsv: text, label", films, text="sentence")
+    refused("--label: expected a column of films.tsv: text, label", films, label="kind")
     refused(
-        "DATA = 'nowhere' is not allowed; allowed: what exists: 'words', a file that ends in .jsonl, .csv", "nowhere"
-    )
-    refused("--test = 'nowhere' is not allowed", films, test="nowhere")
-    refused("--text = 'sentence' is not allowed; allowed: a column of films.tsv: text, label", films, text="sentence")
-    refused("--label = 'kind' is not allowed; allowed: a column of films.tsv: text, label", films, label="kind")
-    refused(
-        "--label-word = 'p=good' is not allowed; allowed: LABEL=WORD for a label that the data has; it has negative",
+        "--label-word: expected LABEL=WORD for a label that the data has; it has negative",
         films,
         words={"p": "good"},
     )
@@ -222,7 +221,7 @@ def test_missing_places_and_columns_are_refused(films: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.txt", "text\tlabel\n", "allowed: 'words', a file that ends in"),
+        ("a.txt", "text\tlabel\n", "DATA: expected 'words', a file that ends in"),
         ("a.tsv", "text\tlabel\nx\tgood\n\tbad\n", "a text in every row; row 2 has none"),
         ("a.tsv", "text\tlabel\nx\tgood\n   \tbad\n", "a text in every row; row 2 has none"),
         ("a.tsv", "text\tlabel\nx\t\ny\tbad\n", "a label in every row; row 1 has none"),
@@ -232,7 +231,7 @@ def test_missing_places_and_columns_are_refused(films: Path) -> None:
         ("a.csv", "", "it cannot be read"),
         ("a.jsonl", "", "DATA = "),
         ("a.jsonl", '{"text": "x", "label"\n', "it cannot be read"),
-        ("a.jsonl", '{"text": 1, "label": 2}\n', "--text = 'text' is not allowed; allowed: a column of texts"),
+        ("a.jsonl", '{"text": 1, "label": 2}\n', "--text: expected a column of texts"),
         ("a.jsonl", '{"text": "x", "label": "a"}\n{"text": "y"}\n', "a label in every row; row 2 has none"),
         ("a.parquet", "no parquet", "it cannot be read"),
         ("a.arrow", "no arrow", "it cannot be read"),
@@ -245,7 +244,7 @@ def test_files_that_are_at_fault_are_refused(name: str, content: str, message: s
 
 def test_texts_that_are_no_unicode_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"text,label\ncaf\xe9,a\nx,b\n")
-    refused("it cannot be read", tmp_path / "a.csv")
+    refused("expected a file in UTF-8", tmp_path / "a.csv")
 
 
 def test_folders_at_fault_are_refused(tmp_path: Path, films: Path) -> None:
@@ -269,14 +268,14 @@ def test_folders_at_fault_are_refused(tmp_path: Path, films: Path) -> None:
 def test_queries_of_unknown_labels_are_refused(tmp_path: Path, films: Path) -> None:
     strange = ROWS.with_columns(label=pl.Series(["positive", "mixed", "none", "mixed"]))
     write_tsv(strange, tmp_path / "strange.tsv")
-    message = "queries whose labels the pool has; it lacks mixed, none"
+    message = "queries whose labels the pool has"
     refused(
-        f"--test = {str(tmp_path / 'strange.tsv')!r} is not allowed; allowed: {message}",
+        f"--test: expected {message}",
         films,
         test=tmp_path / "strange.tsv",
     )
     folder = save_splits(tmp_path / "split", train=NUMBERED, test=NUMBERED.with_columns(label=pl.Series([-1] * 4)))
     refused(
-        "allowed: queries whose labels the pool has; it lacks -1; --test names other queries",
+        "expected queries whose labels the pool has",
         folder,
     )

@@ -17,7 +17,7 @@ from iclscope.language_models.models.loading import LanguageModel, load_language
 from iclscope.language_models.models.logits import most_positions, vocabulary
 from iclscope.language_models.prompts.format import PromptGroup
 from iclscope.language_models.prompts.scoring import label_scores
-from iclscope.language_models.pruning.perplexity import text_surprise
+from iclscope.language_models.pruning.perplexity import nll
 
 SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
 GROUPED = {**SIZES, "num_key_value_heads": 2, "head_dim": 8}
@@ -43,7 +43,7 @@ KINDS: dict[str, dict[str, Any]] = {
 TOKENS = [tuple(int(i) for i in np.random.default_rng(n).integers(1, VOCABULARY, n)) for n in (2, 50, 31, 30, 8, 3, 51)]
 
 
-def plain_surprise(language_model: LanguageModel, tokens: Sequence[Sequence[int]]) -> list[float]:
+def plain_nll(language_model: LanguageModel, tokens: Sequence[Sequence[int]]) -> list[float]:
     """Each text by itself, with the logits of all its tokens at once."""
     found = []
     model: Any = language_model.model
@@ -74,13 +74,13 @@ def test_perplexity_in_parts_is_that_of_the_whole(
     kind: str, sizes: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     language_model = load_language_model(str(make_tiny(tmp_path / kind, kind, **sizes)))
-    expected = plain_surprise(language_model, TOKENS)
+    expected = plain_nll(language_model, TOKENS)
     assert np.ptp(expected) > 1
     for positions in (1000, 60, 16, 7, 1):
         bound(monkeypatch, positions)
         told: list[int] = []
         with positions_seen(language_model) as seen:
-            found = text_surprise(language_model, TOKENS, told=told.append)
+            found = nll(language_model, TOKENS, on_progress=told.append)
         np.testing.assert_allclose(found, expected, rtol=2e-6, atol=2e-4)
         assert max(seen) <= positions
         assert sum(told) == len(TOKENS)
@@ -89,7 +89,7 @@ def test_perplexity_in_parts_is_that_of_the_whole(
 def test_a_long_text_alone_is_read_in_parts(tiny_llama: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     bound(monkeypatch, 10)
     with positions_seen(tiny_llama) as seen:
-        text_surprise(tiny_llama, [TOKENS[1]])
+        nll(tiny_llama, [TOKENS[1]])
     assert seen == [10, 10, 10, 10, 9]
 
 

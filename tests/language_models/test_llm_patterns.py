@@ -64,7 +64,7 @@ def test_patterns_are_functions_of_the_seed() -> None:
     states, _, labels = planted(100, 0)
     first, second = (find_patterns(states, labels, 3, 5) for _ in range(2))
     np.testing.assert_array_equal(first.centres, second.centres)
-    with pytest.raises(BadRequest, match="--patterns = 101 is not allowed; allowed: 1 to 100"):
+    with pytest.raises(BadRequest, match="--patterns: expected 1 to 100"):
         find_patterns(states, labels, 101, 0)
 
 

@@ -96,7 +96,7 @@ def test_an_end_of_text_that_is_called_unknown_is_a_command() -> None:
     words = Tokenizer(WordLevel({"</s>": 0, "a": 1}, unk_token="</s>"))
     words.pre_tokenizer = WhitespaceSplit()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, unk_token="</s>", eos_token="</s>")
-    with pytest.raises(BadRequest, match=r"text = 'a wolf' is not allowed; .* for the command </s>"):
+    with pytest.raises(BadRequest, match=r"text: expected .* for the command </s>, got 'a wolf'"):
         TextReader(tokenizer, "made").read(["a", "a wolf"])
 
 
@@ -112,14 +112,14 @@ def test_a_tokenizer_that_cannot_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     reader = TextReader(tokenizer, "made")
     monkeypatch.setitem(reader.__dict__, "_without_control", None)
     assert reader.read(["soup"])[0].ids
-    with pytest.raises(BadRequest, match=r"text = 'a <s>' is not allowed; .* does not take for the command <s>"):
+    with pytest.raises(BadRequest, match=r"text: expected .* does not take for the command <s>, got 'a <s>'"):
         reader.read(["a <s>"])
 
     def refuses(*_: object, **__: object) -> None:
         raise ValueError("not supported")
 
     monkeypatch.setattr(type(tokenizer), "__call__", refuses)
-    with pytest.raises(BadRequest, match="allowed: a model whose tokenizer can read control tokens as text"):
+    with pytest.raises(BadRequest, match="MODEL: expected a model whose tokenizer can read control tokens as text"):
         reader.read(["soup"])
 
 
@@ -129,7 +129,7 @@ def test_labels_formats_and_demonstrations_are_text(make: str) -> None:
     made = model_for(made_tokenizer(make))
     form = PromptFormat(query="<s> {text}</s>\nLabel:", instruction="[MASK]", between="<|endoftext|>")
     shown = LabelledTexts(("the horse</s>", "soup"), ("animal", "food"))
-    group = PromptGroup(form.prefix(shown), (form.asked("<|endoftext|>"), form.asked("a wolf")))
+    group = PromptGroup(form.prefix(shown), (form.render_query("<|endoftext|>"), form.render_query("a wolf")))
     answers = form.answers(("</s>", "animal"))
     found = encode_group(made, group, answers)
     begin = len(made.reader.begin)
@@ -148,7 +148,7 @@ def test_labels_formats_and_demonstrations_are_text(make: str) -> None:
 def test_a_tokenizer_larger_than_the_embedding_is_refused_at_loading(tmp_path: Path) -> None:
     folder = make_tiny(tmp_path / "small", "llama", vocab_size=300)
     with pytest.raises(
-        BadRequest, match=r"MODEL = 'small' is not allowed; .* token 319, its embedding 300 rows"
+        BadRequest, match=r"MODEL: expected .*, got 'small'.* token 319, its embedding 300 rows"
     ) as told:
         load_language_model(str(folder))
     assert "\n" not in str(told.value)
@@ -168,14 +168,14 @@ def test_added_tokens_beyond_the_embedding_are_refused_once_a_text_needs_them(tm
     tokenizer.save_pretrained(folder)
     language_model = load_language_model(str(folder))
     assert encode_texts(language_model, ["a [PAD] horse"])
-    allowed = "allowed: a text without the added token '<table>', of which padded has no embedding"
-    with pytest.raises(BadRequest, match=f"text = 'a <table> here' is not allowed; {allowed}"):
+    allowed = "text: expected a text without the added token '<table>', of which padded has no embedding"
+    with pytest.raises(BadRequest, match=allowed):
         encode_texts(language_model, ["a horse", "a <table>\nhere"])
 
 
 def test_a_beginning_beyond_the_embedding_is_refused_at_loading() -> None:
     tokenizer = made_tokenizer("byte-level-begun")
-    with pytest.raises(BadRequest, match="MODEL = 'made'"):
+    with pytest.raises(BadRequest, match=r"MODEL: expected .*, got 'made'"):
         TextReader(tokenizer, "made", rows=1).check_vocabulary()
     TextReader(tokenizer, "made", rows=len(tokenizer)).check_vocabulary()
 

@@ -59,8 +59,8 @@ def test_all_units_are_asked_under_their_masks(prepared: Prepared) -> None:
     assert counts == {WHOLE: 1, "magnitude": 1, "activation": 1, "random": 2, "largest": 1}
     kept = Neurons(prepared, SETTINGS).kept("activation", 0.5)
     small = prepared._replace(language_model=pruned_model(prepared.language_model, kept))
-    choice = choose("balanced", small.language_model, small.asked, 2, draw_seed(0, 1))
-    expected = answers(small.language_model, small.asked, choice, small.format)
+    choice = choose("balanced", small.language_model, small.sampled, 2, draw_seed(0, 1))
+    expected = answers(small.language_model, small.sampled, choice, small.format)
     found = answered.filter(pl.col("score") == "activation", pl.col("rate") == 0.5, pl.col("draw") == 1)
     assert found["answer"].to_list() == expected["answer"].to_list()
     np.testing.assert_allclose(found["log_probability"], expected["log_probability"], rtol=1e-3, atol=1e-4)
@@ -93,18 +93,18 @@ def test_texts_of_scoring_and_of_perplexity_share_no_example(prepared: Prepared)
     assert [len(part) for part in shown] == [12, 6]
     examples = [*shown[0], *shown[1]]
     assert len(set(examples)) == len(examples)
-    queries = {prepared.format.asked(text).split("\n")[0] for text in prepared.asked.queries.texts}
+    queries = {prepared.format.render_query(text).split("\n")[0] for text in prepared.sampled.queries.texts}
     assert not queries & set(examples)
 
 
 def test_a_small_pool_gives_fewer_texts(prepared: Prepared) -> None:
-    small = prepared.asked._replace(pool=prepared.asked.pool.at(range(0, 190, 19)))
+    small = prepared.sampled._replace(pool=prepared.sampled.pool.at(range(0, 190, 19)))
     arguments = {"shots": 4, "scored": 32, "held_out": 16, "seed": 1}
-    texts = pruning_texts(prepared._replace(asked=small), **arguments)
+    texts = pruning_texts(prepared._replace(sampled=small), **arguments)
     assert (len(texts.scored), len(texts.held_out)) == (1, 1)
-    single = prepared.asked._replace(pool=prepared.asked.pool.at([0]))
+    single = prepared.sampled._replace(pool=prepared.sampled.pool.at([0]))
     with pytest.raises(BadRequest, match="at least two texts"):
-        pruning_texts(prepared._replace(asked=single), **arguments)
+        pruning_texts(prepared._replace(sampled=single), **arguments)
 
 
 def test_a_rate_that_leaves_or_removes_nothing_is_refused(prepared: Prepared) -> None:
@@ -112,13 +112,13 @@ def test_a_rate_that_leaves_or_removes_nothing_is_refused(prepared: Prepared) ->
         with pytest.raises(BadRequest, match="--rates"):
             PruneSettings(rates=(rate,))
     for rate in (0.999, 0.001):
-        with pytest.raises(BadRequest, match=r"--rates = 0\.\d+ is not allowed; .*leave at least 1"):
+        with pytest.raises(BadRequest, match=r"--rates: expected .*leave at least 1"):
             Pruning(prepared, PruneSettings(rates=(rate,)))
 
 
 @pytest.mark.parametrize(("name", "value"), [("shots", 0), ("texts", 0), ("scores", ("size",)), ("timings", -1)])
 def test_settings_are_refused_in_one_line(name: str, value: object) -> None:
-    with pytest.raises(BadRequest, match=f"--{name.removesuffix('s') if name == 'scores' else name} = "):
+    with pytest.raises(BadRequest, match=f"--{name.removesuffix('s') if name == 'scores' else name}: expected"):
         PruneSettings(**{name: value})
 
 
@@ -138,7 +138,7 @@ def test_the_measurement_goes_on_where_it_stopped(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("measured again")
 
-    for name in ("fitted_answers", "text_surprise", "cost_rows"):
+    for name in ("fitted_answers", "nll", "cost_rows"):
         monkeypatch.setattr(prune_measurement, name, never)
     monkeypatch.setattr("iclscope.language_models.pruning.rows.activity", never)
     save = Save(tmp_path / "small", 0.5, "activation")
@@ -157,7 +157,7 @@ def test_what_cannot_be_saved_is_refused(tmp_path: Path) -> None:
     for save, option in (
         (Save(tmp_path / "a", 0.3), "--save-rate"),
         (Save(tmp_path / "a", 0.5, "size"), "--save-score"),
-        (Save(tmp_path / "a"), "--save "),
+        (Save(tmp_path / "a"), "--save: "),
     ):
         with pytest.raises(BadRequest, match=option):
             check_save(save, SETTINGS, tmp_path / "a" / "out")
@@ -187,8 +187,8 @@ def test_losses_are_paired_and_perplexities_relative() -> None:
     assert [point.score for point in points] == [WHOLE, "magnitude"]
     assert points[0].loss.value == 0
     assert points[1].loss.value == pytest.approx(0.25)
-    assert points[1].surprise_ratio.value == pytest.approx(0.25)
-    assert points[1].surprise.value == pytest.approx(1.25)
+    assert points[1].nll_ratio.value == pytest.approx(0.25)
+    assert points[1].nll.value == pytest.approx(1.25)
     table = points_text(points)
     assert table.rows[0][:5] == ("none", "0", *table.rows[0][2:4], "–")
     assert table.rows[1][5].startswith("3.49 [")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from iclscope.core.errors import BadRequest
-from iclscope.language_models.prompts.draws import Asked, draw_queries
+from iclscope.language_models.prompts.draws import SampledTask, draw_queries
 from iclscope.language_models.texts.folding import folded
 from iclscope.language_models.texts.labelled_text import LabelledTexts, TextTask, load_task
 from iclscope.language_models.texts.repeats import LeftOut, rows_by_text
@@ -110,7 +110,7 @@ def test_a_demonstration_is_in_the_pool_once_with_each_of_its_labels() -> None:
     assert asked.left_out == LeftOut(repeated_demonstrations=2, contradictory_demonstrations=1)
 
 
-def one_file(times: int) -> Asked:
+def one_file(times: int) -> SampledTask:
     rows = [
         (spelling.format(i), "xy"[i % 2]) for i in range(12) for spelling in ("text {}", "Text {}.", "TEXT  {}")[:times]
     ]

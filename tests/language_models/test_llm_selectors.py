@@ -16,12 +16,12 @@ from sentence_transformers import SentenceTransformer
 from iclscope.core.errors import BadRequest
 from iclscope.language_models.models.hidden_states import middle_layer, text_states
 from iclscope.language_models.models.loading import LanguageModel
-from iclscope.language_models.prompts.draws import Asked, draw_queries
+from iclscope.language_models.prompts.draws import SampledTask, draw_queries
 from iclscope.language_models.prompts.format import PromptFormat
 from iclscope.language_models.prompts.tokens import encode_texts
-from iclscope.language_models.selectors import SeenTexts, choose
-from iclscope.language_models.selectors.by_likeness import RELEVANCE_WEIGHT, by_words, diverse, nearest
+from iclscope.language_models.selectors import TextFeatures, choose
 from iclscope.language_models.selectors.by_pattern import by_pattern
+from iclscope.language_models.selectors.by_similarity import RELEVANCE_WEIGHT, by_words, diverse, nearest
 from iclscope.language_models.selectors.patterns import unit
 from iclscope.language_models.settings import SELECTORS, SelectorOptions
 from iclscope.language_models.texts.labelled_text import LabelledTexts, load_task
@@ -30,13 +30,13 @@ BY_QUERY = ("similarity", "bm25", "diverse", "pattern")
 
 
 @pytest.fixture(scope="module")
-def asked() -> Asked:
+def asked() -> SampledTask:
     return draw_queries(load_task("words"), 12, 0)
 
 
 @pytest.fixture(scope="module")
-def seen(tiny_llama: LanguageModel, asked: Asked) -> SeenTexts:
-    return SeenTexts(tiny_llama, asked, options=SelectorOptions(patterns=3))
+def seen(tiny_llama: LanguageModel, asked: SampledTask) -> TextFeatures:
+    return TextFeatures(tiny_llama, asked, options=SelectorOptions(patterns=3))
 
 
 def vectors(count: int, seed: int) -> np.ndarray:
@@ -117,24 +117,24 @@ def test_diverse_demonstrations_are_those_of_the_plain_loop() -> None:
 def test_the_pattern_of_the_query_comes_first_with_labels_balanced() -> None:
     numbers = np.random.default_rng(0)
     patterns, labels = numbers.integers(0, 3, size=30), [str(i) for i in numbers.integers(0, 2, size=30)]
-    closeness = numbers.normal(size=(8, 3)).astype(np.float32)
+    similarity = numbers.normal(size=(8, 3)).astype(np.float32)
     for shots in (1, 2, 5, 8):
-        found = by_pattern(patterns, labels, closeness, shots, 0)
+        found = by_pattern(patterns, labels, similarity, shots, 0)
         for row, places in enumerate(found.places):
             assert len(set(places)) == shots
             shown = Counter(labels[i] for i in places)
             assert max(shown.values()) - min(shown["0"], shown["1"]) <= 1
             for label, count in shown.items():  # no text of the label in a nearer pattern is left out
-                near = sorted(-closeness[row, patterns[i]] for i in range(30) if labels[i] == label)[:count]
-                mine = sorted(-closeness[row, patterns[i]] for i in places if labels[i] == label)
+                near = sorted(-similarity[row, patterns[i]] for i in range(30) if labels[i] == label)[:count]
+                mine = sorted(-similarity[row, patterns[i]] for i in places if labels[i] == label)
                 np.testing.assert_allclose(mine, near)
-            np.testing.assert_allclose(found.scores[row], closeness[row, patterns[places]])
+            np.testing.assert_allclose(found.scores[row], similarity[row, patterns[places]])
 
 
 def test_the_opposite_takes_the_farthest_pattern() -> None:
     patterns, labels = np.repeat([0, 1, 2], 10), ["a", "b"] * 15
-    closeness = np.asarray([[0.9, 0.1, -0.5], [-0.2, 0.3, 0.1]], dtype=np.float32)
-    far = by_pattern(patterns, labels, closeness, 4, 0, far=True).places
+    similarity = np.asarray([[0.9, 0.1, -0.5], [-0.2, 0.3, 0.1]], dtype=np.float32)
+    far = by_pattern(patterns, labels, similarity, 4, 0, far=True).places
     assert (patterns[far] == [[2], [0]]).all()
 
 
@@ -145,7 +145,7 @@ def test_a_label_with_few_texts_leaves_its_turns_to_others() -> None:
 
 
 @pytest.mark.parametrize("name", SELECTORS)
-def test_fewer_shots_are_part_of_more(name: str, seen: SeenTexts, asked: Asked) -> None:
+def test_fewer_shots_are_part_of_more(name: str, seen: TextFeatures, asked: SampledTask) -> None:
     few, more = (choose(name, seen.language_model, asked, shots, 3, seen=seen).demonstrations for shots in (3, 8))
     for some, all_of_them in zip(few, more, strict=True):
         assert len(set(all_of_them)) == 8
@@ -154,16 +154,16 @@ def test_fewer_shots_are_part_of_more(name: str, seen: SeenTexts, asked: Asked) 
 
 
 @pytest.mark.parametrize("name", BY_QUERY)
-def test_labels_of_queries_are_never_looked_at(name: str, seen: SeenTexts, asked: Asked) -> None:
+def test_labels_of_queries_are_never_looked_at(name: str, seen: TextFeatures, asked: SampledTask) -> None:
     queries = LabelledTexts(asked.queries.texts, asked.queries.labels[::-1])
-    other = SeenTexts(seen.language_model, asked._replace(queries=queries), options=seen.options)
-    assert choose(name, seen.language_model, other.asked, 4, 1, seen=other) == choose(
+    other = TextFeatures(seen.language_model, asked._replace(queries=queries), options=seen.options)
+    assert choose(name, seen.language_model, other.sampled, 4, 1, seen=other) == choose(
         name, seen.language_model, asked, 4, 1, seen=seen
     )
 
 
 @pytest.mark.parametrize("name", BY_QUERY)
-def test_each_draw_has_its_half_of_the_candidates(name: str, seen: SeenTexts, asked: Asked) -> None:
+def test_each_draw_has_its_half_of_the_candidates(name: str, seen: TextFeatures, asked: SampledTask) -> None:
     first, again, second = (choose(name, seen.language_model, asked, 4, seed, seen=seen) for seed in (1, 1, 2))
     assert first == again
     assert first.demonstrations != second.demonstrations
@@ -174,8 +174,8 @@ def test_each_draw_has_its_half_of_the_candidates(name: str, seen: SeenTexts, as
     assert len(first.scores) == len(first.demonstrations) == 12
 
 
-def test_candidates_are_as_many_as_asked_for_with_every_class(tiny_llama: LanguageModel, asked: Asked) -> None:
-    few = SeenTexts(tiny_llama, asked, options=SelectorOptions(candidates=len(asked.classes)))
+def test_candidates_are_as_many_as_asked_for_with_every_class(tiny_llama: LanguageModel, asked: SampledTask) -> None:
+    few = TextFeatures(tiny_llama, asked, options=SelectorOptions(candidates=len(asked.classes)))
     assert set(few.pool.labels) == set(asked.classes)
     assert len(few.candidates) == len(asked.classes)
     with pytest.raises(BadRequest, match="the number of candidates"):
@@ -183,20 +183,22 @@ def test_candidates_are_as_many_as_asked_for_with_every_class(tiny_llama: Langua
 
 
 @pytest.mark.parametrize("name", BY_QUERY)
-def test_no_shots_are_no_demonstrations(name: str, tiny_llama: LanguageModel, asked: Asked) -> None:
+def test_no_shots_are_no_demonstrations(name: str, tiny_llama: LanguageModel, asked: SampledTask) -> None:
     assert choose(name, tiny_llama, asked, 0, 0).demonstrations == ((),) * 12
 
 
-def test_all_of_the_pool_can_be_shown(seen: SeenTexts, asked: Asked) -> None:
+def test_all_of_the_pool_can_be_shown(seen: TextFeatures, asked: SampledTask) -> None:
     count = len(asked.pool.texts)
     found = choose("pattern", seen.language_model, asked, count, 0, seen=seen)
     assert sorted(found.demonstrations[0]) == list(range(count))
 
 
-def test_embeddings_may_be_those_of_another_model(tiny_llama: LanguageModel, asked: Asked, tmp_path: Path) -> None:
+def test_embeddings_may_be_those_of_another_model(
+    tiny_llama: LanguageModel, asked: SampledTask, tmp_path: Path
+) -> None:
     """A plain checkpoint is a model for sentence-transformers too."""
     other = make_tiny(tmp_path / "other", "llama", seed=1)
-    seen = SeenTexts(tiny_llama, asked, options=SelectorOptions(embeddings=str(other)))
+    seen = TextFeatures(tiny_llama, asked, options=SelectorOptions(embeddings=str(other)))
     wanted = SentenceTransformer(str(other), device="cpu").encode(asked.queries.texts[0], normalize_embeddings=True)
     np.testing.assert_allclose(seen.directions[1][0], wanted, atol=1e-5)
     cosines = seen.directions[0] @ wanted
@@ -205,16 +207,18 @@ def test_embeddings_may_be_those_of_another_model(tiny_llama: LanguageModel, ask
     assert found.demonstrations[0][-1] == half[cosines[half].argmax()]
 
 
-def test_embeddings_that_are_not_there_are_refused(tiny_llama: LanguageModel, asked: Asked, tmp_path: Path) -> None:
-    seen = SeenTexts(tiny_llama, asked, PromptFormat(), SelectorOptions(embeddings=str(tmp_path)))
-    with pytest.raises(BadRequest, match=f"--embeddings = '{tmp_path}' is not allowed"):
+def test_embeddings_that_are_not_there_are_refused(
+    tiny_llama: LanguageModel, asked: SampledTask, tmp_path: Path
+) -> None:
+    seen = TextFeatures(tiny_llama, asked, PromptFormat(), SelectorOptions(embeddings=str(tmp_path)))
+    with pytest.raises(BadRequest, match="--embeddings: expected"):
         choose("similarity", tiny_llama, asked, 2, 0, seen=seen)
 
 
 def test_without_the_package_its_name_is_told(
-    tiny_llama: LanguageModel, asked: Asked, monkeypatch: pytest.MonkeyPatch
+    tiny_llama: LanguageModel, asked: SampledTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    seen = SeenTexts(tiny_llama, asked, PromptFormat(), SelectorOptions(embeddings="some"))
+    seen = TextFeatures(tiny_llama, asked, PromptFormat(), SelectorOptions(embeddings="some"))
     with pytest.raises(BadRequest, match="pip install sentence-transformers"):
         choose("similarity", tiny_llama, asked, 2, 0, seen=seen)

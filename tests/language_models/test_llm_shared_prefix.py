@@ -13,7 +13,7 @@ from language_models.test_llm_scoring import ANSWERS, groups_of_all_kinds
 from language_models.tiny_models import make_tiny
 
 from iclscope.language_models.models import shared_prefix
-from iclscope.language_models.models.cached import ReadSoFar
+from iclscope.language_models.models.cached import PrefixCache
 from iclscope.language_models.models.loading import LanguageModel, load_language_model
 from iclscope.language_models.models.shared_prefix import SharedPrefixes, reading_behind_prefixes, why_copied
 from iclscope.language_models.prompts.scoring import label_scores
@@ -96,7 +96,7 @@ def test_attention_is_as_before_when_all_is_read(tiny_llama: LanguageModel) -> N
 
 
 def test_keys_of_a_prefix_are_never_copied(tiny_llama: LanguageModel) -> None:
-    read = ReadSoFar(tiny_llama.model, 2)
+    read = PrefixCache(tiny_llama.model, 2)
     read.read_only([[5, 6, 7, 8], [9, 10]])
     shared = SharedPrefixes(tiny_llama.model, read)
     assert [prefix.length for prefix in shared.prefixes] == [4, 2]
@@ -110,7 +110,7 @@ def test_rows_that_are_nearly_all_padding_give_numbers(
     tiny_llama: LanguageModel, rows: Sequence[Sequence[int]]
 ) -> None:
     model: Any = tiny_llama.model
-    read = ReadSoFar(model, 2)
+    read = PrefixCache(model, 2)
     read.read_only([[5, 6, 7, 8], [9, 10]])
     of_row = [number % 2 for number in range(len(rows))]
     with reading_behind_prefixes(model):

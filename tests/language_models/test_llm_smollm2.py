@@ -55,7 +55,7 @@ def asked() -> Prepared:
 @pytest.fixture(scope="module")
 def few(asked: Prepared) -> Prepared:
     """Six of them."""
-    return asked._replace(asked=asked.asked._replace(queries=asked.asked.queries.at(range(6))))
+    return asked._replace(sampled=asked.sampled._replace(queries=asked.sampled.queries.at(range(6))))
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_selectors_that_look_at_the_query_find_more_of_its_pattern(few: Prepared
 def test_the_papers_rule_harms_it_more_than_weighing_by_activity(few: Prepared, folder: RunFolder) -> None:
     settings = PruneSettings(rates=(0.2,), scores=("magnitude", "activation"), shots=5, prompts=4, texts=4, timings=0)
     done = measure(Pruning(few, settings, folder))
-    surprise = {point.score: point.surprise.value for point in done.points}
+    surprise = {point.score: point.nll.value for point in done.points}
     assert surprise["activation"] < surprise["none"] + 0.4
     assert surprise["magnitude"] > surprise["none"] + 2
 

@@ -12,14 +12,14 @@ import pytest
 from iclscope.language_models.evaluation.measurement import Evaluation
 from iclscope.language_models.measurement import measure
 from iclscope.language_models.models.loading import LanguageModel
-from iclscope.language_models.prompts.draws import Asked
+from iclscope.language_models.prompts.draws import SampledTask
 from iclscope.language_models.prompts.prepared import Prepared
 from iclscope.language_models.prompts.undecided import undecided_notes
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.selection.measurement import Selection
-from iclscope.language_models.selectors import SeenTexts, choose
-from iclscope.language_models.selectors.by_likeness import Ranked, all_equal, by_words, diverse, nearest
+from iclscope.language_models.selectors import TextFeatures, choose
 from iclscope.language_models.selectors.by_pattern import by_pattern
+from iclscope.language_models.selectors.by_similarity import Ranked, all_equal, by_words, diverse, nearest
 from iclscope.language_models.settings import EvaluateSettings, SelectorOptions, SelectSettings, TextMeasurement
 from iclscope.language_models.texts.labelled_text import LabelledTexts
 from iclscope.language_models.texts.terms import terms_of
@@ -122,11 +122,11 @@ def test_equal_up_to_rounding() -> None:
     assert all_equal(scores[:0]).tolist() == []
 
 
-def made(texts: int = 24) -> Asked:
+def made(texts: int = 24) -> SampledTask:
     """Texts that share no word, and queries of which one shares a word with some."""
     pool = LabelledTexts(tuple(f"word{i}" for i in range(texts)), tuple("ab"[i % 2] for i in range(texts)))
     pool = pool._replace(texts=tuple(f"{text} known" if i % 3 else text for i, text in enumerate(pool.texts)))
-    return Asked("made", pool, LabelledTexts(("nothing", "known", "?"), ("a", "b", "a")), ("a", "b"))
+    return SampledTask("made", pool, LabelledTexts(("nothing", "known", "?"), ("a", "b", "a")), ("a", "b"))
 
 
 def test_a_choice_names_the_queries_it_was_undecided_about(tiny_llama: LanguageModel) -> None:
@@ -134,7 +134,7 @@ def test_a_choice_names_the_queries_it_was_undecided_about(tiny_llama: LanguageM
     choice = choose("bm25", tiny_llama, asked, 2, 0)
     assert choice.undecided == (0, 2)
     assert choose("balanced", tiny_llama, asked, 2, 0).undecided == ()
-    one = SeenTexts(tiny_llama, asked, options=SelectorOptions(patterns=1))
+    one = TextFeatures(tiny_llama, asked, options=SelectorOptions(patterns=1))
     assert choose("pattern", tiny_llama, asked, 2, 0, seen=one).undecided == (0, 1, 2)
     assert choose("similarity", tiny_llama, asked, 2, 0, seen=one).undecided == ()
 

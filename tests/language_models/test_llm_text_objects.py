@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from refusals import says
 
 from iclscope.core.errors import BadRequest
 from iclscope.language_models import api, evaluate
@@ -65,33 +66,33 @@ def test_a_dictionary_of_datasets() -> None:
 def test_labels_of_pandas_that_became_floats() -> None:
     """A column of whole numbers with a gap is one of floats; the gap is refused with its row."""
     frame = pd.DataFrame({"text": list(TEXTS), "label": [0, 1, None, 1]})
-    with pytest.raises(BadRequest, match=r"DATA = 'pandas.DataFrame' .* a label in every row; row 3 has none"):
+    with pytest.raises(BadRequest, match=r"DATA: expected a label in every row.*; row 3 has none"):
         load_task(frame)
     assert load_task(frame.dropna(), words={"0": "no"}).pool.labels == ("no", "1", "1")
     for missing in (pd.NA, np.nan, None):
-        with pytest.raises(BadRequest, match="a text in every row; row 1 has none"):
+        with pytest.raises(BadRequest, match=r"a text in every row.*; row 1 has none"):
             load_task(pd.DataFrame({"text": [missing, "b"], "label": ["x", "y"]}, dtype=object))
 
 
 @pytest.mark.parametrize("cells", [[["x"], ["y"]], [{"a": 1}, {"a": 2}], [np.array([1, 2]), np.array([3])]])
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame, datasets.Dataset.from_dict])
 def test_lists_are_no_labels(cells: list[Any], frame: Callable[[Any], Any]) -> None:
-    with pytest.raises(BadRequest, match=r"--label = 'label' is not allowed; .* row 1 holds"):
+    with pytest.raises(BadRequest, match=r"--label: expected .* row 1 holds"):
         load_task(frame({"text": ["a", "b"], "label": cells}))
 
 
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (3, "DATA = 'int' is not allowed; allowed: 'words', a file"),
+        (3, "DATA: expected 'words', a file"),
         ([{"text": "a", "label": "x"}], "DATA = 'list'"),
         (COLUMNS, "DATA = 'dict with text: list'"),
         (NUMBERED.to_iterable_dataset(), "DATA = 'datasets.IterableDataset'"),
         ({"train": NUMBERED, "test": 5}, "DATA = 'dict with test: int'"),
         ({"a": NUMBERED, "b": NUMBERED}, "it has the splits a, b"),
-        ({"test": NUMBERED}, "DATA = 'dict' is not allowed"),
+        ({"test": NUMBERED}, "DATA: expected"),
         ({}, "DATA = 'dict'"),
-        (pl.DataFrame({"sentence": ["a"]}), "--text = 'text' is not allowed; allowed: a column of polars.DataFrame"),
+        (pl.DataFrame({"sentence": ["a"]}), "--text: expected a column of polars.DataFrame"),
         (pd.DataFrame([["a", "b", "x"]], columns=["text", "text", "label"]), "a column that pandas.DataFrame has once"),
     ],
     ids=["int", "list", "columns", "stream", "split", "splits", "queries alone", "nothing", "column", "twice"],
@@ -99,7 +100,7 @@ def test_lists_are_no_labels(cells: list[Any], frame: Callable[[Any], Any]) -> N
 def test_other_objects_are_refused_in_one_line(data: object, told: str) -> None:
     with pytest.raises(BadRequest) as refused:
         load_task(data)
-    assert told in str(refused.value)
+    assert says(str(refused.value), told)
     assert "\n" not in str(refused.value)
 
 
@@ -114,41 +115,41 @@ def test_one_number_or_name_alone() -> None:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"shots": "0,8"}, "shots[0] = '0,8' is not allowed: Input should be a valid integer"),
-        ({"shots": 2.5}, "shots[0] = 2.5 is not allowed: Input should be a valid integer"),
-        ({"shots": True}, "shots = True is not allowed"),
-        ({"shots": None}, "shots = None is not allowed"),
-        ({"shots": ()}, "shots = () is not allowed"),
-        ({"selectors": "best"}, "--selector = 'best' is not allowed; allowed: random"),
-        ({"selectors": 3}, "selectors[0] = 3 is not allowed"),
+        ({"shots": "0,8"}, "shots[0]: expected a valid integer"),
+        ({"shots": 2.5}, "shots[0]: expected a valid integer"),
+        ({"shots": True}, "shots: expected"),
+        ({"shots": None}, "shots: expected"),
+        ({"shots": ()}, "shots: expected"),
+        ({"selectors": "best"}, "--selector: expected one of random"),
+        ({"selectors": 3}, "selectors[0]: expected"),
     ],
 )
 def test_shots_and_selectors_of_other_types_are_refused_in_one_line(given: dict[str, Any], told: str) -> None:
     with pytest.raises(BadRequest) as refused:
         EvaluateSettings(**given)
-    assert told in str(refused.value)
+    assert says(str(refused.value), told)
     assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"model": pl.DataFrame(COLUMNS), "data": "gpt2"}, "MODEL = 'polars.DataFrame' is not allowed"),
-        ({"model": 3}, "MODEL = 'int' is not allowed; allowed: a hub name"),
-        ({"seed": "two"}, "seed = 'two' is not allowed"),
-        ({"queries": [3]}, "queries = [3] is not allowed"),
-        ({"querys": 3}, "querys = 3 is not allowed; allowed: model, data"),
-        ({"format": "no place"}, "--format = 'no place' is not allowed"),
-        ({"words": ["a"]}, "words = ['a'] is not allowed"),
-        ({"encoding": 8}, "encoding = 8 is not allowed"),
-        ({"data": 3}, "DATA = 'int' is not allowed"),
+        ({"model": pl.DataFrame(COLUMNS), "data": "gpt2"}, "MODEL: expected"),
+        ({"model": 3}, "MODEL: expected a hub name"),
+        ({"seed": "two"}, "seed: expected"),
+        ({"queries": [3]}, "queries: expected"),
+        ({"querys": 3}, "querys = 3: no such setting; known: model, data"),
+        ({"format": "no place"}, "--format: expected"),
+        ({"words": ["a"]}, "words: expected"),
+        ({"encoding": 8}, "encoding: expected"),
+        ({"data": 3}, "DATA: expected"),
     ],
 )
 def test_what_else_is_of_another_type(given: dict[str, Any], told: str) -> None:
     arguments = {"model": "none", "data": "words"} | given
     with pytest.raises(BadRequest) as refused:
         prepare(api._asked(arguments.pop("model"), arguments.pop("data"), arguments))
-    assert told in str(refused.value)
+    assert says(str(refused.value), told)
     assert "\n" not in str(refused.value)
 
 

@@ -50,7 +50,7 @@ def begin(make: str) -> list[int]:
 
 
 def groups(form: PromptFormat) -> list[PromptGroup]:
-    asked = tuple(map(form.asked, QUERIES))
+    asked = tuple(map(form.render_query, QUERIES))
     return [PromptGroup(form.prefix(SHOWN), asked), PromptGroup("", asked), PromptGroup(form.prefix(SHOWN), asked[:1])]
 
 
@@ -147,7 +147,7 @@ def test_an_empty_text_changes_no_other() -> None:
 )
 def test_labels_of_the_same_tokens_are_named(make: str, answers: tuple[str, ...], named: str) -> None:
     made = model_for(made_tokenizer(make))
-    with pytest.raises(BadRequest, match=f"labels {named} are not allowed; allowed: labels that the tokenizer tells"):
+    with pytest.raises(BadRequest, match=rf"labels: .* tokenizer tells apart, got {named}; after"):
         label_scores(made, [PromptGroup("", ("Text: soup\nLabel:",))], answers)
 
 
@@ -155,19 +155,19 @@ def test_labels_that_differ_by_a_sign_are_told_apart() -> None:
     """Counted by tokens, both were ``1`` where the sign is joined with what stands before."""
     made = model_for(made_tokenizer("byte-level-joined"))
     form = PromptFormat(query="Value: {text} is ", label="{label}")
-    (found,) = label_scores(made, [PromptGroup("", (form.asked("good"),))], form.answers(("+1", "-1")))
+    (found,) = label_scores(made, [PromptGroup("", (form.render_query("good"),))], form.answers(("+1", "-1")))
     assert abs(found[0, 0] - found[0, 1]) > 0.01
 
 
 def test_no_token_to_begin_with_is_refused() -> None:
     made = model_for(made_tokenizer("byte-level", bos_token=None, eos_token=None))
-    with pytest.raises(BadRequest, match="allowed: a tokenizer that has a token to begin with"):
+    with pytest.raises(BadRequest, match="MODEL: expected a tokenizer that has a token to begin with"):
         label_scores(made, [PromptGroup("", ("",))], (" animal", " food"))
 
 
 def test_a_label_of_no_tokens_is_refused() -> None:
     made = model_for(made_tokenizer("metaspace-bare"))  # knows no such letter, and no token for what it does not know
-    with pytest.raises(BadRequest, match="label = '狗' is not allowed; allowed: a label that the tokenizer makes"):
+    with pytest.raises(BadRequest, match="label: expected a label that the tokenizer makes"):
         label_scores(made, [PromptGroup("", ("Text: soup\nLabel:",))], (" animal", "狗"))
 
 
@@ -201,7 +201,7 @@ def test_every_token_of_a_prompt_has_an_owner(make: str, made: LanguageModel) ->
     """As many as are read, also where the tokenizer begins or ends texts; each in the text of its demonstration."""
     form = PromptFormat()
     owners = token_owners(made, form, SHOWN, QUERIES)
-    prompts = [form.prefix(SHOWN) + form.asked(query) for query in QUERIES]
+    prompts = [form.prefix(SHOWN) + form.render_query(query) for query in QUERIES]
     for one, prompt in zip(owners, prompts, strict=True):
         bare = made.tokenizer(prompt, add_special_tokens=False)["input_ids"]
         assert len(one.whole) == len(one.words) == len(begin(make)) + len(bare)

@@ -204,7 +204,7 @@ def test_a_resumed_training_gives_the_same_bits(tmp_path: Path, optimizer: Any) 
         count = iter(range(1, 99))
         return train_runs(
             model, sampler, learning_rate=torch.full((2,), 0.01), steps=9, batch_size=4, loss=squared_loss,
-            optimizer=optimizer, checkpointing=checkpointing, stop_asked=lambda: next(count) == until,
+            optimizer=optimizer, checkpointing=checkpointing, should_stop=lambda: next(count) == until,
         )  # fmt: skip
 
     whole, place = trained(), Checkpointing(tmp_path / "state.safetensors", "this one", seconds=1e9)
@@ -367,7 +367,7 @@ def test_a_prompt_that_is_too_long_is_refused() -> None:
     from iclscope.core.errors import BadRequest
 
     sampler = FunctionClass(d_X=3, length=9).sampler(SEEDS)
-    with pytest.raises(BadRequest, match="length = 9 is not allowed"):
+    with pytest.raises(BadRequest, match="length: expected"):
         gradients(GPT2Transformer(**SMALL), sampler).at(0)
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from refusals import says
 from torch import Tensor
 
 import iclscope as icl
@@ -212,8 +213,8 @@ def test_a_copy_with_other_weights_leaves_the_model_as_it_is() -> None:
 
 def test_it_is_described_in_words() -> None:
     assert model_text(LinearAttention(d_X=D)) == "linear attention with 1 layer, 1 run (seed 0)"
-    described = LinearAttentionConfig(layers=3, recurrent=True).described()
-    assert described["layers"] == "3, shared weights"
+    summary = LinearAttentionConfig(layers=3, recurrent=True).summary()
+    assert summary["layers"] == "3, shared weights"
 
 
 @pytest.mark.parametrize(
@@ -232,7 +233,7 @@ def test_it_is_described_in_words() -> None:
 def test_settings_that_are_refused(settings: dict[str, Any], words: tuple[str, ...]) -> None:
     with pytest.raises(BadRequest) as refusal:
         LinearAttentionConfig(**settings)
-    assert all(word in str(refusal.value) for word in words)
+    assert all(says(str(refusal.value), word) for word in words)
     assert "\n" not in str(refusal.value)
 
 
@@ -247,7 +248,7 @@ def test_settings_that_are_refused(settings: dict[str, Any], words: tuple[str, .
 def test_tasks_that_are_refused(task: Any, words: tuple[str, ...]) -> None:
     with pytest.raises(BadRequest) as refusal:
         LinearAttention(d_X=D).check_task(task)
-    assert all(word in str(refusal.value) for word in words)
+    assert all(says(str(refusal.value), word) for word in words)
 
 
 def test_any_length_will_do() -> None:

@@ -54,6 +54,6 @@ def test_every_model_is_a_row_of_runs_with_checkpoints(kind: type[ModelConfig], 
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_every_config_says_what_it_is(kind: type[ModelConfig]) -> None:
     config = config_of(kind)
-    assert str(config.described()["model"])
+    assert str(config.summary()["model"])
     assert config.operations(4) >= 1
     assert config.runs_at_a_time(torch.device("cpu")) >= 1

@@ -111,8 +111,8 @@ def test_training_in_coordinates_and_back_is_training(problem: dict[str, Any]) -
         )
 
     fast, plain = trained(autograd=False), trained(autograd=True)
-    assert set(fast.beside_weights) == set(NAMES)
-    assert not plain.beside_weights
+    assert set(fast.extra_state) == set(NAMES)
+    assert not plain.extra_state
     for name, weight in plain.weights.items():
         torch.testing.assert_close(fast.weights[name], weight, rtol=1e-9, atol=1e-9)
         assert torch.equal(model.state_dict()[name], before[name])
@@ -148,7 +148,7 @@ def test_what_the_engine_does_not_know_is_left_to_autograd(model_type: type, set
     model, sampler = model_type(seeds=SEEDS, d_X=8, d_Y=3, width=10), task.sampler(SEEDS)
     state = train_runs(model, sampler, **arguments)
     expected = train_runs(model, sampler, **arguments, autograd=True)
-    assert not state.beside_weights
+    assert not state.extra_state
     assert all(torch.equal(weight, expected.weights[name]) for name, weight in state.weights.items())
 
 

@@ -30,6 +30,7 @@ SWEEP = {
 NUMBERS = """
 import json
 import torch
+from refusals import says
 import iclscope as icl
 from cubic_theory import CubicRegression, KernelSmoother, SetNetwork, features
 
@@ -138,7 +139,7 @@ def test_a_plain_module_comes_close_to_least_squares(numbers: dict[str, list[flo
 def test_checkpoints_are_evaluated(outside: Outside, numbers: dict[str, list[float]]) -> None:
     text = outside.command("evaluate", "network", "--length", "8", "--prompts", "64", "--baseline", "none")
     assert "set network, 2 runs (seeds 0, 1). Trained on cubic regression" in text
-    assert "but with length = 8" in text
+    assert says(text, "but with length = 8")
     assert "--length, --noise" in outside.command("evaluate", "network", "--depth", "3", status=2)
     assert numbers["again"]
 
@@ -197,9 +198,7 @@ def test_a_broken_package_gets_a_line_and_the_rest_works(tmp_path: Path) -> None
     (outside.site / "cubic_theory.py").write_text("import no_such_module_anywhere\n", encoding="utf-8")
     lines = outside.command("list").splitlines()
     (told,) = (line for line in lines if "no_such_module_anywhere" in line)
-    assert told.startswith(
-        "nadaraya1964  PAPER = 'nadaraya1964' is not allowed: cubic_theory:PAPER of cubic-theory cannot"
-    )
+    assert told.startswith("nadaraya1964  PAPER = 'nadaraya1964': cubic_theory:PAPER of cubic-theory cannot")
     assert lines[0].startswith("li2024  ")
     assert outside.command("list", "huang2024").splitlines()[0].startswith("huang2024  ")
     assert "training steps" in outside.command("predict", "li2024")

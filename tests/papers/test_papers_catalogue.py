@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from refusals import says
 
 from iclscope.claims.claim import Claim
 from iclscope.claims.intervals import ENOUGH_SEEDS
@@ -230,7 +231,7 @@ def test_every_paper_has_seeds_for_every_preset() -> None:
 def test_presets_refuse(arguments: tuple[str, int], paper: str, words: tuple[str, ...]) -> None:
     with pytest.raises(BadRequest) as refusal:
         Preset.named(*arguments, paper=paper)
-    assert all(word in str(refusal.value) for word in words)
+    assert all(says(str(refusal.value), word) for word in words)
     assert "\n" not in str(refusal.value)
 
 
@@ -309,14 +310,14 @@ def test_one_figure_is_reproduced_and_reported_without_the_others(outside: Calla
 
 def test_two_figures_of_one_name_are_refused(outside: Callable[..., None]) -> None:
     outside(one=(PLAIN, "same", 1), two=(PLAIN, "same", 2))
-    with pytest.raises(BadRequest, match="figure of outside = 'same' is not allowed"):
+    with pytest.raises(BadRequest, match="figure of outside: expected"):
         figure_names("outside")
 
 
 def test_a_module_is_no_package_to_look_for_figures_in(monkeypatch: pytest.MonkeyPatch) -> None:
     paper = replace(paper_named("li2024"), package="iclscope.claims.paper")
     monkeypatch.setitem(REGISTRY._loaded, "li2024", paper)
-    with pytest.raises(BadRequest, match=r"package = 'iclscope.claims.paper' is not allowed; allowed: a folder"):
+    with pytest.raises(BadRequest, match=r"package: expected a folder"):
         figure_names("li2024")
 
 

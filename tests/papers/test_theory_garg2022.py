@@ -84,7 +84,7 @@ def test_a_curve_has_every_length() -> None:
     [({"k": -1, "d": 5}, "k"), ({"k": 1, "d": 0}, "d"), ({"k": 1, "d": 5, "noise": -1.0}, "noise")],
 )
 def test_bad_settings_are_refused_by_name(settings: dict[str, float], name: str) -> None:
-    with pytest.raises(BadRequest, match=f"^{name} = "):
+    with pytest.raises(BadRequest, match=f"^{name}: expected "):
         garg2022.least_squares_error(**settings)
     with pytest.raises(BadRequest, match="finite"):
         garg2022.averaging_error(k=1, d=5, noise=math.nan)

@@ -208,7 +208,7 @@ def test_other_bad_settings_are_refused_by_name() -> None:
             ),
         ),
     ):
-        with pytest.raises(BadRequest, match=f"^{name} = "):
+        with pytest.raises(BadRequest, match=f"^{name}: expected "):
             ask()
 
 

@@ -80,7 +80,7 @@ def test_formulas(settings: list[dict[str, Any]], found: list[dict[str, Any]]) -
         assert answer["out"] == li2024.ood_generalizes(S1=given["S1"], irrelevant_in_span=True)
         assert answer["lines"]["steps"] == answer["prescribed"]["steps"]
         assert answer["lengthTest"] == near(constants["length_test"] / given["alpha_test"])
-        promised = li2024.promises(eta=min(eta, 1.0)).attention
+        promised = li2024.guarantees(eta=min(eta, 1.0)).attention
         assert answer["lines"]["attention"] == (near(promised) if eta < 1 else None)
 
 

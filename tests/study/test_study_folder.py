@@ -36,7 +36,7 @@ def refusal(out: Path, **settings: object) -> str:
     with pytest.raises(BadRequest) as refused:
         reproduce("li2024", out=out, **{"seeds": 2, **settings})  # type: ignore[arg-type]
     assert "\n" not in str(refused.value)
-    assert str(refused.value).startswith(f"out = {str(out)!r} is not allowed")
+    assert str(refused.value).startswith(f"out = {str(out)!r}: ")
     return str(refused.value)
 
 
@@ -205,12 +205,12 @@ def interrupt_after(monkeypatch: pytest.MonkeyPatch, *, steps: int) -> None:
     def stopping(trials: object, **settings: object) -> object:
         made = 0
 
-        def stop_asked() -> bool:
+        def should_stop() -> bool:
             nonlocal made
             made += 1
             return made >= steps
 
-        return real(trials, **{**settings, "stop_asked": stop_asked})  # type: ignore[arg-type]
+        return real(trials, **{**settings, "should_stop": should_stop})  # type: ignore[arg-type]
 
     def run_groups(groups: object, store: object, **settings: object) -> None:
         monkeypatch.setattr(jobs, "train_trials", stopping)

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import polars as pl
 import pytest
 import torch
+from refusals import says
 from safetensors.torch import load_file
 from study.tiny import reproduce_module
 from study.tiny_functions import STEPS, CtrlC, shrink
@@ -131,7 +132,7 @@ def times(folder: Path) -> dict[str, int]:
 def test_bad_requests_write_nothing(tmp_path: Path, settings: dict[str, Any], words: tuple[str, ...]) -> None:
     with pytest.raises(BadRequest) as refusal:
         reproduce("garg2022", **{"out": tmp_path / "new", **settings})
-    assert all(word in str(refusal.value) for word in words)
+    assert all(says(str(refusal.value), word) for word in words)
     assert list(tmp_path.iterdir()) == []
 
 

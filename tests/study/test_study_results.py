@@ -10,10 +10,11 @@ from typing import Any, NoReturn
 
 import polars as pl
 import pytest
+from refusals import says
 from study.tiny import put_in_place, tiny_experiment
 
 import iclscope
-from iclscope.claims.paper import papers_asked_for
+from iclscope.claims.paper import requested_papers
 from iclscope.core.errors import BadRequest
 from iclscope.study.experiment import PAPERS, Experiment
 from iclscope.study.reproduce import IncompleteReproduction, InterruptedReproduction, reproduce
@@ -262,17 +263,17 @@ def test_progress_adds_up(tmp_path: Path) -> None:
 def test_bad_requests_write_nothing(tmp_path: Path, settings: dict[str, Any], words: tuple[str, ...]) -> None:
     with pytest.raises(BadRequest) as refusal:
         reproduce(**{"paper": "li2024", "out": tmp_path / "new", **settings})
-    assert all(word in str(refusal.value) for word in words)
+    assert all(says(str(refusal.value), word) for word in words)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_all_means_every_paper_once() -> None:
-    assert papers_asked_for(["all"]) == list(PAPERS)
+    assert requested_papers(["all"]) == list(PAPERS)
     others = [paper for paper in PAPERS if paper != "garg2022"]
-    assert papers_asked_for(["garg2022", "all", "li2024"]) == ["garg2022", *others]
-    assert papers_asked_for(["li2024", "li2024"]) == ["li2024"]
+    assert requested_papers(["garg2022", "all", "li2024"]) == ["garg2022", *others]
+    assert requested_papers(["li2024", "li2024"]) == ["li2024"]
     with pytest.raises(BadRequest, match=r"li2024.*garg2022"):
-        papers_asked_for([])
+        requested_papers([])
 
 
 def test_the_library_offers_it() -> None:

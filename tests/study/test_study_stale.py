@@ -84,7 +84,7 @@ def test_a_command_that_was_planned_earlier_forgets_no_figure(tmp_path: Path, mo
     later = planned("li2024", figures=["second"], out=tmp_path, **ASKED)
     reproduce("li2024", figures=["first"], out=tmp_path, **ASKED)
     with later.folder.reserved():
-        told = reproduce_module.Silence()
+        told = reproduce_module.NullProgress()
         reproduce_module._reproduced("li2024", later, told, force=False, redraw=False)
     run = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
     assert sorted(run["figures"]) == ["first", "second"]

@@ -16,8 +16,8 @@ BAD_SWEEPS: dict[str, tuple[str, tuple[str, ...]]] = {
         + "".join(f"{b}: &{b} {{<<: [*{a}, *{a}]}}\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)),
         ("a = '&a'", "no anchor"),
     ),
-    "10,000 brackets": ("[" * 10_000, ("nested 17 levels", "at most 16")),
-    "10,000 dashes": ("- " * 10_000, ("nested 17 levels", "at most 16")),
+    "10,000 brackets": ("[" * 10_000, ("got 17", "at most 16 levels of nesting")),
+    "10,000 dashes": ("- " * 10_000, ("got 17", "at most 16 levels of nesting")),
     "anchor on a key": ("&k paper: li2024\n", ("key of the top level", "'paper'")),
     "alias alone": (PATTERNS + "vary: {task.alpha: *other}\n", ("vary.task.alpha = '*other'", "no alias")),
     "merge key": (PATTERNS + "vary: {<<: {task.alpha: [1]}}\n", ("vary.<<.task.alpha", "from")),
@@ -26,14 +26,17 @@ BAD_SWEEPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "own tag": ("paper: !mine li2024\n", ("paper = '!mine'", "no tag")),
     "bytes": (PATTERNS + "seeds: !!binary aGVsbG8=\n", ("seeds = ", "binary", "no tag")),
     "string tag": (PATTERNS + "seeds: !!int '3'\n", ("seeds = ", "no tag")),
-    "key twice": (PATTERNS + "seeds: 2\nseeds: 3\n", ("seeds, given twice (line 3)", "each key once")),
+    "key twice": (
+        PATTERNS + "seeds: 2\nseeds: 3\n",
+        ("seeds: expected each key once", "got a second one in line 3"),
+    ),
     "varied twice in YAML": (
         PATTERNS + "vary:\n  task.alpha: [0.1]\n  task.alpha: [0.2]\n",
-        ("vary.task.alpha", "twice"),
+        ("vary.task.alpha", "a second one in line 4"),
     ),
-    "deep nesting": ("a: " + "[" * 60_000, ("nested 17 levels", "at most 16")),
-    "deep mappings": ("{a: " * 60_000, ("a.a.a", "nested 17 levels")),
-    "two documents": (PATTERNS + "---\npaper: garg2022\n", ("second document",)),
+    "deep nesting": ("a: " + "[" * 60_000, ("got 17", "at most 16 levels of nesting")),
+    "deep mappings": ("{a: " * 60_000, ("a.a.a", "got 17")),
+    "two documents": (PATTERNS + "---\npaper: garg2022\n", ("got a second one",)),
     "not YAML": ("paper: [li2024\n", ("is not YAML",)),
     "a tab": ("base:\n\ttask: {}\n", ("line 2", "not YAML")),
     "control characters": ("paper: li2024\x07\n", ("not YAML",)),
@@ -77,7 +80,7 @@ BAD_SWEEPS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "a range of sizes beyond memory": (
         PATTERNS + "vary: {task.length: {from: 1, to: 1e12, count: 4, integer: true}}\n",
-        ("vary.task.length = 1000000000000 ", "at most 100,000"),
+        ("vary.task.length = 1000000000000", "at most 100,000"),
     ),
     "a size in a pair": (
         PATTERNS + "vary: {task.length: [[2, 1e12]]}\n",
@@ -166,7 +169,7 @@ BAD_SWEEPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "unknown figure": (PATTERNS + "figure: atention\n", ("figure = 'atention'", "attention")),
     "unknown preset": (PATTERNS + "preset: huge\n", ("preset = 'huge'", "quick, lab, paper")),
     "a figure of no paper": ("figure: attention\n", ("figure = 'attention'", "with a paper")),
-    "out of range": (PATTERNS + "vary: {task.alpha: [0.2, 1.2]}\n", ("vary.task.alpha = 1.2 is",)),
+    "out of range": (PATTERNS + "vary: {task.alpha: [0.2, 1.2]}\n", ("vary.task.alpha = 1.2",)),
     "a wrong word": (
         PATTERNS + "base: {training: {optimizer: sdg}}\n",
         ("training.optimizer = 'sdg'", "'sgd', 'adam' or 'muon'"),
@@ -234,7 +237,7 @@ BAD_SWEEPS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "one alone together": (PATTERNS + "together: [{task.alpha: [0.1]}]\n", ("together[0]", "two settings or more")),
     "a range without an end": (PATTERNS + "vary: {task.alpha: {from: 0, count: 3}}\n", ("vary.task.alpha", "with to")),
-    "a range without a count": (PATTERNS + "vary: {task.alpha: {from: 0, to: 1}}\n", ("task.alpha", "without a count")),
+    "a range without a count": (PATTERNS + "vary: {task.alpha: {from: 0, to: 1}}\n", ("task.alpha", "with a count")),
     "a range backwards": (
         PATTERNS + "vary: {task.alpha: {from: 1, to: 0, count: 3}}\n",
         ("vary.task.alpha.to = 0", "more"),
@@ -258,7 +261,7 @@ BAD_SWEEPS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "parts of a whole number": (
         PATTERNS + "vary: {task.length: {from: 5, to: 10, count: 4}}\n",
-        ("vary.task.length = 5, 6.66667, 8.33333, 10 is", "whole numbers; add integer: true"),
+        ("vary.task.length = 5, 6.66667, 8.33333, 10", "whole numbers", "add integer: true"),
     ),
     "parts of a whole number that are drawn": (
         PATTERNS + "design: {kind: random, samples: 4}\nvary: {model.width: {from: 5, to: 10}}\n",
@@ -266,7 +269,7 @@ BAD_SWEEPS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "parts of a whole number together": (
         PATTERNS + "together: [{task.alpha: [0.1, 0.2, 0.3], task.shift.M1: {from: 1, to: 2, count: 3}}]\n",
-        ("together[0].task.shift.M1 = 1, 1.5, 2 is", "add integer: true"),
+        ("together[0].task.shift.M1 = 1, 1.5, 2", "add integer: true"),
     ),
     "parts of a whole number in a test": (
         PATTERNS + "tests: {a: {vary: {length: {from: 5, to: 10, count: 4}}}}\n",

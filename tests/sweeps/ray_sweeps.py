@@ -10,7 +10,7 @@ from sweeps.sweep_processes import yaml_of
 
 import iclscope
 from iclscope.execution.jobs import Job, Outcome
-from iclscope.execution.ray_engine import RayEngine, Work, perform_there
+from iclscope.execution.ray_engine import RayEngine, Work, run_job_remotely
 from iclscope.execution.stores.finished import Finished
 from iclscope.execution.stores.store_files import StoreFiles
 from iclscope.sweeps.file.sweep_file import Sweep, load_sweep
@@ -33,7 +33,7 @@ def jobs_of(folder: Path, count: int) -> list[Job]:
     return [Job((one,)) for one in islice(sweep_of(folder, max(2, count)).trials(), count)]
 
 
-def run_there(sweep: Sweep, path: Path, engine: RayEngine, work: Work = perform_there) -> pl.DataFrame:
+def run_there(sweep: Sweep, path: Path, engine: RayEngine, work: Work = run_job_remotely) -> pl.DataFrame:
     """Run a sweep on a cluster, with its results in a folder."""
     folder = SweepFolder(path, sweep.name)
     engine.work = work

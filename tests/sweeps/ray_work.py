@@ -13,7 +13,7 @@ import torch
 
 from iclscope.core.errors import BadRequest
 from iclscope.execution.jobs import Job, Outcome
-from iclscope.execution.ray_engine import perform_there
+from iclscope.execution.ray_engine import run_job_remotely
 
 
 def answer(job: Job, device: str) -> Outcome:
@@ -24,26 +24,26 @@ def answer(job: Job, device: str) -> Outcome:
 
 def refuse(job: Job, device: str) -> Outcome:
     """Find fault with the request."""
-    raise BadRequest("task.alpha = 2 is not allowed; allowed: 0 to 1")
+    raise BadRequest("task.alpha: expected 0 to 1")
 
 
 def fail_at_length_4(job: Job, device: str) -> Outcome:
     """Fail where the context has four examples, train and test elsewhere."""
     if job.trials[0].task.length_range[1] == 4:
         raise ValueError("a bug at https://me:p@ss@h/x")
-    return perform_there(job, device)
+    return run_job_remotely(job, device)
 
 
 def fit_one(job: Job, device: str) -> Outcome:
     """Have room for one trial at a time."""
     if len(job.planned) > 1:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
-    return perform_there(job, device)
+    return run_job_remotely(job, device)
 
 
 def die_at_length_4(job: Job, device: str) -> Outcome:
     """Take the process down where the context has four examples, every time."""
-    return die(job, device) if job.trials[0].task.length_range[1] == 4 else perform_there(job, device)
+    return die(job, device) if job.trials[0].task.length_range[1] == 4 else run_job_remotely(job, device)
 
 
 def die(job: Job, device: str) -> Outcome:
@@ -70,7 +70,7 @@ class Noted:
         os.write(descriptor, line.encode())  # one write: whole in the file, however the process ends
         os.close(descriptor)
         time.sleep(self.seconds)
-        return perform_there(job, device)
+        return run_job_remotely(job, device)
 
     def lines(self) -> list[dict[str, str]]:
         """What has been noted."""

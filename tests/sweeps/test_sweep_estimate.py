@@ -201,10 +201,13 @@ def test_a_model_that_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(calibration, "train_trials", full)
     found = overview(Sweep(paper="li2024", base=BASE, seeds=1))
-    with pytest.raises(BadRequest, match=r"^model = .*fits into the memory of cpu"):
+    with pytest.raises(BadRequest, match=r"^model: expected .*fits into the memory of cpu"):
         estimate(found)
     varied = overview(Sweep(paper="li2024", base=BASE, vary={"task.length": [9000]}, seeds=1))
-    with pytest.raises(BadRequest, match=r"^task\.length = 9000, .* cpu with steps on 64 prompts of 9,000 examples"):
+    with pytest.raises(
+        BadRequest,
+        match=r"^model: expected .* cpu with .* 9,000 examples, got .*task\.length = 9000",
+    ):
         estimate(varied)
 
     def full_of_many(trials: list[Any], **about: Any) -> Any:

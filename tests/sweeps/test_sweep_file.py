@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from refusals import says
 
 from iclscope.core.yaml_text import mapping_from_yaml
 from iclscope.execution.units import PlannedTest, PlannedTrial
@@ -18,7 +19,7 @@ from iclscope.papers.garg2022.settings import function_trial
 from iclscope.papers.li2024.gpt2.gpt2_settings import gpt2_trial
 from iclscope.papers.li2024.settings import trial as pattern_trial
 from iclscope.study.experiment import Preset, experiments_named
-from iclscope.sweeps.file.inheritance import laid_over
+from iclscope.sweeps.file.inheritance import overlay
 from iclscope.sweeps.file.known_settings import config_from
 from iclscope.sweeps.file.paper_settings import paper_names, paper_settings, paper_trial
 from iclscope.sweeps.file.settings_tree import merged, with_setting
@@ -160,7 +161,7 @@ def test_what_is_laid_over_wins_and_what_is_under_stays(a: dict[str, Any], b: di
 
 @given(trees, trees)
 def test_a_file_that_extends_another_is_their_merge(a: dict[str, Any], b: dict[str, Any]) -> None:
-    assert laid_over({"base": a}, {"base": b, "extends": "x"}) == {"base": merged(a, b)}
+    assert overlay({"base": a}, {"base": b, "extends": "x"}) == {"base": merged(a, b)}
 
 
 def test_a_dotted_setting_copies_only_its_way() -> None:
@@ -281,12 +282,14 @@ def test_a_late_point_is_refused_when_it_is_met(tmp_path: Path) -> None:
     path = written(tmp_path, "paper: zhang2024\nvary: {task.d_X: [3, 4], model.d_X: [3, 4]}\n")
     with pytest.raises(ValueError, match=r"\(d_X, d_Y\)") as refused:
         load_sweep(path)
-    assert "(at task.d_X = 4, model.d_X = 3)" in str(refused.value)
+    assert says(str(refused.value), "(at task.d_X = 4, model.d_X = 3)")
     drawn = "design: {kind: random, samples: 50}\nvary: {task.alpha: {from: 0.2, to: 1.1}}\npaper: li2024\n"
     sweep = load_sweep(written(tmp_path, drawn, "drawn.yaml"))
-    with pytest.raises(ValueError, match=r"task\.alpha = 1") as refused:
+    with pytest.raises(ValueError, match=r"task\.alpha: expected .*, got 1") as refused:
         list(sweep.trials())
-    assert str(refused.value).startswith(f"{tmp_path / 'drawn.yaml'}: vary.task.alpha = 1.")
+    assert str(refused.value).startswith(
+        f"{tmp_path / 'drawn.yaml'}: vary.task.alpha: expected a number less than or equal to 1, got 1."
+    )
 
 
 def test_equal_settings_are_one_object() -> None:

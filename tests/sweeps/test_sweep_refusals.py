@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from refusals import says
 from sweeps.bad_sweeps import BAD_SWEEPS
 
 from iclscope.core.errors import BadRequest
@@ -66,24 +67,24 @@ def test_what_no_sweep_can_be(name: str, tmp_path: Path) -> None:
     line = refusal(path)
     assert str(tmp_path) in line
     for word in words:
-        assert word in line, line
+        assert says(line, word), line
 
 
 def test_only_refusals_of_keys_begin_with_the_file(tmp_path: Path) -> None:
     """Whatever stands in the file, the line says which file; what stands in another, says that one."""
     path = tmp_path / "bad.yaml"
     path.write_text("paper: li2024\nbase: {task: {alpha: 3}}\n", encoding="utf-8")
-    assert refusal(path).startswith(f"{path}: base.task.alpha = 3 is not allowed")
+    assert refusal(path).startswith(f"{path}: base.task.alpha: expected")
     child = tmp_path / "child.yaml"
     child.write_text("extends: bad.yaml\n", encoding="utf-8")
-    assert refusal(child).startswith(f"{child} (extends {path}): base.task.alpha = 3 is not allowed")
+    assert refusal(child).startswith(f"{child} (extends {path}): base.task.alpha: expected")
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         (None, "does not exist"),
-        (b"paper: \xff\xfe\n", "UTF-8; byte 7"),
+        (b"paper: \xff\xfe\n", "byte 7 is none"),
         (b"# " + b"x" * LARGEST_FILE + b"\npaper: li2024\n", "at most 262,144 bytes"),
         (b"\x00\x01\x02", "not YAML"),
     ],
@@ -95,7 +96,7 @@ def test_files_that_cannot_be_read(content: bytes | None, words: str, tmp_path: 
         path.write_bytes(content)
     line = refusal(path)
     assert str(path) in line
-    assert words in line
+    assert says(line, words)
 
 
 def test_what_is_no_file(tmp_path: Path) -> None:
@@ -120,8 +121,8 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.stdout.split() == ["2", "2"]
     pipe, child = done.stderr.splitlines()
-    assert pipe.startswith("iclscope: FILE = 'pipe.yaml' is not allowed; allowed: a YAML file; this is a folder")
-    assert child.startswith("iclscope: child.yaml: extends = 'pipe.yaml' is not allowed; allowed: a file that exists")
+    assert pipe.startswith("iclscope: FILE: expected a YAML file, got 'pipe.yaml'; this is a folder")
+    assert child.startswith("iclscope: child.yaml: extends: expected a file that exists")
 
 
 def test_what_lies_elsewhere_is_read_as_a_sweep_or_refused(tmp_path: Path) -> None:
@@ -171,7 +172,7 @@ def test_a_ring_of_files(tmp_path: Path) -> None:
         (tmp_path / f"{name}.yaml").write_text(f"extends: {other}.yaml\n", encoding="utf-8")
     line = refusal(tmp_path / "a.yaml")
     assert "c.yaml" in line
-    assert "extends = 'a.yaml'" in line
+    assert "extends: expected another file, got 'a.yaml'" in line
 
 
 def test_a_long_chain_of_files(tmp_path: Path) -> None:
@@ -190,7 +191,7 @@ def test_a_million_trials_are_counted_and_one_more_is_not_allowed() -> None:
 
     def attempt() -> None:
         assert Sweep(paper="li2024", vary=vary, seeds=1).count == 1_000_000
-        with pytest.raises(BadRequest, match="number of trials = 2,000,000"):
+        with pytest.raises(BadRequest, match=r"number of trials: expected .*, got 2,000,000"):
             Sweep(paper="li2024", vary=vary, seeds=2)
 
     at_once(attempt)
@@ -201,7 +202,7 @@ def test_a_million_trials_are_counted_and_one_more_is_not_allowed() -> None:
     [
         ({"vary": {"task.alpha": [float("nan")]}}, "vary.task.alpha[0] = nan"),
         ({"vary": {"task.alpha": [object()]}}, "vary.task.alpha[0] = <object"),
-        ({"base": {"task": {1: 2}}}, "1 is not allowed"),
+        ({"base": {"task": {1: 2}}}, "got 1"),
         ({"seeds": [10**30]}, "seeds[0] = 1000"),
         ({"tests": {"a": {"task": {"alpha": float("inf")}}}}, "tests.a.task.alpha = inf"),
         ({"design": {"kind": "random", "samples": float("nan")}}, "design.samples = nan"),
@@ -211,7 +212,7 @@ def test_a_million_trials_are_counted_and_one_more_is_not_allowed() -> None:
 def test_python_may_say_no_more_than_a_file(said: dict[str, Any], words: str) -> None:
     with pytest.raises(BadRequest) as refused:
         Sweep(paper="li2024", **said)
-    assert words in str(refused.value)
+    assert says(str(refused.value), words), refused.value
 
 
 def test_a_refusal_warns_of_nothing(tmp_path: Path) -> None:
@@ -282,7 +283,7 @@ def test_whatever_stands_anywhere_is_understood_or_refused(
         assert len(list(found.trials())) == found.count
     except BadRequest as refused:
         text = str(refused)
-    assert text == "" or re.fullmatch(r"[\w(].* is not allowed.+", text), text
+    assert text == "" or re.fullmatch(r"[\w(].*(: expected .+, got .+| = .+: .+)", text), text
 
 
 def test_the_whole_sweep_is_allowed() -> None:
@@ -293,14 +294,18 @@ def test_the_whole_sweep_is_allowed() -> None:
 @pytest.mark.parametrize(
     ("vary", "base", "end"),
     [
-        ({"task.alpha": [0.5, 2]}, {}, "vary.task.alpha = 2 is not allowed: Input should be less than or equal to 1"),
-        ({"task.alpha": [0.5, 2], "task.K": [0.1]}, {}, "equal to 1 (at task.alpha = 2, task.K = 0.1)"),
+        ({"task.alpha": [0.5, 2]}, {}, "vary.task.alpha: expected a number less than or equal to 1, got 2"),
+        ({"task.alpha": [0.5, 2], "task.K": [0.1]}, {}, "equal to 1, got 2 (at task.alpha = 2, task.K = 0.1)"),
         (
             {"training.steps": [5]},
             {"task": {"alpha": 2}},
-            "base.task.alpha = 2 is not allowed: Input should be less than or equal to 1",
+            "base.task.alpha: expected a number less than or equal to 1, got 2",
         ),
-        ({"training.steps": [5], "task.d_X": [31]}, {}, "the model's (at training.steps = 5, task.d_X = 31)"),
+        (
+            {"training.steps": [5], "task.d_X": [31]},
+            {},
+            "got (31, 30) (at training.steps = 5, task.d_X = 31)",
+        ),
     ],
 )
 def test_a_refusal_names_the_point_that_it_is_about(vary: dict[str, Any], base: dict[str, Any], end: str) -> None:

@@ -16,7 +16,7 @@ from sweeps.sweep_runs import run_here
 
 from iclscope.cli.main import main
 from iclscope.core.errors import BadRequest, StorageFailed
-from iclscope.execution.ray_address import refused
+from iclscope.execution.ray_address import bad_address
 from iclscope.execution.stores.store_files import StoreFiles
 from iclscope.sweeps.file.sweep_file import load_sweep
 
@@ -88,15 +88,15 @@ def test_refusals_of_a_store_hide_them(
     Path("small.yaml").write_text(yaml_of(lengths=2, shares=2, seeds=1), encoding="utf-8")
     assert main(["sweep", "small.yaml", "--store", address]) == 2
     output = capsys.readouterr()
-    assert output.err.startswith("iclscope: store = ")
+    assert output.err.startswith("iclscope: store")
     assert_hidden(output.err)
     assert [path.name for path in tmp_path.iterdir()] == ["small.yaml"]
 
 
 @pytest.mark.parametrize("address", ["me:p@ss@h", "ray://me:p@ss@h:10001", "127.0.0.1:1?x=hush"])
 def test_refusals_of_a_cluster_hide_them(address: str) -> None:
-    assert_hidden(str(refused(address, f"ConnectionError: cannot reach {address}")))
-    assert_hidden(repr(refused(address, "").args))
+    assert_hidden(str(bad_address(address, f"ConnectionError: cannot reach {address}")))
+    assert_hidden(repr(bad_address(address, "").args))
 
 
 @pytest.mark.parametrize(

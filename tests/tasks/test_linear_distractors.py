@@ -35,8 +35,8 @@ def test_the_scale_is_the_error_of_predicting_zero(changes: dict[str, object]) -
 
 
 def test_they_are_shown() -> None:
-    assert TASK.described()["distractors"] == 2
-    assert "distractors" not in TASK.replace(distractors=0).described()
+    assert TASK.summary()["distractors"] == 2
+    assert "distractors" not in TASK.replace(distractors=0).summary()
 
 
 @pytest.mark.parametrize("count", [5, 7, -1])

@@ -104,7 +104,7 @@ def test_sgd_remembers_nothing_and_obeys_the_factor() -> None:
 
 
 def test_adam_refuses_runs_of_different_rates() -> None:
-    with pytest.raises(BadRequest, match=r"learning_rate = \[0.1, 0.2\].*one number"):
+    with pytest.raises(BadRequest, match=r"learning_rate: expected .*one number.*, got \[0.1, 0.2\]"):
         Adam(drawn(0, 2), torch.tensor([0.1, 0.2], dtype=torch.float64), {})
 
 

@@ -62,14 +62,14 @@ def train(
     on_step: Callable[[int], None] | None = None,
     log: Log | None = None,
     schedule: Schedule = CURRICULUM,
-    stop_asked: Callable[[], bool] | None = None,
+    should_stop: Callable[[], bool] | None = None,
     **changes: Any,
 ) -> TrainingState:
     sampler = ScheduledSampler(TASK.sampler(SEEDS), schedule, dimensions=3, length=4)
     return train_runs(
         GPT2Transformer(CONFIG, seeds=SEEDS), sampler, learning_rate=torch.full((4,), 0.05), steps=STEPS, batch_size=4,
         probe=Probe(measure, range(0, STEPS + 1, 2), reached), checkpointing=checkpointing, on_step=on_step,
-        on_loss=log, stop_asked=stop_asked,
+        on_loss=log, should_stop=should_stop,
         **{"optimizer": "adam", "rate_decay": True, "loss": loss_of_runs_that_diverge, **changes},
     )  # fmt: skip
 
@@ -121,8 +121,8 @@ def test_asked_to_stop_by_another_thread(tmp_path: Path, whole: tuple[TrainingSt
     checkpointing, log = Checkpointing(tmp_path / "state.safetensors", "this one", seconds=1e9), Log()
     answers = iter([False] * 6 + [True])
     with pytest.raises(KeyboardInterrupt):
-        train(checkpointing, log=log, stop_asked=lambda: next(answers))
-    assert_same(train(checkpointing, log=log, stop_asked=lambda: False), whole[0])
+        train(checkpointing, log=log, should_stop=lambda: next(answers))
+    assert_same(train(checkpointing, log=log, should_stop=lambda: False), whole[0])
     assert log.lines == whole[1].lines
 
 

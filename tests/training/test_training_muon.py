@@ -157,7 +157,7 @@ def test_an_interrupted_training_goes_on_exactly(tmp_path: Path) -> None:
     kept = Checkpointing(tmp_path / "kept.safetensors", "these", seconds=0.0)
     asked = iter([False, False, True])
     with pytest.raises(KeyboardInterrupt):
-        trained(gpt2(), 6, checkpointing=kept, stop_asked=lambda: next(asked))
+        trained(gpt2(), 6, checkpointing=kept, should_stop=lambda: next(asked))
     again = trained(gpt2(), 6, checkpointing=kept)
     assert all(again.weights[name].equal(weight) for name, weight in whole.weights.items())
 
@@ -199,9 +199,9 @@ def test_the_one_layer_model_takes_no_compiled_steps_where_the_rule_is_another()
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"optimizer": "muon"}, "adam_rate = None"),
-        ({"adam_rate": 0.1}, "adam_rate = 0.1"),
-        ({"decay_power": 2.0}, "decay_power = 2.0"),
+        ({"optimizer": "muon"}, r"adam_rate: expected .*, got None"),
+        ({"adam_rate": 0.1}, r"adam_rate: expected .*, got 0.1"),
+        ({"decay_power": 2.0}, r"decay_power: expected .*, got 2.0"),
         ({"weight_decay": -1.0}, "weight_decay"),
         ({"clip_norm": 0.0}, "clip_norm"),
         ({"optimizer": "muon", "adam_rate": float("nan")}, "adam_rate"),
@@ -214,7 +214,7 @@ def test_settings_that_do_not_belong_together_are_refused(settings: dict[str, An
 
 
 def test_a_model_without_matrices_is_refused() -> None:
-    with pytest.raises(BadRequest, match=r"optimizer = 'muon' is not allowed; allowed: sgd or adam"):
+    with pytest.raises(BadRequest, match=r"optimizer: expected sgd or adam"):
         icl.train(PatternClassification(), icl.models.SoftmaxReLUTransformer(width=4), optimizer="muon", steps=1)
 
 

@@ -176,9 +176,9 @@ def test_whoever_else_asks_to_stop_is_heard_between_steps(tmp_path: Path) -> Non
         "checkpointing": Checkpointing(tmp_path / "state.safetensors", "this one", seconds=1e9),
     }
     with pytest.raises(KeyboardInterrupt):
-        train_runs(model, **arguments, stop_asked=lambda: next(answers))
+        train_runs(model, **arguments, should_stop=lambda: next(answers))
     counted: list[int] = []
-    resumed = train_runs(model, **arguments, stop_asked=lambda: False, on_step=counted.append)
+    resumed = train_runs(model, **arguments, should_stop=lambda: False, on_step=counted.append)
     assert len(counted) == STEPS - 3
     assert_identical(resumed, train_runs(model, **{**arguments, "checkpointing": None}))
 

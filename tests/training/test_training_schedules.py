@@ -99,10 +99,10 @@ def test_patterns_of_a_length_per_step() -> None:
 @pytest.mark.parametrize(
     ("schedule", "task", "named"),
     [
-        (LengthPerStep(shortest=7), PATTERNS, "shortest = 7.*6"),
-        (LengthPerStep(shortest=7), PATTERNS.replace(length=(2, 6)), "shortest = 7.*6"),
-        (LengthPerStep(shortest=7), FunctionClass(length=6), "shortest = 7.*6"),
-        (Curriculum(dimensions=4), PATTERNS, "dimensions of a curriculum = 4.*d_X = 5"),
+        (LengthPerStep(shortest=7), PATTERNS, "shortest: expected .*6.*, got 7"),
+        (LengthPerStep(shortest=7), PATTERNS.replace(length=(2, 6)), "shortest: expected .*6.*, got 7"),
+        (LengthPerStep(shortest=7), FunctionClass(length=6), "shortest: expected .*6.*, got 7"),
+        (Curriculum(dimensions=4), PATTERNS, "dimensions of a curriculum: expected .*d_X = 5.*, got 4"),
     ],
 )
 def test_a_schedule_that_does_not_fit_its_task_is_refused(schedule: Any, task: Any, named: str) -> None:

@@ -13,7 +13,7 @@ from iclscope.baselines.regression.linear import averaging, least_squares
 from iclscope.baselines.regression.neighbours import nearest_neighbours
 from iclscope.baselines.regression.network import two_layer_network
 from iclscope.baselines.regression.trees import boosted_trees, greedy_tree
-from iclscope.core.errors import require
+from iclscope.core.errors import one_of_these, require
 
 _LASSO_NAMES = {f"Lasso, α = {alpha:g}": alpha for alpha in LASSO_ALPHAS}
 _IN_PROCESSES = {*_LASSO_NAMES, "greedy tree", "XGBoost"}
@@ -59,7 +59,7 @@ def baseline_errors(
         BadRequest: if a name is unknown, a k has no point to answer, or ``processes`` is below 1.
     """
     for name in names:
-        require(name in REGRESSION_BASELINES, "names", name, ", ".join(REGRESSION_BASELINES))
+        require(name in REGRESSION_BASELINES, "names", name, one_of_these(REGRESSION_BASELINES))
     points = targets.shape[-1]
     for k in context_lengths:
         require(0 <= k < points, "context_lengths", k, f"integers from 0 to {points - 1}")

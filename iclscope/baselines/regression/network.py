@@ -26,7 +26,7 @@ def two_layer_network(
     """Answer with a two-layer ReLU network trained by Adam on each prompt's examples.
 
     Every prompt has a network of its own, with biases and PyTorch's default initial values. A step minimizes the
-    mean squared error of min(k, batch_size) examples, drawn anew for every prompt and step. A prompt's network
+    mean squared error of min(k, batch_size) examples, redrawn for every prompt and step. A prompt's network
     depends on ``seed`` and on the prompt's place in the batch, not on the other prompts.
     Baseline of Garg et al. 2022 (arXiv 2208.01066), Section 5.
 

@@ -13,7 +13,7 @@ from iclscope.language_models.settings import AttentionSettings
 
 @options.about_a_model
 def attention_command(
-    asked: options.Asked,
+    common: options.CommonOptions,
     shots: Annotated[int, typer.Option(metavar="N", help="Demonstrations per prompt, balanced over labels.")] = 8,
 ) -> None:
     """Measure, per layer and head, how much more a query attends to demonstrations of its label than to the others.
@@ -25,4 +25,4 @@ def attention_command(
     from iclscope.cli.llm.measured import measured
     from iclscope.language_models.heads.measurement import Attention
 
-    measured(Attention, asked, settings)
+    measured(Attention, common, settings)

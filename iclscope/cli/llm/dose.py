@@ -7,14 +7,14 @@ from typing import Annotated, Any
 import typer
 
 from iclscope.cli.llm import options
-from iclscope.core.errors import BadRequest
+from iclscope.core.errors import refused
 from iclscope.language_models.dilution.settings import IRRELEVANT_LABELS, RANDOM, DoseSettings
 from iclscope.language_models.settings import SUM
 
 
 @options.about_a_model
 def dose_command(
-    asked: options.Asked,
+    common: options.CommonOptions,
     irrelevant: Annotated[
         str | None,
         typer.Option(metavar="DATA2", help="Texts of another kind; default: words, which come with iclscope."),
@@ -43,13 +43,11 @@ def dose_command(
     from iclscope.cli.llm.measured import measured
     from iclscope.language_models.dilution.measurement import Dose
 
-    measured(Dose, asked, settings)
+    measured(Dose, common, settings)
 
 
 def _shares(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise BadRequest(
-            f"--alphas = {text!r} is not allowed; allowed: shares from 0 to 1 with commas between, as 0,0.25,1"
-        ) from None
+        raise refused("--alphas", text, "shares from 0 to 1 with commas between, as 0,0.25,1") from None

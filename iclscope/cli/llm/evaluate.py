@@ -12,7 +12,7 @@ from iclscope.language_models.settings import SELECTORS, SUM, EvaluateSettings
 
 @options.about_a_model
 def evaluate_command(
-    asked: options.Asked,
+    common: options.CommonOptions,
     shots: Annotated[str, typer.Option(metavar="N,N,…", help="Numbers of demonstrations.")] = "0,2,4,8,16",
     selector: Annotated[str, typer.Option(metavar=",".join(SELECTORS), help="How they are chosen.")] = "balanced",
     label_score: options.LabelScoreName = SUM,
@@ -26,4 +26,4 @@ def evaluate_command(
     from iclscope.cli.llm.measured import measured
     from iclscope.language_models.evaluation.measurement import Evaluation
 
-    measured(Evaluation, asked, settings)
+    measured(Evaluation, common, settings)

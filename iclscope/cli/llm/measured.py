@@ -11,37 +11,37 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 from rich.text import Text
 
-from iclscope.cli.llm.options import Asked
+from iclscope.cli.llm.options import CommonOptions
 from iclscope.core.settings import Settings
 from iclscope.language_models.api import planned
-from iclscope.language_models.measurement import Measured, Measurement, measure
+from iclscope.language_models.measurement import Measurement, MeasurementResult, measure
 from iclscope.study.pages.claims_table import print_claims
 from iclscope.study.pages.page import TextTable
 
 
 def measured(
     kind: type[Measurement[Any, Any]],
-    asked: Asked,
+    common: CommonOptions,
     settings: Settings,
     *,
     apart: bool = False,
     titled: bool = False,
     **more: Any,
-) -> Measured[Any]:
+) -> MeasurementResult[Any]:
     """Measure with a bar, and print tables, claims, notes and where the report is.
 
     Args:
         kind: which measurement.
-        asked: what the options that all commands share ask for.
+        common: what the options that all commands share ask for.
         settings: of the measurement.
         apart: whether an empty line stands behind each table.
         titled: whether title and caption stand above each table.
         **more: what this measurement alone takes.
     """
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    measurement = planned(kind, asked.measurement, settings, asked.out, force=asked.force, **more)
-    with _prompts_bar(console) as told:
-        done = measure(measurement, progress=told)
+    measurement = planned(kind, common.measurement, settings, common.out, force=common.force, **more)
+    with _prompts_bar(console) as progress_bar:
+        done = measure(measurement, progress=progress_bar)
     for table in (*done.tables, *done.extra.get("explained", ())):
         if titled:
             console.print(f"{table.title}\n{table.caption}")

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from iclscope.core.errors import BadRequest, require
+from iclscope.core.errors import one_of_these, refused, require
 from iclscope.language_models.prompts.format import PromptFormat
 from iclscope.language_models.settings import (
     DEVICES,
@@ -39,13 +39,13 @@ DEFAULT_FORMAT = r"Text: {text}\nLabel:"
 
 
 @dataclass(frozen=True)
-class Asked:
+class CommonOptions:
     """What the options that all commands share ask for.
 
     Attributes:
         measurement: which model, which texts.
         out: the folder of results; None: the default.
-        force: whether to make everything anew.
+        force: whether to recompute everything.
     """
 
     measurement: TextMeasurement
@@ -57,7 +57,7 @@ def about_a_model(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the arguments and options that all share, in front of and behind its own.
 
     Args:
-        command: takes an `Asked` first, then its own options.
+        command: takes the `CommonOptions` first, then its own options.
     """
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
     model, data, *shared = inspect.signature(_asked, eval_str=True).parameters.values()
@@ -65,8 +65,8 @@ def about_a_model(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def with_options(**given: Any) -> None:
-        asked = _asked(**{name: value for name, value in given.items() if name in names})
-        command(asked, **{name: value for name, value in given.items() if name not in names})
+        common = _asked(**{name: value for name, value in given.items() if name in names})
+        command(common, **{name: value for name, value in given.items() if name not in names})
 
     parameters = [model, data, *own, *shared]
     # What typer reads: the options of both.
@@ -125,11 +125,13 @@ def _asked(
         bool, typer.Option("--trust-remote-code", help="Run Python code that comes with the model.")
     ] = False,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default: results/llm/COMMAND-MODEL-DATA.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Make everything anew, also over other settings.")] = False,
-) -> Asked:
+    force: Annotated[
+        bool, typer.Option("--force", help="Recompute everything, even over results of other settings.")
+    ] = False,
+) -> CommonOptions:
     """The settings behind the shared options, checked."""
-    require(dtype in DTYPES, "--dtype", dtype, ", ".join(DTYPES))
-    require(device in DEVICES, "--device", device, ", ".join(DEVICES))
+    require(dtype in DTYPES, "--dtype", dtype, one_of_these(DTYPES))
+    require(device in DEVICES, "--device", device, one_of_these(DEVICES))
     allowed = "nothing with --until-decided, which looks at " + ", ".join(map(str, LOOKS)) + " draws"
     require(draws is None or not until_decided, "--draws", draws, allowed)
     draws = (LOOKS[-1] if until_decided else DRAWS) if draws is None else draws
@@ -151,7 +153,7 @@ def _asked(
         seed=seed,
         too_long=too_long,
     )
-    return Asked(measurement, out, force)
+    return CommonOptions(measurement, out, force)
 
 
 def _label_words(words: list[str]) -> dict[str, str]:
@@ -174,7 +176,7 @@ def whole_numbers(option: str, text: str, *, least: int = 0) -> tuple[int, ...]:
     try:
         found = tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise BadRequest(f"{option} = {text!r} is not allowed; allowed: {allowed}") from None
+        raise refused(option, text, allowed) from None
     require(all(number >= least for number in found), option, text, allowed)
     return found
 

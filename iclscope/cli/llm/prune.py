@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from iclscope.cli.llm import options
-from iclscope.core.errors import BadRequest, require
+from iclscope.core.errors import one_of_these, refused, require
 from iclscope.language_models.settings import NORMS, RECOMMENDED, SCORES, SUM, PruneSettings
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ MEASURING = ("rates", "score", "draws", "until_decided", "timings", "label_score
 
 @options.about_a_model
 def prune_command(
-    asked: options.Asked,
+    common: options.CommonOptions,
     context: typer.Context,
     rates: Annotated[
         str, typer.Option(metavar="R,R,…", help="Shares of the neurons of each layer to remove.")
@@ -62,14 +62,14 @@ def prune_command(
     alone = False
     if rate is not None and save_score is not None and not any(_is_given(context, name) for name in MEASURING):
         require(0 < rate < 1, "--save-rate", rate, "a share above 0 and below 1: at 1 no neuron is left")
-        require(save_score in SCORES, "--save-score", save_score, ", ".join(SCORES))
+        require(save_score in SCORES, "--save-score", save_score, one_of_these(SCORES))
         alone, rates, score = True, save_rate, save_score
-    require(norm in NORMS, "--norm", norm, ", ".join(NORMS))
+    require(norm in NORMS, "--norm", norm, one_of_these(NORMS))
     given: dict[str, Any] = {"norm": norm, "label_score": label_score, "scores": options.names(score)}
     counts = {"shots": shots, "prompts": prompts, "texts": texts, "timings": timings}
     settings = PruneSettings(rates=_shares("--rates", rates), **counts, **given)
     wanted = None if save is None else _checked(save, rate, save_score, settings)
-    saved = _saved_alone(asked, settings, wanted.folder) if alone and wanted else _measured(asked, settings, wanted)
+    saved = _saved_alone(common, settings, wanted.folder) if alone and wanted else _measured(common, settings, wanted)
     if saved is not None:
         size = f"{saved.bytes_on_disk / 1e6:.1f} MB of weights"
         typer.echo(f"Saved: {saved.folder} ({saved.score}, {100 * saved.rate:g} % removed, {size})")
@@ -83,7 +83,7 @@ def _shares(option: str, text: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         allowed = "shares above 0 and below 1 with commas between, as 0.05,0.1"
-        raise BadRequest(f"{option} = {text!r} is not allowed; allowed: {allowed}") from None
+        raise refused(option, text, allowed) from None
 
 
 def _is_given(context: typer.Context, name: str) -> bool:
@@ -100,18 +100,18 @@ def _checked(save: Path, rate: float | None, score: str | None, settings: PruneS
     return wanted
 
 
-def _measured(asked: options.Asked, settings: PruneSettings, save: Save | None) -> Saved | None:
+def _measured(common: options.CommonOptions, settings: PruneSettings, save: Save | None) -> Saved | None:
     from iclscope.cli.llm.measured import measured
     from iclscope.language_models.pruning.measurement import Pruning
 
-    saved: Saved | None = measured(Pruning, asked, settings, apart=True, save=save).saved
+    saved: Saved | None = measured(Pruning, common, settings, apart=True, save=save).saved
     return saved
 
 
-def _saved_alone(asked: options.Asked, settings: PruneSettings, folder: Path) -> Saved:
+def _saved_alone(common: options.CommonOptions, settings: PruneSettings, folder: Path) -> Saved:
     from iclscope.language_models.prompts.prepared import prepare
     from iclscope.language_models.pruning.measurement import save_unmeasured
 
-    saved = save_unmeasured(prepare(asked.measurement), settings, folder)
+    saved = save_unmeasured(prepare(common.measurement), settings, folder)
     typer.echo("Nothing was measured, as a rate and a score were given to save; --rates or --score asks for it.")
     return saved

@@ -13,7 +13,7 @@ from iclscope.language_models.settings import SELECTORS, SUM, SelectorOptions, S
 
 @options.about_a_model
 def select_command(
-    asked: options.Asked,
+    common: options.CommonOptions,
     selector: Annotated[
         str, typer.Option(metavar=",".join(SELECTORS), help="How demonstrations are chosen; pattern is the theory's.")
     ] = ",".join(SELECTORS),
@@ -52,4 +52,4 @@ def select_command(
     from iclscope.cli.llm.measured import measured
     from iclscope.language_models.selection.measurement import Selection
 
-    measured(Selection, asked, settings, apart=True, titled=True, explain=explain)
+    measured(Selection, common, settings, apart=True, titled=True, explain=explain)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from iclscope.core.errors import BadRequest, StorageFailed
-from iclscope.execution.jobs import Job, Outcome, forget_unfinished, unfinished_path
+from iclscope.core.errors import StorageFailed, unusable
+from iclscope.execution.jobs import Job, Outcome, remove_unfinished, unfinished_path
 from iclscope.execution.stores.leases import Leases
 from iclscope.execution.stores.reservations import Reservations, reservations_at
 from iclscope.execution.stores.row_store import RESERVED, TRAINED, RowStore
@@ -61,7 +61,7 @@ class Finished:
             rows.check()
             rows.refresh()
         except StorageFailed as error:
-            raise BadRequest(f"store = {files.address!r} is not allowed: {error}") from error
+            raise unusable("store", files.address, str(error)) from error
         reservations = reservations_at(files, RESERVED)
         return cls(TrialStore(files, TRAINED), rows, keep_weights=keep_weights, reservations=reservations)
 
@@ -129,7 +129,7 @@ class Finished:
         if self._reservations is not None:
             lacking, tests = self.missing(group)
         if not lacking:
-            self._give_back(name)
+            self._release(name)
             return None, True
         # A training that was saved goes on in the company that it began in; what was stored of it is written again.
         if unfinished_path(training, name).exists():
@@ -151,7 +151,7 @@ class Finished:
         self.weights.write(outcome.weights)
         if self._rows is not None and outcome.rows is not None:
             self._rows.add(outcome.rows)
-        forget_unfinished(training, job.name)
+        remove_unfinished(training, job.name)
         self.give_up(job)
 
     def give_up(self, job: Job) -> None:
@@ -160,18 +160,18 @@ class Finished:
             self._left[job.group] = self._left.get(job.group, 0) - len(job.planned)
             is_over = self._left[job.group] <= 0
         if is_over:
-            self._give_back(job.group)
+            self._release(job.group)
 
-    def _give_back(self, group: str) -> None:
+    def _release(self, group: str) -> None:
         if self._reservations is not None:
-            self._reservations.give_back(group)
+            self._reservations.release(group)
 
-    def tell(self, told: Callable[[str], None] | None) -> None:
-        """Let what the user should know be told so, and not by a warning."""
-        if told is not None and self._reservations is not None:
-            self._reservations.told = told
+    def set_on_notice(self, on_notice: Callable[[str], None] | None) -> None:
+        """Send messages for the user to a callback instead of a warning."""
+        if on_notice is not None and self._reservations is not None:
+            self._reservations.on_notice = on_notice
 
     def close(self) -> None:
         """Give back what was reserved and not done."""
         if self._reservations is not None:
-            self._reservations.give_all_back()
+            self._reservations.release_all()

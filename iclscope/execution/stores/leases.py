@@ -43,8 +43,8 @@ class Leases:
     """Groups that this process has reserved at an address elsewhere.
 
     Attributes:
-        told: told, once, that the place cannot keep two from making the same file, so that every group is free; unless
-            one says otherwise, that is a warning.
+        on_notice: called once with a message if the store cannot stop two processes from creating the same file, so
+            that every group counts as free; by default a warning.
     """
 
     def __init__(self, files: StoreFiles, folder: str) -> None:
@@ -54,7 +54,7 @@ class Leases:
             files: the store.
             folder: of the leases there.
         """
-        self.told: Callable[[str], None] = warned
+        self.on_notice: Callable[[str], None] = warned
         self._files, self._folder = files, folder
         self._id = uuid.uuid4().hex
         self._held: dict[str, str] = {}
@@ -90,7 +90,7 @@ class Leases:
             self._held[name] = file
         return True
 
-    def give_back(self, name: str) -> None:
+    def release(self, name: str) -> None:
         """End a reservation, if there is one; whoever takes the group next must look whether it is finished."""
         with self._lock:
             file = self._held.pop(name, None)
@@ -102,12 +102,12 @@ class Leases:
                 self._files.remove(self._file(name, number))
         self._looked_at.pop(name, None)
 
-    def give_all_back(self) -> None:
+    def release_all(self) -> None:
         """End every reservation, as far as the place can be reached; what is left there is taken over in time."""
         self._ended.set()
         with suppress(StorageFailed):
             for name in list(self._held):
-                self.give_back(name)
+                self.release(name)
         if self._alive is not None:
             Path(self._alive.lock_file).unlink(missing_ok=True)
             self._alive.release()
@@ -116,7 +116,7 @@ class Leases:
     def _begin(self) -> bool:
         """See what the place offers, and begin to keep leases alive; returns whether there can be any."""
         if not self._is_exclusive():
-            self.told(
+            self.on_notice(
                 f"{self._files.address} cannot keep two processes from training the same group at the same time; what "
                 "they store is whole all the same"
             )

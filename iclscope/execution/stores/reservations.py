@@ -28,12 +28,12 @@ class Reservations:
     same time, once.
 
     Attributes:
-        told: told, once, that nothing can be locked; unless one says otherwise, that is a warning.
+        on_notice: called once with a message if nothing can be locked; by default a warning.
     """
 
     def __init__(self, folder: Path) -> None:
         """Name the folder of the locks."""
-        self.told: Callable[[str], None] = warned
+        self.on_notice: Callable[[str], None] = warned
         self._folder = folder
         self._held: dict[str, FileLock] = {}
         self._lock = threading.Lock()
@@ -44,7 +44,7 @@ class Reservations:
         with storage_failures(f"writing to {self._folder}"):
             self._folder.mkdir(parents=True, exist_ok=True)
             if self._locks is None:
-                self._locks = has_locks(self._folder) or self._say_there_are_none()
+                self._locks = has_locks(self._folder) or self._warn_no_locks()
             if not self._locks:
                 return True
             lock = FileLock(self._folder / f"{name}.lock", thread_local=False)
@@ -55,21 +55,21 @@ class Reservations:
             except (NotImplementedError, OSError) as error:
                 if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
                     raise
-                self._locks = self._say_there_are_none()
+                self._locks = self._warn_no_locks()
                 return True
         with self._lock:
             self._held[name] = lock
         return True
 
-    def _say_there_are_none(self) -> bool:
+    def _warn_no_locks(self) -> bool:
         """Say what is not guarded where a file system has no locks; returns that it has none."""
-        self.told(
+        self.on_notice(
             f"{self._folder} is on a file system without locks: nothing keeps two processes from training the same "
             "group at the same time; what they store is whole all the same"
         )
         return False
 
-    def give_back(self, name: str) -> None:
+    def release(self, name: str) -> None:
         """End a reservation, if there is one; whoever takes the group next must look whether it is finished."""
         with self._lock:
             lock = self._held.pop(name, None)
@@ -77,10 +77,10 @@ class Reservations:
             Path(lock.lock_file).unlink(missing_ok=True)
             lock.release()
 
-    def give_all_back(self) -> None:
+    def release_all(self) -> None:
         """End every reservation."""
         for name in list(self._held):
-            self.give_back(name)
+            self.release(name)
 
 
 def reservations_at(files: StoreFiles, folder: str) -> Reservations | Leases:

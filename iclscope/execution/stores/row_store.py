@@ -24,7 +24,7 @@ import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
 from iclscope import __version__
-from iclscope.core.errors import BadRequest, StorageFailed
+from iclscope.core.errors import BadRequest, StorageFailed, unusable
 from iclscope.core.files import check_writable, parquet_table, remove_leftovers
 from iclscope.execution.stores.store_files import StoreFiles
 from iclscope.execution.units import PlannedTest, PlannedTrial
@@ -136,7 +136,7 @@ class RowStore:
         self.refresh()
 
     def _refusal(self, reason: str) -> BadRequest:
-        return BadRequest(f"store = {self.files.address!r} is not allowed: {reason}")
+        return unusable("store", self.files.address, reason)
 
     def refresh(self, *, after: float = 0.0) -> None:
         """Look for rows that other processes have added.

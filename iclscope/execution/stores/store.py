@@ -63,12 +63,12 @@ class TrialStore:
         return [trial for trial in unique.values() if self._name(trial.hash) not in there]
 
     def discard(self, trials: Sequence[Trial]) -> None:
-        """Forget trials, so that they are trained anew."""
+        """Forget trials, so that they are trained again."""
         for trial in trials:
             self.files.remove(self._name(trial.hash))
 
     def discard_unfinished(self) -> None:
-        """Forget trainings that were interrupted, so that they start anew."""
+        """Forget trainings that were interrupted, so that they start from scratch."""
         for path in self.folder.glob("unfinished-*.safetensors"):
             path.unlink(missing_ok=True)
 

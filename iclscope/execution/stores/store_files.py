@@ -13,7 +13,7 @@ from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from iclscope.core.addresses import has_secrets, is_address, shown_address, without_secrets
-from iclscope.core.errors import BadRequest, StorageFailed, require
+from iclscope.core.errors import BadRequest, StorageFailed, refused, require
 from iclscope.core.files import user_path, write_bytes
 
 # Where a file appears when it is complete, whatever its writer does meanwhile; elsewhere files are renamed into place.
@@ -184,10 +184,9 @@ def _found(address: str) -> tuple[Any, str]:
         system, root = url_to_fs(address)
         return system, str(root)
     except Exception as error:  # noqa: BLE001 (what a server's client raises is its own affair; it is raised again)
-        allowed = "a folder, or an address that fsspec knows, as s3://bucket/folder (with the package s3fs)"
+        expected = "a folder, or an address that fsspec knows, such as s3://bucket/folder (with the package s3fs)"
         reason = without_secrets(_reason(error), address)
-        text = f"store = {shown_address(address)!r} is not allowed: {reason}; allowed: {allowed}"
-        raise BadRequest(text) from (None if has_secrets(address) else error)
+        raise refused("store", address, f"{expected}; {reason}") from (None if has_secrets(address) else error)
 
 
 def _reason(error: Exception) -> str:

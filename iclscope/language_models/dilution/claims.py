@@ -24,7 +24,7 @@ POINTS = 0.05
 NONE_AGAINST_ALL = "none against all"
 
 _SOURCE = "Li et al. 2024, Theorem 3.3, carried over to a language model"
-_SHUFFLED = Control("the same prompts with all labels dealt anew", SHUFFLED)
+_SHUFFLED = Control("the same prompts with all labels shuffled", SHUFFLED)
 
 
 def dose_claims(rows: pl.DataFrame) -> list[JudgedClaim]:

@@ -9,8 +9,8 @@ import numpy as np
 
 from iclscope.core.errors import require
 from iclscope.language_models.dilution.settings import FIXED, FLIPPED, DoseSettings
-from iclscope.language_models.prompts.draws import Asked, generator, shuffled_labels
-from iclscope.language_models.selectors.at_random import balanced
+from iclscope.language_models.prompts.draws import SampledTask, generator, shuffled_labels
+from iclscope.language_models.selectors.random_selectors import balanced
 from iclscope.language_models.texts.folding import folded
 from iclscope.language_models.texts.labelled_text import OWN_TASK, LabelledTexts, load_task
 
@@ -33,12 +33,12 @@ class Mixed(NamedTuple):
 
 
 def irrelevant_texts(
-    asked: Asked, settings: DoseSettings, *, text: str, label: str, encoding: str | None
+    sampled: SampledTask, settings: DoseSettings, *, text: str, label: str, encoding: str | None
 ) -> tuple[str, ...]:
     """Texts that say nothing of the task.
 
     Args:
-        asked: the task.
+        sampled: the task.
         settings: where they come from.
         text: name of the column of texts.
         label: name of the column of labels, which are not shown.
@@ -54,34 +54,36 @@ def irrelevant_texts(
     columns = {} if settings.irrelevant is None else {"text": text, "label": label, "encoding": encoding}
     task = load_task(source, **columns, option="--irrelevant")
     found = LabelledTexts(*(a + b for a, b in zip(task.pool, task.queries or ((), ()), strict=True)))
-    own = {folded(one) for one in (*asked.pool.texts, *asked.queries.texts)}
+    own = {folded(one) for one in (*sampled.pool.texts, *sampled.queries.texts)}
     texts = tuple(dict.fromkeys(found.texts))
     same = [one for one in texts if folded(one) in own]
     require(not same, "--irrelevant", shown, f"texts of another kind; {len(same)} of these are DATA's own")
-    alike = set(found.classes) <= set(asked.classes)
+    alike = set(found.classes) <= set(sampled.classes)
     require(not alike, "--irrelevant", shown, "texts of another kind; the labels of these are DATA's own")
     most = max(shots - settings.relevant(shots, settings.alphas[0]) for shots in settings.shots)
     require(len(texts) >= most, "--irrelevant", shown, f"at least {most} texts; it has {len(texts)}")
     return texts
 
 
-def mixed(asked: Asked, settings: DoseSettings, texts: Sequence[str], seed: int, *, shuffled: bool = False) -> Mixed:
+def mixed(
+    sampled: SampledTask, settings: DoseSettings, texts: Sequence[str], seed: int, *, shuffled: bool = False
+) -> Mixed:
     """The pool of one draw.
 
     Fewer relevant or irrelevant demonstrations of one draw are the first of more.
 
     Args:
-        asked: the task.
+        sampled: the task.
         settings: what labels the irrelevant ones have.
         texts: of `irrelevant_texts`.
         seed: of the draw.
-        shuffled: deal the labels of all anew, as a control.
+        shuffled: shuffle the labels of all, as a control.
 
     Raises:
         BadRequest: if the pool has too few texts.
     """
     numbers = generator(seed, "irrelevant demonstrations")
-    pool, classes, most = asked.pool, asked.classes, settings.shots[-1]
+    pool, classes, most = sampled.pool, sampled.classes, settings.shots[-1]
     needed = settings.relevant(most, settings.alphas[-1])
     flipped = settings.labels == FLIPPED
     least = needed + (most if flipped else 0)
@@ -91,7 +93,7 @@ def mixed(asked: Asked, settings: DoseSettings, texts: Sequence[str], seed: int,
         most,
         f"fewer: the pool has {len(pool.texts)} texts, and {least} are needed",
     )
-    relevant = balanced(asked, needed, seed)
+    relevant = balanced(sampled, needed, seed)
     if flipped:
         left = [place for place in range(len(pool.texts)) if place not in set(relevant)]
         order = [left[int(i)] for i in numbers.permutation(len(left))[:most]]

@@ -32,9 +32,9 @@ from iclscope.language_models.models.hidden_states import middle_layer, text_sta
 from iclscope.language_models.prompts.format import CONTENT_FREE
 from iclscope.language_models.prompts.label_lengths import compared_by, judged_by, label_notes
 from iclscope.language_models.prompts.prepared import Prepared
-from iclscope.language_models.prompts.scoring import Told
+from iclscope.language_models.prompts.scoring import OnProgress
 from iclscope.language_models.prompts.too_long import Fitted, Plan, fit_prompts, fitted_answers
-from iclscope.language_models.report import Meaning
+from iclscope.language_models.report import Interpretation
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.selectors import Choice
 from iclscope.language_models.settings import DROP_SHOTS, REFUSE, SKIP
@@ -74,7 +74,7 @@ class Dose(Measurement[DoseSettings, pl.DataFrame]):
     def units(self, prepared: Prepared) -> list[Unit]:
         """All shares of all numbers of demonstrations.
 
-        Beside them, as a control, with labels dealt anew: all shares at the most demonstrations, the smallest above 0
+        Beside them, as a control, with labels shuffled: all shares at the most demonstrations, the smallest above 0
         also at the fewest; and with the others first or last, at the most demonstrations and the share nearest to ½.
         """
         shots, alphas = self.settings.shots, self.settings.alphas
@@ -86,7 +86,7 @@ class Dose(Measurement[DoseSettings, pl.DataFrame]):
         if small:
             half = min(small, key=lambda alpha: abs(alpha - 0.5))
             arms += [(arm_of(where), shots[-1], half) for where in (FIRST, LAST)]
-        prompts = len(prepared.asked.queries.texts) + len(CONTENT_FREE)
+        prompts = len(prepared.sampled.queries.texts) + len(CONTENT_FREE)
         return [
             Unit(
                 name=f"{arm}-{number}-shots-{alpha:g}-draw-{draw}".replace(" ", "-"),
@@ -100,16 +100,16 @@ class Dose(Measurement[DoseSettings, pl.DataFrame]):
 
     def fit(self) -> Fitted[Unit]:
         """Choose all demonstrations, and see that all prompts fit."""
-        checked = self.to_be_checked(self.units(self.prepared))
+        checked = self.units_to_check(self.units(self.prepared))
         return fit_prompts(self.prepared, {unit: Plan(self._chosen(unit), self._of(unit).texts.at) for unit in checked})
 
-    def run(self, fitted: Fitted[Unit], unit: Unit, told: Told | None) -> pl.DataFrame:
+    def run(self, fitted: Fitted[Unit], unit: Unit, on_progress: OnProgress | None) -> pl.DataFrame:
         """Ask the queries of a unit, and let the learners answer them."""
-        choice, pool, asked = fitted.choices[unit], self._of(unit), fitted.prepared.asked
-        rows = fitted_answers(fitted.prepared, choice, unit.tags["shots"], pool=pool.texts, told=told)
+        choice, pool, sampled = fitted.choices[unit], self._of(unit), fitted.prepared.sampled
+        rows = fitted_answers(fitted.prepared, choice, unit.tags["shots"], pool=pool.texts, on_progress=on_progress)
         shown = pool.texts.at(choice.demonstrations[0])
-        learned = learned_answers(self._read(shown.texts), shown.labels, self._read(asked.queries.texts))
-        right = list(asked.queries.labels)
+        learned = learned_answers(self._read(shown.texts), shown.labels, self._read(sampled.queries.texts))
+        right = list(sampled.queries.labels)
         return rows.with_columns(
             place=pl.lit(mean_place(choice.demonstrations[0], pool), dtype=pl.Float64),
             **{
@@ -118,29 +118,29 @@ class Dose(Measurement[DoseSettings, pl.DataFrame]):
             },
         )
 
-    def meaning(self, fitted: Fitted[Unit], tables: Mapping[str, pl.DataFrame]) -> Meaning[pl.DataFrame]:
+    def interpretation(self, fitted: Fitted[Unit], tables: Mapping[str, pl.DataFrame]) -> Interpretation[pl.DataFrame]:
         """Errors over α' and l, claims, and how many demonstrations may be irrelevant."""
         rows, settings = tables["rows"], self.settings
-        judged, labels = judged_by(rows, settings.label_score), fitted.prepared.asked.queries.labels
+        judged, labels = judged_by(rows, settings.label_score), fitted.prepared.sampled.queries.labels
         chance = max(labels.count(label) for label in labels) / len(labels)
         what = "wrongly labelled" if settings.labels == FLIPPED else "irrelevant"
-        told = sentences(judged, what=what)
-        return Meaning(
+        said = sentences(judged, what=what)
+        return Interpretation(
             rows,
             figure=dose_figure(judged, chance, what=what),
             tables=[dose_text(judged)],
             notes=[
                 *fitted.notes,
-                *(f"{one[0].upper()}{one[1:]}." for one in told),
+                *(f"{one[0].upper()}{one[1:]}." for one in said),
                 *(_crossings(judged, chance) if settings.labels == FLIPPED else []),
-                *label_notes(fitted.prepared.asked.classes, settings.label_score),
+                *label_notes(fitted.prepared.sampled.classes, settings.label_score),
             ],
             settings={
                 "labels compared by": compared_by(settings.label_score),
                 "labels of the others": settings.labels,
                 "hidden states": f"of the last token behind layer {middle_layer(fitted.prepared.language_model)}",
             },
-            extra={"sentences": told},
+            extra={"sentences": said},
         )
 
     def _chosen(self, unit: Unit) -> Choice:
@@ -148,7 +148,7 @@ class Dose(Measurement[DoseSettings, pl.DataFrame]):
         where = next((one for one in (FIRST, LAST) if unit.tags["arm"] == arm_of(one)), ANYWHERE)
         seed = draw_seed(self.prepared.settings.seed, draw)
         shown = dosed(self._of(unit), shots, self.settings.relevant(shots, alpha), seed, where)
-        return Choice((shown,) * len(self.prepared.asked.queries.texts), True)
+        return Choice((shown,) * len(self.prepared.sampled.queries.texts), True)
 
     def _of(self, unit: Unit) -> Mixed:
         return self._pool(unit.tags["draw"], shuffled=unit.tags["arm"] == SHUFFLED)
@@ -158,7 +158,7 @@ class Dose(Measurement[DoseSettings, pl.DataFrame]):
         if (draw, shuffled) not in self._pools:
             seed = draw_seed(self.prepared.settings.seed, draw)
             self._pools[draw, shuffled] = mixed(
-                self.prepared.asked, self.settings, self._texts, seed, shuffled=shuffled
+                self.prepared.sampled, self.settings, self._texts, seed, shuffled=shuffled
             )
         return self._pools[draw, shuffled]
 
@@ -167,7 +167,7 @@ class Dose(Measurement[DoseSettings, pl.DataFrame]):
         new = [text for text in dict.fromkeys(texts) if text not in self._states]
         if new:
             form = self.prepared.format
-            found = text_states(self.prepared.language_model, [form.asked(text) for text in new]).last
+            found = text_states(self.prepared.language_model, [form.render_query(text) for text in new]).last
             self._states |= dict(zip(new, found, strict=True))
         return np.stack([self._states[text] for text in texts])
 
@@ -178,8 +178,10 @@ def others_of(prepared: Prepared, settings: DoseSettings) -> tuple[str, ...]:
     Raises:
         BadRequest: as `irrelevant_texts`.
     """
-    asked = prepared.settings
-    return irrelevant_texts(prepared.asked, settings, text=asked.text, label=asked.label, encoding=asked.encoding)
+    columns = prepared.settings
+    return irrelevant_texts(
+        prepared.sampled, settings, text=columns.text, label=columns.label, encoding=columns.encoding
+    )
 
 
 def noted_settings(prepared: Prepared, settings: DoseSettings) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from iclscope.core.errors import require
+from iclscope.core.errors import one_of_these, require
 from iclscope.language_models.one_or_more import OneOrMore
 from iclscope.language_models.settings import ByLabels
 
@@ -36,7 +36,7 @@ class DoseSettings(ByLabels):
     @field_validator("labels", mode="before")
     @classmethod
     def _known_labels(cls, value: object) -> object:
-        require(value in IRRELEVANT_LABELS, "--labels", value, ", ".join(IRRELEVANT_LABELS))
+        require(value in IRRELEVANT_LABELS, "--labels", value, one_of_these(IRRELEVANT_LABELS))
         return value
 
     @field_validator("shots")

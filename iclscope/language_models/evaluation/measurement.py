@@ -7,16 +7,16 @@ from collections.abc import Iterable, Mapping
 import polars as pl
 
 from iclscope.language_models.evaluation.report import accuracy_text, evaluate_figure
-from iclscope.language_models.evaluation.rows import AS_GIVEN, SHUFFLED, Asking
+from iclscope.language_models.evaluation.rows import AS_GIVEN, SHUFFLED, QueryMeasurement
 from iclscope.language_models.measurement import Unit
 from iclscope.language_models.prompts.label_lengths import compared_by, judged_by, label_notes
 from iclscope.language_models.prompts.too_long import Fitted
 from iclscope.language_models.prompts.undecided import undecided_notes
-from iclscope.language_models.report import Meaning
+from iclscope.language_models.report import Interpretation
 from iclscope.language_models.settings import EvaluateSettings
 
 
-class Evaluation(Asking[EvaluateSettings]):
+class Evaluation(QueryMeasurement[EvaluateSettings]):
     """How accurate in-context learning is, against the number of demonstrations."""
 
     command = "evaluate"
@@ -34,14 +34,14 @@ class Evaluation(Asking[EvaluateSettings]):
         none = [(AS_GIVEN, first, 0, 0)] if self.settings.shots[0] == 0 else []
         return none + [(*kind, draw) for kind in kinds for draw in draws]
 
-    def meaning(self, fitted: Fitted[Unit], tables: Mapping[str, pl.DataFrame]) -> Meaning[pl.DataFrame]:
+    def interpretation(self, fitted: Fitted[Unit], tables: Mapping[str, pl.DataFrame]) -> Interpretation[pl.DataFrame]:
         """Accuracies, and whether demonstrations help."""
         rows, score = tables["rows"], self.settings.label_score
         judged = judged_by(rows, score)
-        return Meaning(
+        return Interpretation(
             rows,
             figure=evaluate_figure(fitted.prepared, judged),
             tables=[accuracy_text(judged)],
-            notes=[*fitted.notes, *label_notes(fitted.prepared.asked.classes, score), *undecided_notes(rows)],
+            notes=[*fitted.notes, *label_notes(fitted.prepared.sampled.classes, score), *undecided_notes(rows)],
             settings={"labels compared by": compared_by(score)},
         )

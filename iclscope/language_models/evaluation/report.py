@@ -66,7 +66,7 @@ def evaluate_figure(prepared: Prepared, rows: pl.DataFrame) -> DrawnFigure:
     table = accuracy_table(rows)
     figure = new_figure(8.6, 3.6)
     left, right = figure.subplots(1, 2, sharey=True)
-    chance = _largest_share(prepared.asked.queries.labels)
+    chance = _largest_share(prepared.sampled.queries.labels)
     for axes, name, ends, title in (
         (left, "accuracy", ("low", "high"), "likeliest label"),
         (right, "calibrated", ("calibrated_low", "calibrated_high"), "after contextual calibration"),

@@ -14,22 +14,22 @@ from iclscope.language_models.prompts.answers import crossed
 from iclscope.language_models.prompts.draws import generator, shuffled_labels
 from iclscope.language_models.prompts.format import CONTENT_FREE
 from iclscope.language_models.prompts.prepared import Prepared
-from iclscope.language_models.prompts.scoring import Told
+from iclscope.language_models.prompts.scoring import OnProgress
 from iclscope.language_models.prompts.too_long import Fitted, Plan, fit_prompts, fitted_answers
 from iclscope.language_models.prompts.undecided import with_undecided
 from iclscope.language_models.run_folder import RunFolder
-from iclscope.language_models.selectors import Choice, SeenTexts, check_shots, choose
-from iclscope.language_models.selectors.at_random import AT_RANDOM
+from iclscope.language_models.selectors import Choice, TextFeatures, check_shots, choose
+from iclscope.language_models.selectors.random_selectors import AT_RANDOM
 from iclscope.language_models.settings import ShotsAndSelectors
 from iclscope.language_models.texts.labelled_text import LabelledTexts
 
 AS_GIVEN, SHUFFLED, OTHER_PATTERNS = "as given", "shuffled labels", "other patterns"
-"""Arms. Two controls: labels dealt anew; and the farthest patterns first, labels balanced all the same."""
+"""Arms. Two controls: labels shuffled; and the farthest patterns first, labels balanced all the same."""
 
 ShotsT = TypeVar("ShotsT", bound=ShotsAndSelectors)
 
 
-class Asking(Measurement[ShotsT, pl.DataFrame]):
+class QueryMeasurement(Measurement[ShotsT, pl.DataFrame]):
     """A measurement that asks all queries.
 
     The rows have the columns of `answers`, and ``arm``, ``selector``, ``shots``, ``draw`` and ``undecided`` (whether
@@ -46,12 +46,12 @@ class Asking(Measurement[ShotsT, pl.DataFrame]):
             BadRequest: if the pool is too small.
         """
         super().__init__(prepared, settings, folder)
-        self.seen = self.looked_at(prepared)
-        check_shots(prepared.asked, settings.shots)
+        self.seen = self.text_features(prepared)
+        check_shots(prepared.sampled, settings.shots)
 
-    def looked_at(self, prepared: Prepared) -> SeenTexts:
+    def text_features(self, prepared: Prepared) -> TextFeatures:
         """What selectors look at."""
-        return SeenTexts(prepared.language_model, prepared.asked, prepared.format, seed=prepared.settings.seed)
+        return TextFeatures(prepared.language_model, prepared.sampled, prepared.format, seed=prepared.settings.seed)
 
     @abstractmethod
     def arms(self, draws: Iterable[int]) -> list[tuple[str, str, int, int]]:
@@ -59,27 +59,29 @@ class Asking(Measurement[ShotsT, pl.DataFrame]):
 
     def units(self, prepared: Prepared) -> list[Unit]:
         """One for each of `arms`, those with the longest prompts first to be measured."""
-        return [_unit(len(prepared.asked.queries.texts), *one) for one in self.arms(range(prepared.settings.draws))]
+        return [_unit(len(prepared.sampled.queries.texts), *one) for one in self.arms(range(prepared.settings.draws))]
 
     def fit(self) -> Fitted[Unit]:
         """Choose all demonstrations, and see that all prompts fit."""
-        checked = self.to_be_checked(self.units(self.prepared))
+        checked = self.units_to_check(self.units(self.prepared))
         return fit_prompts(self.prepared, {unit: Plan(self.chosen(unit), self._pool(unit).at) for unit in checked})
 
     def chosen(self, unit: Unit) -> Choice:
         """The demonstrations of a unit."""
         arm, name, shots, draw = unit.tags.values()
         seed, far = draw_seed(self.prepared.settings.seed, draw), arm == OTHER_PATTERNS
-        return choose(name, self.seen.language_model, self.seen.asked, shots, seed, seen=self.seen, far=far)
+        return choose(name, self.seen.language_model, self.seen.sampled, shots, seed, seen=self.seen, far=far)
 
-    def run(self, fitted: Fitted[Unit], unit: Unit, told: Told | None) -> pl.DataFrame:
+    def run(self, fitted: Fitted[Unit], unit: Unit, on_progress: OnProgress | None) -> pl.DataFrame:
         """Ask the queries of a unit."""
         choice, pool = fitted.choices[unit], self._pool(unit)
-        return with_undecided(fitted_answers(fitted.prepared, choice, unit.tags["shots"], pool=pool, told=told), choice)
+        return with_undecided(
+            fitted_answers(fitted.prepared, choice, unit.tags["shots"], pool=pool, on_progress=on_progress), choice
+        )
 
     def _pool(self, unit: Unit) -> LabelledTexts:
-        """What demonstrations are taken from: labels are dealt anew for the control."""
-        pool, seed = self.prepared.asked.pool, self.prepared.settings.seed
+        """What demonstrations are taken from: labels are shuffled for the control."""
+        pool, seed = self.prepared.sampled.pool, self.prepared.settings.seed
         return shuffled_labels(pool, draw_seed(seed, unit.tags["draw"])) if unit.tags["arm"] == SHUFFLED else pool
 
 
@@ -102,7 +104,7 @@ def accuracy_table(rows: pl.DataFrame, by: Sequence[str] = ("arm", "selector", "
     """Accuracies with 95 % intervals over draws and queries.
 
     Args:
-        rows: of `Asking`, or any with ``draw``, ``query``, ``correct`` and ``calibrated_correct``.
+        rows: of `QueryMeasurement`, or any with ``draw``, ``query``, ``correct`` and ``calibrated_correct``.
         by: columns that tell the points apart.
 
     Returns:

@@ -24,9 +24,9 @@ from iclscope.language_models.heads.rows import (
 )
 from iclscope.language_models.measurement import Measurement, Unit
 from iclscope.language_models.prompts.prepared import Prepared
-from iclscope.language_models.prompts.scoring import Told
+from iclscope.language_models.prompts.scoring import OnProgress
 from iclscope.language_models.prompts.too_long import Fitted
-from iclscope.language_models.report import Meaning
+from iclscope.language_models.report import Interpretation
 from iclscope.language_models.selectors.nearest_demonstrations import NearestDemonstrations
 from iclscope.language_models.settings import AttentionSettings
 
@@ -48,7 +48,7 @@ class Attention(Measurement[AttentionSettings, pl.DataFrame]):
 
     def units(self, prepared: Prepared) -> list[Unit]:
         """Each draw with its labels as given, then with these dealt among the demonstrations."""
-        count = len(measured_queries(prepared.asked, prepared.settings.seed).places)
+        count = len(measured_queries(prepared.sampled, prepared.settings.seed).places)
         return [
             Unit(f"{name}-draw-{draw}", {"shuffled": shuffled, "draw": draw}, count, table=BY_QUERY)
             for shuffled, name in ((False, "as-given"), (True, "shuffled"))
@@ -57,22 +57,22 @@ class Attention(Measurement[AttentionSettings, pl.DataFrame]):
 
     def fit(self) -> Fitted[Unit]:
         """Choose the demonstrations of each draw, and see that the prompts of all measured queries fit."""
-        fitted = fit_attention(self.prepared, self.settings.shots, self.to_be_checked(self.units(self.prepared)))
-        asked = fitted.prepared.asked
-        self.queries = measured_queries(asked, self.prepared.settings.seed)
-        self.nearest = NearestDemonstrations(fitted.prepared, asked.queries.at(self.queries.places))
+        fitted = fit_attention(self.prepared, self.settings.shots, self.units_to_check(self.units(self.prepared)))
+        sampled = fitted.prepared.sampled
+        self.queries = measured_queries(sampled, self.prepared.settings.seed)
+        self.nearest = NearestDemonstrations(fitted.prepared, sampled.queries.at(self.queries.places))
         return fitted
 
-    def run(self, fitted: Fitted[Unit], unit: Unit, told: Told | None) -> pl.DataFrame:
+    def run(self, fitted: Fitted[Unit], unit: Unit, on_progress: OnProgress | None) -> pl.DataFrame:
         """Read the prompts of a unit, and sum attention over the demonstrations that count as the same."""
         prepared, queries, places = fitted.prepared, self.queries, fitted.choices[unit].demonstrations[0]
         shown = shown_demonstrations(prepared, unit, places)
-        texts = prepared.asked.queries.at(queries.places).texts
-        model, form, classes = prepared.language_model, prepared.format, prepared.asked.classes
-        attention = demonstration_attention(model, form, shown, texts, classes, told=told)
+        texts = prepared.sampled.queries.at(queries.places).texts
+        model, form, classes = prepared.language_model, prepared.format, prepared.sampled.classes
+        attention = demonstration_attention(model, form, shown, texts, classes, on_progress=on_progress)
         own = label_group(queries.labels, shown.labels)
         if unit.tags["shuffled"]:
-            before = label_group(queries.labels, prepared.asked.pool.at(places).labels)
+            before = label_group(queries.labels, prepared.sampled.pool.at(places).labels)
             return grouped_rows(attention, queries, {SHUFFLED: own, OWN_LABEL: before})
         near = self.nearest.nearest_half(shown)
         everyone = ("",) * len(queries.places)
@@ -88,11 +88,11 @@ class Attention(Measurement[AttentionSettings, pl.DataFrame]):
         """The heads."""
         return {"rows": heads_table(tables[BY_QUERY])}
 
-    def meaning(self, fitted: Fitted[Unit], tables: Mapping[str, pl.DataFrame]) -> Meaning[pl.DataFrame]:
+    def interpretation(self, fitted: Fitted[Unit], tables: Mapping[str, pl.DataFrame]) -> Interpretation[pl.DataFrame]:
         """Maps of all heads, and whether some concentrate."""
         heads, left_out = tables["rows"], self.queries.left_out
         few = [f"Too few queries to measure, and left out: those labelled {', '.join(left_out)}."] if left_out else []
-        return Meaning(
+        return Interpretation(
             heads,
             figure=attention_figure(heads, attention_claims(tables[BY_QUERY])),
             tables=[heads_text(heads)],

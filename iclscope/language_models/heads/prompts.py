@@ -10,7 +10,7 @@ from typing import NamedTuple
 from iclscope.core.errors import require
 from iclscope.language_models.evaluation.rows import draw_seed
 from iclscope.language_models.measurement import Unit
-from iclscope.language_models.prompts.draws import Asked, generator
+from iclscope.language_models.prompts.draws import SampledTask, generator
 from iclscope.language_models.prompts.prepared import Prepared
 from iclscope.language_models.prompts.too_long import Fitted, Plan, fit_prompts, lengths_behind, most_tokens
 from iclscope.language_models.selectors import Choice, choose
@@ -40,23 +40,23 @@ class Queries(NamedTuple):
 
     @property
     def dealt(self) -> tuple[str, ...]:
-        """The same labels dealt anew at random within each half."""
+        """The same labels shuffled at random within each half."""
         return tuple(self.labels[other] for other in self.others)
 
 
-def measured_queries(asked: Asked, seed: int) -> Queries:
+def measured_queries(sampled: SampledTask, seed: int) -> Queries:
     """The queries whose labels have enough of them, split into halves.
 
     Raises:
         BadRequest: if fewer than two labels have.
     """
-    counts = Counter(asked.queries.labels)
-    left_out = tuple(kind for kind in asked.classes if counts[kind] < LEAST_QUERIES)
-    enough = len(asked.classes) - len(left_out) >= 2
+    counts = Counter(sampled.queries.labels)
+    left_out = tuple(kind for kind in sampled.classes if counts[kind] < LEAST_QUERIES)
+    enough = len(sampled.classes) - len(left_out) >= 2
     allowed = f"more: at least two labels need {LEAST_QUERIES} queries each"
-    require(enough, "--queries", len(asked.queries.labels), allowed)
-    places = tuple(i for i, kind in enumerate(asked.queries.labels) if kind not in left_out)
-    labels = tuple(asked.queries.labels[i] for i in places)
+    require(enough, "--queries", len(sampled.queries.labels), allowed)
+    places = tuple(i for i, kind in enumerate(sampled.queries.labels) if kind not in left_out)
+    labels = tuple(sampled.queries.labels[i] for i in places)
     seen: Counter[str] = Counter()
     half = []
     for kind in labels:
@@ -79,7 +79,7 @@ def dealt_labels(shown: LabelledTexts, seed: int) -> LabelledTexts:
 
 def shown_demonstrations(prepared: Prepared, unit: Unit, places: Sequence[int]) -> LabelledTexts:
     """Demonstrations as a unit shows them: with their own labels, or with these dealt among them."""
-    given = prepared.asked.pool.at(places)
+    given = prepared.sampled.pool.at(places)
     seed = draw_seed(prepared.settings.seed, unit.tags["draw"])
     return dealt_labels(given, seed) if unit.tags["shuffled"] else given
 
@@ -97,17 +97,17 @@ def fit_attention(prepared: Prepared, shots: int, units: Sequence[Unit]) -> Fitt
     Raises:
         BadRequest: as `fit_prompts`; or if there are too few demonstrations or queries, or too few are left.
     """
-    least = len(prepared.asked.classes)
+    least = len(prepared.sampled.classes)
     require(shots >= least, "--shots", shots, f"at least {least}, one demonstration of each label")
-    measured = prepared.at(measured_queries(prepared.asked, prepared.settings.seed).places)
+    measured = prepared.at(measured_queries(prepared.sampled, prepared.settings.seed).places)
     plans = {}
     for unit in units:
         seed = draw_seed(prepared.settings.seed, unit.tags["draw"])
-        choice = choose("balanced", prepared.language_model, measured.asked, shots, seed)
+        choice = choose("balanced", prepared.language_model, measured.sampled, shots, seed)
         plans[unit] = Plan(choice, partial(shown_demonstrations, prepared, unit))
     found = fit_prompts(measured, plans, free=())
     if found.left_out:
-        measured_queries(found.prepared.asked, prepared.settings.seed)  # enough must be left
+        measured_queries(found.prepared.sampled, prepared.settings.seed)  # enough must be left
         return found
     if found.notes:
         choices = _alike(measured, found.choices)
@@ -117,22 +117,22 @@ def fit_attention(prepared: Prepared, shots: int, units: Sequence[Unit]) -> Fitt
 
 def _alike(measured: Prepared, choices: Mapping[Unit, Choice]) -> dict[Unit, Choice]:
     """For all prompts of a draw the demonstrations that fit into each of them."""
-    asked = measured.asked
+    sampled = measured.sampled
     found: dict[Unit, Choice] = {}
-    places = range(len(asked.queries.texts))
+    places = range(len(sampled.queries.texts))
     for draw in sorted({unit.tags["draw"] for unit in choices}):
         both = [unit for unit in choices if unit.tags["draw"] == draw]
         shown = min((one for unit in both for one in choices[unit].demonstrations), key=len)
         while True:
-            kinds = set(asked.pool.at(shown).labels)
+            kinds = set(sampled.pool.at(shown).labels)
             allowed = f"{SKIP}, fewer --shots or shorter texts: of draw {draw} no demonstration of each label would fit"
-            require(kinds == set(asked.classes), "--too-long", DROP_SHOTS, allowed)
+            require(kinds == set(sampled.classes), "--too-long", DROP_SHOTS, allowed)
             longest = max(
                 lengths_behind(measured, shown_demonstrations(measured, unit, shown), places).max() for unit in both
             )
             if longest <= most_tokens(measured):
                 break
-            shown = shown[1:]  # labels that were dealt anew may be longer
+            shown = shown[1:]  # shuffled labels may be longer
         found |= {unit: Choice((shown,) * len(places), True) for unit in both}
     return found
 

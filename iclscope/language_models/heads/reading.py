@@ -12,16 +12,16 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from iclscope.core.errors import BadRequest
+from iclscope.core.errors import refused
 from iclscope.language_models.models.attention import attention_by
-from iclscope.language_models.models.cached import LastAttention, ReadSoFar
+from iclscope.language_models.models.cached import LastAttention, PrefixCache
 from iclscope.language_models.models.finite import not_numbers
 from iclscope.language_models.models.halving import in_halves, split_in_two
 from iclscope.language_models.models.kept_state import check_attention_only
 from iclscope.language_models.models.loading import LanguageModel
 from iclscope.language_models.prompts.demonstration_tokens import Owners, token_owners
 from iclscope.language_models.prompts.format import PromptFormat, PromptGroup
-from iclscope.language_models.prompts.scoring import Row, Told, batch_limits, row_batches
+from iclscope.language_models.prompts.scoring import OnProgress, Row, batch_limits, row_batches
 from iclscope.language_models.prompts.tokens import encode_group
 from iclscope.language_models.texts.labelled_text import LabelledTexts
 
@@ -36,7 +36,7 @@ def demonstration_attention(
     queries: Sequence[str],
     classes: Sequence[str],
     *,
-    told: Told | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Float32[np.ndarray, "part query layer head demonstration"]:
     """Attention of each query to each demonstration, summed over the demonstration's tokens.
 
@@ -51,7 +51,7 @@ def demonstration_attention(
         shown: the demonstrations of all queries, in the order of the prompt.
         queries: the texts that are asked.
         classes: the labels, checked as for scoring.
-        told: is told after each batch how many prompts it had.
+        on_progress: called after each batch with its number of prompts.
 
     Returns:
         Part 0: all tokens of a demonstration; part 1: those that write its label. What is left of 1 goes to the query
@@ -62,14 +62,14 @@ def demonstration_attention(
             gives are no numbers.
     """
     check_attention_only(language_model)
-    group = PromptGroup(form.prefix(shown), tuple(form.asked(query) for query in queries))
+    group = PromptGroup(form.prefix(shown), tuple(form.render_query(query) for query in queries))
     encoded = encode_group(language_model, group, form.answers(classes))
     # Where a token of the prompt is joined with an answer, less of the prompt is read.
     owners = [
         Owners(*(part[: len(prompt)] for part in each))
         for each, prompt in zip(token_owners(language_model, form, shown, queries), encoded.prompts, strict=True)
     ]
-    read = ReadSoFar(language_model.model, 1)
+    read = PrefixCache(language_model.model, 1)
     if encoded.shared:
         read.read([encoded.prompts[0][: encoded.shared]])
     found: list[Float[Tensor, "part layer head demonstration"] | None] = [None] * len(queries)
@@ -90,8 +90,8 @@ def demonstration_attention(
                     raise not_numbers(language_model, prompts, what="shares of attention")
             for number, row in enumerate(rows):
                 found[row.place] = masses[:, :, number].cpu()
-            if told is not None:
-                told(len(rows))
+            if on_progress is not None:
+                on_progress(len(rows))
     return torch.stack([one for one in found if one is not None], dim=1).numpy()
 
 
@@ -104,7 +104,7 @@ def _small(language_model: LanguageModel, batch: Sequence[Row], longest: int) ->
         yield batch[start : start + count]
 
 
-def _last_attention(language_model: LanguageModel, read: ReadSoFar, rows: Sequence[Row]) -> LastAttention:
+def _last_attention(language_model: LanguageModel, read: PrefixCache, rows: Sequence[Row]) -> LastAttention:
     part = read.copied([0] * len(rows))
     if any(len(row.tokens) > 1 for row in rows):
         part.read([row.tokens[:-1] for row in rows])
@@ -112,9 +112,13 @@ def _last_attention(language_model: LanguageModel, read: ReadSoFar, rows: Sequen
         last = part.attend([row.tokens[-1] for row in rows])
     shows = last.layers is not None and all(layer.shape[2] == last.mask.shape[1] for layer in last.layers)
     if not shows:
-        raise BadRequest(
-            f"MODEL = {language_model.name!r} is not allowed; allowed: a model whose attention transformers shows; "
-            f"it shows none, or one of another shape, for {language_model.kind}"
+        raise refused(
+            "MODEL",
+            language_model.name,
+            (
+                "a model whose attention transformers shows; it shows none, or one of another shape, for "
+                f"{language_model.kind}"
+            ),
         )
     return last
 

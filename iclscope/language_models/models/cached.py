@@ -27,7 +27,7 @@ class LastAttention(NamedTuple):
     mask: Bool[Tensor, "row place"]
 
 
-class ReadSoFar:
+class PrefixCache:
     """Rows of tokens that a model has read.
 
     Shorter rows are padded on the left of what is read at a time, so that the last token of all stands in one column;
@@ -50,9 +50,9 @@ class ReadSoFar:
         """How many rows there are."""
         return len(self.mask)
 
-    def copied(self, indices: Sequence[int]) -> ReadSoFar:
+    def copied(self, indices: Sequence[int]) -> PrefixCache:
         """Some rows, each as often as it is named; these stay as they are."""
-        chosen = ReadSoFar(self._model, 0)
+        chosen = PrefixCache(self._model, 0)
         at = torch.tensor(indices, device=self.mask.device)
         chosen.mask = self.mask[at]
         if self.mask.shape[1] > 0:

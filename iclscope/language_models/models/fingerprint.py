@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from iclscope.core.errors import BadRequest
+from iclscope.core.errors import refused
 from iclscope.language_models.models.file_hashes import file_hash
 from iclscope.language_models.models.loading import LanguageModel
 from iclscope.language_models.models.weight_files import WeightFiles, memory_state
@@ -72,9 +72,10 @@ def weights_hash(language_model: LanguageModel) -> str:
     except OSError:
         unchanged = False
     if not unchanged:
-        raise BadRequest(
-            f"MODEL = {language_model.source.name!r} is not allowed; allowed: a model that nobody writes to; "
-            "its files have changed since they were read: try again"
+        raise refused(
+            "MODEL",
+            language_model.source.name,
+            "a model that nobody writes to; its files have changed since they were read: try again",
         )
     for one in hashes:
         found.update(one.encode())

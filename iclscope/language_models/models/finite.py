@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from iclscope.core.errors import BadRequest
+from iclscope.core.errors import BadRequest, refused
 from iclscope.language_models.models.head import exact_head
 from iclscope.language_models.models.loading import LanguageModel
 from iclscope.language_models.models.logits import most_positions
@@ -47,9 +47,7 @@ def not_numbers(language_model: LanguageModel, prompts: Iterable[Sequence[int]],
     """
     where = next(filter(None, (_beginning(language_model, tokens) for tokens in prompts)), None)
     found = "it cannot be told where that begins" if where is None else _told(language_model, where)
-    return BadRequest(
-        f"MODEL = {language_model.name!r} is not allowed; allowed: a model whose {what} are finite numbers; {found}"
-    )
+    return refused("MODEL", language_model.name, f"a model whose {what} are finite numbers; {found}")
 
 
 def _told(language_model: LanguageModel, layer: str) -> str:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence, Sized
 from typing import TypeVar
 
-from iclscope.core.errors import BadRequest, Notice
+from iclscope.core.errors import Notice, refused
 from iclscope.core.memory import free_memory, is_out_of_memory
 from iclscope.language_models.models.loading import LanguageModel
 from iclscope.language_models.models.padded import PaddedBatch
@@ -57,9 +57,13 @@ def in_halves(
         free_memory(language_model.device)
         language_model.too_large[reader] = size
     if len(parts) < 2:
-        raise BadRequest(
-            f"MODEL = {language_model.name!r} is not allowed; allowed: a model and prompts that fit into the memory of "
-            f"{language_model.device}; a single prompt does not: ask for fewer --shots, or --dtype bfloat16"
+        raise refused(
+            "MODEL",
+            language_model.name,
+            (
+                f"a model and prompts that fit into the memory of {language_model.device}; a single "
+                "prompt does not: ask for fewer --shots, or --dtype bfloat16"
+            ),
         )
     text = SAID.format(device=language_model.device)
     if text not in language_model.said:

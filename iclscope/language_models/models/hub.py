@@ -10,7 +10,7 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError 
     RevisionNotFoundError,
 )
 
-from iclscope.core.errors import BadRequest
+from iclscope.core.errors import BadRequest, refused
 
 _PATIENCE = 10.0
 """Seconds that the hub may take to answer."""
@@ -28,9 +28,7 @@ def is_only_cached(name: str, revision: str | None) -> bool:
     except HFValidationError as error:
         raise _refusal(name, "a folder, a GGUF file, or a name of the Hugging Face hub, as owner/model") from error
     except RevisionNotFoundError as error:
-        raise BadRequest(
-            f"--revision = {revision!r} is not allowed; allowed: one that {name} has on the hub"
-        ) from error
+        raise refused("--revision", revision, f"one that {name} has on the hub") from error
     except RepositoryNotFoundError as error:
         allowed = "a model that the hub has and you may read (hf auth login lets you read your own and gated ones)"
         raise _refusal(name, allowed) from error
@@ -45,4 +43,4 @@ def is_only_cached(name: str, revision: str | None) -> bool:
 
 
 def _refusal(name: str, allowed: str) -> BadRequest:
-    return BadRequest(f"MODEL = {name!r} is not allowed; allowed: {allowed}")
+    return refused("MODEL", name, allowed)

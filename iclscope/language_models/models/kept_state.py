@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from transformers import DynamicCache
 
-from iclscope.core.errors import BadRequest
+from iclscope.core.errors import BadRequest, refused
 from iclscope.language_models.models.loading import LanguageModel, quiet_transformers
 
 # How far logits read behind a cache may lie from those read at once, as a share of their spread: rounding changes them
@@ -98,6 +98,4 @@ def _other_layers(language_model: LanguageModel) -> list[str]:
 
 
 def _refusal(language_model: LanguageModel, found: str) -> BadRequest:
-    return BadRequest(
-        f"MODEL = {language_model.name!r} is not allowed; allowed: a model of attention layers only; {found}"
-    )
+    return refused("MODEL", language_model.name, f"a model of attention layers only; {found}")

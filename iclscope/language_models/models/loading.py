@@ -20,12 +20,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from transformers.utils import logging as transformers_logging
 
 from iclscope.core.addresses import without_secrets
-from iclscope.core.errors import BadRequest, require
+from iclscope.core.errors import BadRequest, refused, require
 from iclscope.core.files import user_path
 from iclscope.language_models.models.gguf_copy import safetensors_copy
 from iclscope.language_models.models.hub import is_only_cached
 from iclscope.language_models.models.precision import usual_dtype
-from iclscope.language_models.models.weight_files import ReadWeights, WeightFiles, weight_files
+from iclscope.language_models.models.weight_files import LoadedWeights, WeightFiles, weight_files
 from iclscope.language_models.prompts.plain_text import TextReader
 from iclscope.language_models.settings import ModelSource
 
@@ -50,7 +50,7 @@ class LanguageModel:
     source: ModelSource
     name: str
     context_length: int | None
-    read: ReadWeights | None = None
+    read: LoadedWeights | None = None
 
     @property
     def device(self) -> torch.device:
@@ -113,7 +113,7 @@ def load_language_model(source: ModelSource | str) -> LanguageModel:
     model = model.to(device).eval().requires_grad_(False)
     broken = _no_numbers(model)
     require(broken is None, "MODEL", source.name, f"a model whose weights are numbers; those of {broken} are not")
-    read = None if files is None else ReadWeights.of(files, model)
+    read = None if files is None else LoadedWeights.of(files, model)
     language_model = LanguageModel(model, tokenizer, source, model_name(source), _context_length(model.config), read)
     language_model.reader.check_vocabulary()
     return language_model
@@ -262,4 +262,4 @@ def _one_line(source: ModelSource) -> Iterator[None]:
             allowed = "a model that you may read; this one is gated: ask for access on its page, then hf auth login"
         else:
             allowed = f"a causal language model that transformers can load: {text[:200]}"
-        raise BadRequest(f"MODEL = {source.name!r} is not allowed; allowed: {allowed}") from error
+        raise refused("MODEL", source.name, allowed) from error

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from iclscope.core.errors import BadRequest
+from iclscope.core.errors import BadRequest, refused
 from iclscope.language_models.models.loading import LanguageModel
 
 Projection = nn.Linear | Conv1D
@@ -147,7 +147,8 @@ def incoming_weights(mlp: LayerMLP) -> Float[Tensor, "part neuron model"]:
 
 
 def _refusal(language_model: LanguageModel, found: str) -> BadRequest:
-    return BadRequest(
-        f"MODEL = {language_model.name!r} is not allowed; allowed: a model with MLPs of a known layout, its weights "
-        f"not quantized, of type {', '.join(FAMILIES)}; {found}"
+    return refused(
+        "MODEL",
+        language_model.name,
+        (f"a model with MLPs of a known layout, its weights not quantized, of type {', '.join(FAMILIES)}; {found}"),
     )

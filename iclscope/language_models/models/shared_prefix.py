@@ -22,7 +22,7 @@ from torch import Tensor
 from transformers import AttentionInterface, DynamicCache, PreTrainedModel
 
 from iclscope.language_models.models.attention import attention_by
-from iclscope.language_models.models.cached import ReadSoFar, padded_left
+from iclscope.language_models.models.cached import PrefixCache, padded_left
 from iclscope.language_models.models.head import exact_head, log_probabilities
 from iclscope.language_models.models.loading import LanguageModel, quiet_transformers
 
@@ -62,7 +62,7 @@ _READING: ContextVar[_Reading] = ContextVar("what is read behind shared prefixes
 class SharedPrefixes:
     """The beginnings of several groups of prompts, read once."""
 
-    def __init__(self, model: PreTrainedModel, read: ReadSoFar) -> None:
+    def __init__(self, model: PreTrainedModel, read: PrefixCache) -> None:
         """Take what was read, a row per group; nothing is copied."""
         self._model = model
         lengths = read.mask.sum(dim=1).tolist()
@@ -82,7 +82,7 @@ class SharedPrefixes:
 
 
 class ReadBehind:
-    """Rows of tokens behind shared prefixes: read on like `ReadSoFar`."""
+    """Rows of tokens behind shared prefixes: read on like `PrefixCache`."""
 
     def __init__(self, model: PreTrainedModel, prefixes: tuple[Prefix, ...], of_row: Sequence[int]) -> None:
         """Nothing is read yet behind the prefix of each row."""
@@ -102,7 +102,7 @@ class ReadBehind:
 
     @torch.inference_mode()
     def read(self, tokens: Sequence[Sequence[int]], *, keep: int = 1) -> Float[Tensor, "row kept vocabulary"]:
-        """As `ReadSoFar.read`."""
+        """As `PrefixCache.read`."""
         ids, mask = padded_left(tokens, self._model.device)
         whole = torch.cat([self._mask, mask], dim=1)
         lengths = torch.tensor([self._prefixes[one].length for one in self._of_row], device=ids.device)
@@ -179,8 +179,8 @@ def _attention(
     before, before_sum = torch.empty_like(own), torch.empty_like(own_sum)
     for one, at in reading.rows:
         prefix, all_rows = reading.prefixes[one], len(at) == rows
-        asked = (folded if all_rows else folded[at]).transpose(0, 1).reshape(1, kept, -1, channels)
-        found, sums = _attended(asked, prefix.keys[layer][None], prefix.values[layer][None], scale, None)
+        sampled = (folded if all_rows else folded[at]).transpose(0, 1).reshape(1, kept, -1, channels)
+        found, sums = _attended(sampled, prefix.keys[layer][None], prefix.values[layer][None], scale, None)
         found = found.reshape(kept, len(at), each * new, channels).transpose(0, 1)
         sums = sums.reshape(kept, len(at), each * new).transpose(0, 1)
         if all_rows:
@@ -230,7 +230,7 @@ def _reason(language_model: LanguageModel) -> str:
     first, rows = tokens[:12], [tokens[12:], tokens[15:20]]
     try:
         with quiet_transformers():
-            read = ReadSoFar(model, 1)
+            read = PrefixCache(model, 1)
             read.read_only([first])
             expected = read.copied([0, 0]).read(rows)[:, 0]
             with reading_behind_prefixes(model):

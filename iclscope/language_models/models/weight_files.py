@@ -35,7 +35,7 @@ class WeightFiles(NamedTuple):
         return cls(found, tuple(stamp_of(path) for path in found))
 
 
-class ReadWeights(NamedTuple):
+class LoadedWeights(NamedTuple):
     """Weights as they were when they had been read.
 
     Attributes:
@@ -47,7 +47,7 @@ class ReadWeights(NamedTuple):
     state: tuple[tuple[int, int], ...]
 
     @classmethod
-    def of(cls, files: WeightFiles, model: PreTrainedModel) -> ReadWeights:
+    def of(cls, files: WeightFiles, model: PreTrainedModel) -> LoadedWeights:
         """What a model holds now was read from these files."""
         return cls(files, memory_state(model))
 

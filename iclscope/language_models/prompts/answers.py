@@ -12,10 +12,10 @@ from scipy.special import log_softmax
 
 from iclscope.language_models.models.loading import LanguageModel
 from iclscope.language_models.prompts.calibration import calibrated
-from iclscope.language_models.prompts.draws import Asked
+from iclscope.language_models.prompts.draws import SampledTask
 from iclscope.language_models.prompts.format import CONTENT_FREE, PromptFormat, PromptGroup
 from iclscope.language_models.prompts.label_lengths import column_of, scores_by_length
-from iclscope.language_models.prompts.scoring import Told, scored_labels
+from iclscope.language_models.prompts.scoring import OnProgress, scored_labels
 from iclscope.language_models.selectors import Choice
 from iclscope.language_models.settings import LABEL_SCORES, SUM
 from iclscope.language_models.texts.labelled_text import LabelledTexts
@@ -24,19 +24,19 @@ Scores = Float64[np.ndarray, "query label"]
 
 
 def prompt_groups(
-    asked: Asked, choice: Choice, form: PromptFormat, pool: LabelledTexts | None = None
+    sampled: SampledTask, choice: Choice, form: PromptFormat, pool: LabelledTexts | None = None
 ) -> list[PromptGroup]:
     """The prompts, each group with the content-free queries last.
 
     Args:
-        asked: the queries.
+        sampled: the queries.
         choice: their demonstrations.
         form: how an example is written.
-        pool: what the demonstrations are taken from; None: ``asked.pool``.
+        pool: what the demonstrations are taken from; None: ``sampled.pool``.
     """
-    source = asked.pool if pool is None else pool
-    free = tuple(form.asked(text) for text in CONTENT_FREE)
-    queries = [form.asked(text) for text in asked.queries.texts]
+    source = sampled.pool if pool is None else pool
+    free = tuple(form.render_query(text) for text in CONTENT_FREE)
+    queries = [form.render_query(text) for text in sampled.queries.texts]
     if choice.shared:
         return [PromptGroup(form.prefix(source.at(choice.demonstrations[0])), (*queries, *free))]
     return [
@@ -47,22 +47,22 @@ def prompt_groups(
 
 def answers(
     language_model: LanguageModel,
-    asked: Asked,
+    sampled: SampledTask,
     choice: Choice,
     form: PromptFormat,
     *,
     pool: LabelledTexts | None = None,
-    told: Told | None = None,
+    on_progress: OnProgress | None = None,
 ) -> pl.DataFrame:
     """Ask all queries.
 
     Args:
         language_model: what is asked.
-        asked: the queries, and the classes to choose from.
+        sampled: the queries, and the classes to choose from.
         choice: the demonstrations of each query.
         form: how an example is written.
-        pool: what the demonstrations are taken from; None: ``asked.pool``.
-        told: is told how many prompts have been read.
+        pool: what the demonstrations are taken from; None: ``sampled.pool``.
+        on_progress: called with the number of prompts read.
 
     Returns:
         A row per query: ``query`` (its place), ``label``, ``answer`` (the likeliest label), ``correct``,
@@ -70,11 +70,11 @@ def answers(
         right label among all labels), ``demonstrations`` (places in the pool). These compare labels by the sum of the
         log-probabilities of their tokens; ``answer_by_token``, ``answer_by_character`` and so on compare them by means.
         ``score_sum``, ``score_token`` and ``score_character`` hold the scores of all labels, in the order of
-        ``asked.classes``.
+        ``sampled.classes``.
     """
-    groups = prompt_groups(asked, choice, form, pool)
-    found = scored_labels(language_model, groups, form.answers(asked.classes), told=told)
-    of_groups = [scores_by_length(*group, asked.classes) for group in found]
+    groups = prompt_groups(sampled, choice, form, pool)
+    found = scored_labels(language_model, groups, form.answers(sampled.classes), on_progress=on_progress)
+    of_groups = [scores_by_length(*group, sampled.classes) for group in found]
     free = len(CONTENT_FREE)
     scores: dict[str, Scores] = {}
     fair: dict[str, Scores] = {}
@@ -82,12 +82,14 @@ def answers(
         scores[name] = np.concatenate([group[name][:-free] for group in of_groups])
         # The bias is that of the same score: content-free queries are compared as the others are.
         fair[name] = np.concatenate([calibrated(group[name][:-free], group[name][-free:]) for group in of_groups])
-    return _rows(asked, choice, scores, fair)
+    return _rows(sampled, choice, scores, fair)
 
 
-def _rows(asked: Asked, choice: Choice, scores: Mapping[str, Scores], fair: Mapping[str, Scores]) -> pl.DataFrame:
-    classes = np.asarray(asked.classes)
-    right = np.asarray([asked.classes.index(label) for label in asked.queries.labels])
+def _rows(
+    sampled: SampledTask, choice: Choice, scores: Mapping[str, Scores], fair: Mapping[str, Scores]
+) -> pl.DataFrame:
+    classes = np.asarray(sampled.classes)
+    right = np.asarray([sampled.classes.index(label) for label in sampled.queries.labels])
 
     def judged(name: str) -> dict[str, Any]:
         best, best_fair = scores[name].argmax(axis=1), fair[name].argmax(axis=1)

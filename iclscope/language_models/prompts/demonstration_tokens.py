@@ -52,7 +52,7 @@ def token_owners(
     allowed = "a model with a fast tokenizer, which says where its tokens stand in the text"
     require(tokenizer.is_fast, "MODEL", language_model.name, allowed)
     starts, words = _places(form, shown)
-    prompts = [form.prefix(shown) + form.asked(query) for query in queries]
+    prompts = [form.prefix(shown) + form.render_query(query) for query in queries]
     begin = [(0, 0)] * len(language_model.reader.begin)  # what the tokenizer adds stands nowhere
     found = []
     for read in language_model.reader.read(prompts, places=True):

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from iclscope.core.errors import BadRequest, require
+from iclscope.core.errors import Verbatim, refused, require
 from iclscope.language_models.texts.labelled_text import LabelledTexts, TextTask
 from iclscope.language_models.texts.repeats import LeftOut, rows_by_text
 
 
-class Asked(NamedTuple):
+class SampledTask(NamedTuple):
     """A task with its queries drawn.
 
     Attributes:
@@ -29,7 +29,7 @@ class Asked(NamedTuple):
     left_out: LeftOut = LeftOut()
 
 
-def draw_queries(task: TextTask, count: int, seed: int) -> Asked:
+def draw_queries(task: TextTask, count: int, seed: int) -> SampledTask:
     """Draw queries without replacement; what has a query's text is taken out of the pool.
 
     Texts are the same if they are up to case, spaces, Unicode form and full stops at the end (`folded`). Each text is
@@ -51,16 +51,13 @@ def draw_queries(task: TextTask, count: int, seed: int) -> Asked:
     require(most >= 1, "DATA", task.name, "at least two texts, each with one label")
     order = generator(seed, "queries").permutation(len(rows.once))
     places = sorted(rows.once[int(i)] for i in order[: min(count, most)])
-    queries, asked = source.at(places), {rows.keys[place] for place in places}
+    queries, drawn = source.at(places), {rows.keys[place] for place in places}
     of_pool = rows if task.queries is None else rows_by_text(*task.pool)
-    apart = [place for place, key in enumerate(of_pool.keys) if key not in asked]
-    pool = task.pool.at([place for place in of_pool.by_label if of_pool.keys[place] not in asked])
+    apart = [place for place, key in enumerate(of_pool.keys) if key not in drawn]
+    pool = task.pool.at([place for place in of_pool.by_label if of_pool.keys[place] not in drawn])
     missing = sorted(set(task.pool.classes) - set(pool.classes))
     if missing or not pool.texts:
-        raise BadRequest(
-            f"--queries = {count} is not allowed; allowed: fewer: "
-            f"the pool would have no text of {', '.join(missing)} left"
-        )
+        raise refused("--queries", Verbatim(count), f"fewer: the pool would have no text of {', '.join(missing)} left")
     own = task.queries is not None
     left_out = LeftOut(
         repeated_queries=rows.repeated if own else 0,
@@ -69,7 +66,7 @@ def draw_queries(task: TextTask, count: int, seed: int) -> Asked:
         repeated_demonstrations=len(apart) - len(pool.texts),
         contradictory_demonstrations=rows_by_text(*pool).contradictory,
     )
-    return Asked(task.name, pool, queries, pool.classes, left_out)
+    return SampledTask(task.name, pool, queries, pool.classes, left_out)
 
 
 def generator(*key: int | str) -> np.random.Generator:
@@ -79,6 +76,6 @@ def generator(*key: int | str) -> np.random.Generator:
 
 
 def shuffled_labels(pool: LabelledTexts, seed: int) -> LabelledTexts:
-    """The pool with its labels dealt anew at random: a control, in which a label says nothing of its text."""
+    """The pool with its labels shuffled at random: a control, in which a label says nothing of its text."""
     order = generator(seed, "shuffled labels").permutation(len(pool.labels))
     return LabelledTexts(pool.texts, tuple(pool.labels[i] for i in order))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import string
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from pydantic import field_validator
 
 from iclscope.core.errors import require
+from iclscope.core.renamed import renamed_property
 from iclscope.core.settings import Settings
 
 CONTENT_FREE = ("N/A", "", "[MASK]")
@@ -53,9 +54,11 @@ class PromptFormat(Settings):
         start = self.instruction + self.between if self.instruction else ""
         return start + "".join(shown)
 
-    def asked(self, text: str) -> str:
+    def render_query(self, text: str) -> str:
         """The query as it stands behind the prefix."""
         return self.query.format(text=text)
+
+    asked: ClassVar[Any] = renamed_property("asked", "render_query")
 
     def answers(self, classes: Sequence[str]) -> tuple[str, ...]:
         """The continuations whose likelihoods are compared."""

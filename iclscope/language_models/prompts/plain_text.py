@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
-from iclscope.core.errors import BadRequest, require
+from iclscope.core.errors import refused, require
 
 _NO_TEXT = "\U0010ffff"
 """A noncharacter of Unicode: it stands in no text, so a token whose name begins with it is never found in one."""
 
 
-class ReadText(NamedTuple):
+class TokenizedText(NamedTuple):
     """A text as tokens.
 
     Attributes:
@@ -72,7 +72,7 @@ class TextReader:
             allowed = f"a model with an embedding for each token; its tokenizer has token {largest}, its embedding "
             require(largest < self._rows, "MODEL", self._name, f"{allowed}{self._rows} rows, counted from 0")
 
-    def read(self, texts: Sequence[str], *, places: bool = False) -> list[ReadText]:
+    def read(self, texts: Sequence[str], *, places: bool = False) -> list[TokenizedText]:
         """Texts as tokens.
 
         Args:
@@ -89,10 +89,10 @@ class TextReader:
             found = self._tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True, **more)
         except (TypeError, ValueError, NotImplementedError) as error:
             allowed = "a model whose tokenizer can read control tokens as text (split_special_tokens)"
-            raise BadRequest(f"MODEL = {self._name!r} is not allowed; allowed: {allowed}") from error
+            raise refused("MODEL", self._name, allowed) from error
         ids = map(tuple, found["input_ids"])
         at = (tuple(map(tuple, one)) for one in found["offset_mapping"]) if places else ((),) * len(texts)
-        read = list(map(ReadText, ids, at))
+        read = list(map(TokenizedText, ids, at))
         for number, (text, one) in enumerate(zip(texts, read, strict=True)):
             if not self.control.keys().isdisjoint(one.ids) or self._spells_unknown(text, one.ids):
                 read[number] = self._letter_by_letter(text, one, places)
@@ -115,24 +115,24 @@ class TextReader:
     def _spells_unknown(self, text: str, ids: Sequence[int]) -> bool:
         return self.unknown is not None and self.unknown in text and self._tokenizer.unk_token_id in ids
 
-    def _letter_by_letter(self, text: str, read: ReadText, places: bool) -> ReadText:
+    def _letter_by_letter(self, text: str, read: TokenizedText, places: bool) -> TokenizedText:
         if self._without_control is not None:
             plain = self._without_control.encode(text, add_special_tokens=False)
             if self.control.keys().isdisjoint(plain.ids):
-                return ReadText(tuple(plain.ids), tuple(plain.offsets) if places else ())
+                return TokenizedText(tuple(plain.ids), tuple(plain.offsets) if places else ())
         if self.control.keys().isdisjoint(read.ids):
             return read  # it spells no more than <unk>, which remains what it is
         found = self._tokenizer(text, add_special_tokens=False)
         names = " and ".join(sorted({self.control[one] for one in found["input_ids"] if one in self.control}))
         allowed = f"a text that the tokenizer of {self._name} does not take for the command {names}"
-        raise BadRequest(f"text = {_short(text)!r} is not allowed; allowed: {allowed}")
+        raise refused("text", _short(text), allowed)
 
     def _check_embedded(self, ids: Sequence[int], text: str) -> None:
         if self._rows is None or max(ids, default=0) < self._rows:
             return
         token = self._tokenizer.convert_ids_to_tokens(max(ids))
         allowed = f"a text without the added token {token!r}, of which {self._name} has no embedding"
-        raise BadRequest(f"text = {_short(text)!r} is not allowed; allowed: {allowed}")
+        raise refused("text", _short(text), allowed)
 
 
 def spelled_out(reader: TextReader, texts: Iterable[str]) -> tuple[int, tuple[str, ...]]:

@@ -10,11 +10,11 @@ from scipy.special import log_softmax
 
 from iclscope.language_models.models.loading import LanguageModel
 from iclscope.language_models.prompts.calibration import calibrated
-from iclscope.language_models.prompts.draws import Asked, generator
+from iclscope.language_models.prompts.draws import SampledTask, generator
 from iclscope.language_models.prompts.format import CONTENT_FREE, PromptFormat, PromptGroup
 from iclscope.language_models.prompts.scoring import label_scores
 from iclscope.language_models.prompts.tokens import prompt_lengths
-from iclscope.language_models.selectors.at_random import balanced
+from iclscope.language_models.selectors.random_selectors import balanced
 
 PROMPTS, SHOTS = 100, 8
 MOST_CHANGED = 0.01
@@ -62,19 +62,19 @@ class Agreement(NamedTuple):
             return None
 
 
-def sample(language_model: LanguageModel, asked: Asked, form: PromptFormat, seed: int) -> PromptGroup:
+def sample(language_model: LanguageModel, sampled: SampledTask, form: PromptFormat, seed: int) -> PromptGroup:
     """Texts of the pool behind eight balanced demonstrations, then the content-free queries.
 
     Where such prompts are longer than the model reads there are fewer demonstrations, and no texts that are too long.
     """
-    answers, most = form.answers(asked.classes), language_model.context_length
+    answers, most = form.answers(sampled.classes), language_model.context_length
     shots = SHOTS
     while True:
-        shown = balanced(asked, min(shots, len(asked.pool.texts) // 2), seed)
+        shown = balanced(sampled, min(shots, len(sampled.pool.texts) // 2), seed)
         taken = set(shown)
-        order = generator(seed, "precision").permutation(len(asked.pool.texts))
-        texts = [asked.pool.texts[int(i)] for i in order if int(i) not in taken][:PROMPTS]
-        group = PromptGroup(form.prefix(asked.pool.at(shown)), tuple(map(form.asked, (*texts, *CONTENT_FREE))))
+        order = generator(seed, "precision").permutation(len(sampled.pool.texts))
+        texts = [sampled.pool.texts[int(i)] for i in order if int(i) not in taken][:PROMPTS]
+        group = PromptGroup(form.prefix(sampled.pool.at(shown)), tuple(map(form.render_query, (*texts, *CONTENT_FREE))))
         fits = [most is None or length <= most for length in prompt_lengths(language_model, group, answers)]
         if all(fits) or shots == 0:
             free = group.queries[-len(CONTENT_FREE) :]
@@ -84,11 +84,11 @@ def sample(language_model: LanguageModel, asked: Asked, form: PromptFormat, seed
 
 
 def agreement(
-    language_model: LanguageModel, exact: LanguageModel, asked: Asked, form: PromptFormat, seed: int
+    language_model: LanguageModel, exact: LanguageModel, sampled: SampledTask, form: PromptFormat, seed: int
 ) -> Agreement:
     """Read the sample with a model in bfloat16 and with the same one in float32."""
-    group = sample(language_model, asked, form, seed)
-    answers, free = form.answers(asked.classes), len(CONTENT_FREE)
+    group = sample(language_model, sampled, form, seed)
+    answers, free = form.answers(sampled.classes), len(CONTENT_FREE)
     low, high = (label_scores(one, [group], answers)[0] for one in (language_model, exact))
     fair = [calibrated(scores[:-free], scores[-free:]) for scores in (low, high)]
     apart = np.abs(log_softmax(low[:-free], axis=1) - log_softmax(high[:-free], axis=1))

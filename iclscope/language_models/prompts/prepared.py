@@ -13,7 +13,7 @@ from iclscope.language_models.models.fingerprint import model_fingerprint
 from iclscope.language_models.models.finite import check_gives_numbers
 from iclscope.language_models.models.kept_state import check_reads_in_parts
 from iclscope.language_models.models.loading import LanguageModel, load_language_model, model_name
-from iclscope.language_models.prompts.draws import Asked, draw_queries
+from iclscope.language_models.prompts.draws import SampledTask, draw_queries
 from iclscope.language_models.prompts.format import PromptFormat
 from iclscope.language_models.prompts.precision import Agreement, agreement
 from iclscope.language_models.settings import AUTO, DTYPES, REFUSE, ModelSource, TextMeasurement
@@ -32,13 +32,13 @@ class Prepared(NamedTuple):
     Attributes:
         settings: what was asked for.
         language_model: the model.
-        asked: pool, queries and classes.
+        sampled: pool, queries and classes.
         agreement: of bfloat16 with float32 on a sample; None where the type was asked for, or float32 is the usual one.
     """
 
     settings: TextMeasurement
     language_model: LanguageModel
-    asked: Asked
+    sampled: SampledTask
     agreement: Agreement | None = None
 
     @property
@@ -49,11 +49,11 @@ class Prepared(NamedTuple):
     @property
     def title(self) -> str:
         """Model and data, for headings and folders."""
-        return f"{self.language_model.name} on {self.asked.name}"
+        return f"{self.language_model.name} on {self.sampled.name}"
 
     def at(self, queries: Sequence[int]) -> Prepared:
         """The same with some of the queries."""
-        return self._replace(asked=self.asked._replace(queries=self.asked.queries.at(queries)))
+        return self._replace(sampled=self.sampled._replace(queries=self.sampled.queries.at(queries)))
 
     def noted(self) -> dict[str, Any]:
         """All that decides the rows, ready for JSON: settings, and fingerprints of model and texts.
@@ -66,12 +66,12 @@ class Prepared(NamedTuple):
             **self.settings.model_dump(mode="json", include={"format", "queries", "draws", "seed"}),
             "model": {"name": self.language_model.name, **model_fingerprint(self.language_model)},
             "dtype": str(self.language_model.model.dtype).removeprefix("torch."),
-            "data": {"name": self.asked.name, "texts": _hash_of(self.asked), **self._left_out()},
+            "data": {"name": self.sampled.name, "texts": _hash_of(self.sampled), **self._left_out()},
             **({} if way == REFUSE else {"too_long": way}),
         }
 
     def _left_out(self) -> dict[str, Any]:
-        counts = self.asked.left_out.counted()
+        counts = self.sampled.left_out.counted()
         return {"left out": counts} if counts else {}
 
 
@@ -95,25 +95,25 @@ def prepare(settings: TextMeasurement, *, noted: Noted | None = None) -> Prepare
         BadRequest: if that cannot be done, the model keeps another state than keys and values, or what it gives are no
             numbers.
     """
-    asked = draw_queries(text_task(settings), settings.queries, settings.seed)
+    sampled = draw_queries(text_task(settings), settings.queries, settings.seed)
     source, earlier = settings.model, {}
     if noted is not None and source.dtype == AUTO:
-        earlier = noted(model_name(source), asked.name)
+        earlier = noted(model_name(source), sampled.name)
         settled = earlier.get("settings")
         kept = settled.get("dtype") if isinstance(settled, dict) else None
         source = source.model_copy(update={"dtype": kept}) if kept in DTYPES else source
-    language_model = _tried(source, settings, asked)
+    language_model = _tried(source, settings, sampled)
     if source.dtype != AUTO or language_model.model.dtype == torch.float32:
-        return Prepared(settings, language_model, asked, Agreement.noted(earlier.get("precision")))
-    exact = _tried(source.model_copy(update={"dtype": "float32"}), settings, asked)
-    found = agreement(language_model, exact, asked, settings.format, settings.seed)
-    return Prepared(settings, language_model if found.is_enough else exact, asked, found)
+        return Prepared(settings, language_model, sampled, Agreement.noted(earlier.get("precision")))
+    exact = _tried(source.model_copy(update={"dtype": "float32"}), settings, sampled)
+    found = agreement(language_model, exact, sampled, settings.format, settings.seed)
+    return Prepared(settings, language_model if found.is_enough else exact, sampled, found)
 
 
-def _tried(source: ModelSource, settings: TextMeasurement, asked: Asked) -> LanguageModel:
+def _tried(source: ModelSource, settings: TextMeasurement, sampled: SampledTask) -> LanguageModel:
     """A model that can be measured."""
     language_model = load_language_model(source)
-    tokens = _some_tokens(language_model, settings.format.asked(asked.queries.texts[0]))
+    tokens = _some_tokens(language_model, settings.format.render_query(sampled.queries.texts[0]))
     check_reads_in_parts(language_model, tokens)
     check_gives_numbers(language_model, tokens)
     return language_model
@@ -128,7 +128,7 @@ def _some_tokens(language_model: LanguageModel, text: str) -> list[int]:
     return [*found, 0, 0][: max(2, min(most, len(found)))]
 
 
-def _hash_of(asked: Asked) -> str:
+def _hash_of(sampled: SampledTask) -> str:
     """A hash of all texts and labels, in which it counts where each ends."""
-    content = [[list(part) for part in texts] for texts in (asked.pool, asked.queries)]
+    content = [[list(part) for part in texts] for texts in (sampled.pool, sampled.queries)]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]

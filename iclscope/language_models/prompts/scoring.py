@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from jaxtyping import Float64, Int64
 
-from iclscope.core.errors import BadRequest
-from iclscope.language_models.models.cached import ReadSoFar
+from iclscope.core.errors import refused
+from iclscope.core.renamed import warn_renamed
+from iclscope.language_models.models.cached import PrefixCache
 from iclscope.language_models.models.finite import not_numbers
 from iclscope.language_models.models.halving import in_halves, split_in_two
 from iclscope.language_models.models.kept_state import check_attention_only
@@ -32,7 +33,7 @@ _TOKENS_ON_CPU, _TOKENS_ON_GPU = 2048, 32768
 # Bytes that keys and values of one batch may take.
 _CACHE_ON_CPU, _CACHE_ON_GPU = 1 << 29, 1 << 32
 
-Told = Callable[[int], None]
+OnProgress = Callable[[int], None]
 
 Scores = Float64[np.ndarray, "row label"]
 
@@ -62,7 +63,8 @@ def label_scores(
     groups: Sequence[PromptGroup],
     answers: Sequence[str],
     *,
-    told: Told | None = None,
+    on_progress: OnProgress | None = None,
+    told: OnProgress | None = None,
 ) -> list[Float64[np.ndarray, "query label"]]:
     """Log-likelihood of each answer behind each prompt.
 
@@ -70,7 +72,8 @@ def label_scores(
         language_model: what is asked.
         groups: prompts that begin alike stand in one group; what they share is read once.
         answers: continuations, of one or several tokens.
-        told: is told after each batch how many prompts it had.
+        on_progress: called after each batch with its number of prompts.
+        told: deprecated name of ``on_progress``.
 
     Returns:
         For each group, Σ log p(token | all before it) over an answer's tokens; natural logarithms.
@@ -79,7 +82,10 @@ def label_scores(
         BadRequest: if an answer has no tokens, a prompt is too long, the model is no transformer of attention layers
             only, or what it gives are no numbers.
     """
-    return [one.sums for one in scored_labels(language_model, groups, answers, told=told)]
+    if told is not None:
+        warn_renamed("label_scores(told=…)", "on_progress=…")
+        on_progress = told
+    return [one.sums for one in scored_labels(language_model, groups, answers, on_progress=on_progress)]
 
 
 def scored_labels(
@@ -87,7 +93,7 @@ def scored_labels(
     groups: Sequence[PromptGroup],
     answers: Sequence[str],
     *,
-    told: Told | None = None,
+    on_progress: OnProgress | None = None,
 ) -> list[ScoredGroup]:
     """The same as `label_scores`, with how many tokens each answer has."""
     check_attention_only(language_model)
@@ -97,9 +103,9 @@ def scored_labels(
 
     copies = why_copied(language_model) != ""
 
-    def read_shared(bundle: Sequence[int]) -> ReadSoFar | SharedPrefixes:
+    def read_shared(bundle: Sequence[int]) -> PrefixCache | SharedPrefixes:
         shared = [encoded[number].prompts[0][: encoded[number].shared] for number in bundle]
-        read = ReadSoFar(language_model.model, len(bundle))
+        read = PrefixCache(language_model.model, len(bundle))
         if not shared[0]:
             return read
         read.read_only(shared)
@@ -109,7 +115,7 @@ def scored_labels(
     for bundle, read in (one for each in bundles for one in in_halves(language_model, each, read_shared, split_in_two)):
 
         def scores_of(
-            rows: Sequence[Row], read: ReadSoFar | SharedPrefixes = read, bundle: Sequence[int] = bundle
+            rows: Sequence[Row], read: PrefixCache | SharedPrefixes = read, bundle: Sequence[int] = bundle
         ) -> Scores:
             with ExitStack() as block:
                 if isinstance(read, SharedPrefixes):
@@ -123,14 +129,14 @@ def scored_labels(
             _check(language_model, encoded, rows, scores)
             for row, of_row in zip(rows, scores, strict=True):
                 found[row.group][row.place] = of_row
-            if told is not None:
-                told(len(rows))
+            if on_progress is not None:
+                on_progress(len(rows))
     counts = [np.asarray([[len(answer) for answer in each] for each in group.answers]) for group in encoded]
     return [ScoredGroup(sums, tokens) for sums, tokens in zip(found, counts, strict=True)]
 
 
 def _scores_of(
-    read: ReadSoFar | ReadBehind, encoded: Sequence[EncodedGroup], rows: Sequence[Row], limits: Limits
+    read: PrefixCache | ReadBehind, encoded: Sequence[EncodedGroup], rows: Sequence[Row], limits: Limits
 ) -> Float64[np.ndarray, "row label"]:
     """Read what is left of the rows, then the answers that are longer than a token."""
     first = read.read([row.tokens for row in rows])[:, 0]
@@ -167,9 +173,13 @@ def _check(
             raise not_numbers(language_model, [(*prompt, *answer) for answer in group.answers[row.place]])
         if np.isneginf(of_row).all():
             end = " ".join(str(language_model.tokenizer.decode(list(prompt[-20:]))).split())[-40:]
-            raise BadRequest(
-                f"MODEL = {language_model.name!r} is not allowed; allowed: a model that gives some label a chance; "
-                f"to this one all labels are impossible behind the prompt that ends in {end!r}"
+            raise refused(
+                "MODEL",
+                language_model.name,
+                (
+                    "a model that gives some label a chance; to this one all labels are impossible behind "
+                    f"the prompt that ends in {end!r}"
+                ),
             )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import combinations, takewhile
 from typing import NamedTuple
 
-from iclscope.core.errors import BadRequest, require
+from iclscope.core.errors import BadRequest, Verbatim, refused, require
 from iclscope.language_models.models.loading import LanguageModel
 from iclscope.language_models.prompts.format import PromptGroup
 
@@ -69,7 +69,7 @@ def encode_group(
     prompts, behind = [], []
     for number, text in enumerate(texts):
         followed = whole[number * len(answers) : (number + 1) * len(answers)]
-        _check_told_apart(text, answers, followed)
+        _check_distinct(text, answers, followed)
         read = _common_beginning([alone[number], *followed])
         ends = tuple(one[len(read) :] for one in followed)
         for end, answer in zip(ends, answers, strict=True):
@@ -117,8 +117,8 @@ def check_length(language_model: LanguageModel, text: str, length: int) -> None:
     allowed = language_model.context_length
     if allowed is not None and length > allowed:
         raise BadRequest(
-            f"the prompt that ends in {end_of(text)!r} has {length} tokens, which is not allowed; allowed: at most "
-            f"{allowed}, the context length of {language_model.name}"
+            f"the prompt that ends in {end_of(text)!r} has {length} tokens; expected at most {allowed}, the "
+            f"context length of {language_model.name}"
         )
 
 
@@ -138,21 +138,21 @@ def _something(language_model: LanguageModel) -> Tokens:
     tokenizer = language_model.tokenizer
     begin = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
     if begin is None:
-        raise BadRequest(
-            f"MODEL = {language_model.name!r} is not allowed; allowed: a tokenizer that has a token to begin with, "
-            "or prompts that have one of their own before the label"
+        raise refused(
+            "MODEL",
+            language_model.name,
+            ("a tokenizer that has a token to begin with, or prompts that have one of their own before the label"),
         )
     return (int(begin),)
 
 
-def _check_told_apart(text: str, answers: Sequence[str], followed: Sequence[Tokens]) -> None:
+def _check_distinct(text: str, answers: Sequence[str], followed: Sequence[Tokens]) -> None:
     if len(set(followed)) == len(followed):
         return
     one, other = next(pair for pair in combinations(range(len(answers)), 2) if len({followed[i] for i in pair}) == 1)
-    raise BadRequest(
-        f"labels {answers[one].strip()!r} and {answers[other].strip()!r} are not allowed; allowed: labels that the "
-        f"tokenizer tells apart; behind {end_of(text)!r} these have the same tokens"
-    )
+    pair = f"{answers[one].strip()!r} and {answers[other].strip()!r}"
+    expected = f"labels that the tokenizer tells apart; after {end_of(text)!r} these have the same tokens"
+    raise refused("labels", Verbatim(pair), expected)
 
 
 def _most_tokens(text: str) -> int:

@@ -12,11 +12,11 @@ import numpy as np
 import polars as pl
 from jaxtyping import Int64
 
-from iclscope.core.errors import BadRequest
+from iclscope.core.errors import BadRequest, refused
 from iclscope.language_models.prompts.answers import answers
 from iclscope.language_models.prompts.format import CONTENT_FREE, PromptGroup
 from iclscope.language_models.prompts.prepared import Prepared
-from iclscope.language_models.prompts.scoring import Told
+from iclscope.language_models.prompts.scoring import OnProgress
 from iclscope.language_models.prompts.tokens import encode_group, prompt_lengths
 from iclscope.language_models.selectors import Choice
 from iclscope.language_models.settings import DROP_SHOTS, SKIP
@@ -106,7 +106,7 @@ def fitted_answers(
     shots: int,
     *,
     pool: LabelledTexts | None = None,
-    told: Told | None = None,
+    on_progress: OnProgress | None = None,
 ) -> pl.DataFrame:
     """Ask all queries behind demonstrations of which some may have been dropped.
 
@@ -114,20 +114,20 @@ def fitted_answers(
         prepared: of `Fitted`.
         choice: of `Fitted`.
         shots: how many demonstrations were asked for.
-        pool: what they are taken from; None: ``asked.pool``.
-        told: is told how many prompts have been read.
+        pool: what they are taken from; None: ``sampled.pool``.
+        on_progress: called with the number of prompts read.
 
     Returns:
         The rows of `answers`; with ``drop-shots`` ``dropped`` says how many demonstrations each prompt has fewer.
     """
     form, model = prepared.format, prepared.language_model
     if len({len(shown) for shown in choice.demonstrations}) <= 1:
-        found = answers(model, prepared.asked, choice, form, pool=pool, told=told)
+        found = answers(model, prepared.sampled, choice, form, pool=pool, on_progress=on_progress)
     else:  # those with the same demonstrations together: these are read once
         parts = []
         for those in _by_shown(choice).values():
-            asked, alike = prepared.at(those).asked, Choice(choice.at(those).demonstrations, True)
-            part = answers(model, asked, alike, form, pool=pool, told=told)
+            sampled, alike = prepared.at(those).sampled, Choice(choice.at(those).demonstrations, True)
+            part = answers(model, sampled, alike, form, pool=pool, on_progress=on_progress)
             parts.append(part.with_columns(query=pl.Series(those, dtype=part.schema["query"])))
         found = pl.concat(parts).sort("query")
     if prepared.settings.too_long != DROP_SHOTS:
@@ -141,9 +141,9 @@ def check_labels(prepared: Prepared, free: Sequence[str] = CONTENT_FREE) -> None
     Raises:
         BadRequest: naming them.
     """
-    form, asked = prepared.format, prepared.asked
-    queries = tuple(form.asked(text) for text in (*asked.queries.texts, *free))
-    encode_group(prepared.language_model, PromptGroup("", queries), form.answers(asked.classes), any_length=True)
+    form, sampled = prepared.format, prepared.sampled
+    queries = tuple(form.render_query(text) for text in (*sampled.queries.texts, *free))
+    encode_group(prepared.language_model, PromptGroup("", queries), form.answers(sampled.classes), any_length=True)
 
 
 def most_tokens(prepared: Prepared) -> float:
@@ -164,8 +164,8 @@ def refusal(prepared: Prepared, what: str, longest: int, bare: bool) -> BadReque
     model = prepared.language_model
     ways = "shorter texts, or --too-long skip" if bare else "fewer --shots, or --too-long skip or drop-shots"
     return BadRequest(
-        f"{what} are longer than the model reads, the longest {longest} tokens, which is not allowed; allowed: at most "
-        f"{model.context_length}, the context length of {model.name}; ask for {ways}"
+        f"{what} are longer than the model reads: expected at most {model.context_length} tokens, the context length "
+        f"of {model.name}, got {longest} in the longest; ask for {ways}"
     )
 
 
@@ -173,10 +173,10 @@ def lengths_behind(
     prepared: Prepared, shown: LabelledTexts, places: Sequence[int], free: Sequence[str] = ()
 ) -> Int64[np.ndarray, " query"]:
     """Tokens of the prompts of some queries behind the same demonstrations, or of ``free`` ones if those are longer."""
-    form, asked = prepared.format, prepared.asked
-    queries = [form.asked(asked.queries.texts[place]) for place in places]
-    group = PromptGroup(form.prefix(shown), (*queries, *map(form.asked, free)))
-    found = np.asarray(prompt_lengths(prepared.language_model, group, form.answers(asked.classes)), dtype=np.int64)
+    form, sampled = prepared.format, prepared.sampled
+    queries = [form.render_query(sampled.queries.texts[place]) for place in places]
+    group = PromptGroup(form.prefix(shown), (*queries, *map(form.render_query, free)))
+    found = np.asarray(prompt_lengths(prepared.language_model, group, form.answers(sampled.classes)), dtype=np.int64)
     longest: Int64[np.ndarray, " query"] = np.maximum(found[: len(places)], found[len(places) :].max(initial=0))
     return longest
 
@@ -234,14 +234,18 @@ def _without(
     prepared: Prepared, choices: Mapping[UnitT, Choice], too_long: Mapping[UnitT, Int64[np.ndarray, " place"]]
 ) -> Fitted[UnitT]:
     left_out = tuple(sorted({int(place) for places in too_long.values() for place in places}))
-    total = len(prepared.asked.queries.texts)
+    total = len(prepared.sampled.queries.texts)
     kept = [place for place in range(total) if place not in set(left_out)]
     model = prepared.language_model
     because = f"longer than the {model.context_length} tokens that {model.name} reads"
     if not kept:
-        raise BadRequest(
-            f"--too-long = {SKIP!r} is not allowed; allowed: {DROP_SHOTS}, fewer --shots or shorter texts: each of the "
-            f"{total} queries has a prompt that is {because}"
+        raise refused(
+            "--too-long",
+            SKIP,
+            (
+                f"{DROP_SHOTS}, fewer --shots or shorter texts: each of the {total} queries has a prompt "
+                f"that is {because}"
+            ),
         )
     note = (
         f"{len(left_out)} of {total} queries are left out of everything: a prompt of theirs is {because} "

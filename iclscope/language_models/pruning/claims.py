@@ -46,7 +46,7 @@ def _claims(points: list[Point]) -> list[Claim]:
         return lambda rows: pick(points[rows["point"].item()])
 
     loss = of(lambda point: point.loss)
-    ratio = of(lambda point: point.surprise_ratio)
+    ratio = of(lambda point: point.nll_ratio)
     lost = f"calibrated accuracy of the whole model less that without {100 * RATE:g} % of the neurons"
     larger = f"log of perplexity without {100 * RATE:g} % of the neurons over that of the whole model"
     why_loss = "the paper bounds the loss by a small number without giving it; five points are what a user would notice"

@@ -34,7 +34,7 @@ def prune_figure(points: Sequence[Point], chance: float, claims: Sequence[Judged
         part = [whole, *(point for point in points if point.score == score)]
         rates = [100 * point.rate for point in part]
         curve(left, rates, *_ends([point.calibrated for point in part]), label=score, index=index)
-        perplexities = [_exponential(point.surprise) for point in part]
+        perplexities = [_exponential(point.nll) for point in part]
         curve(right, rates, *_ends(perplexities), label=None, index=index)
     reference_line(left, chance, label="most frequent label")
     left.set_ylabel("calibrated accuracy")
@@ -66,10 +66,10 @@ def _ends(intervals: Sequence[Interval]) -> tuple[np.ndarray, np.ndarray, np.nda
     return found[:, 0], found[:, 1], found[:, 2]
 
 
-def _exponential(surprise: Interval) -> Interval:
+def _exponential(nll: Interval) -> Interval:
     # Larger numbers leave no room for the margin of a logarithmic axis.
-    low, value, high = (math.exp(min(x, 600.0)) for x in (surprise.low, surprise.value, surprise.high))
-    return Interval(value, low, high, surprise.seeds)
+    low, value, high = (math.exp(min(x, 600.0)) for x in (nll.low, nll.value, nll.high))
+    return Interval(value, low, high, nll.seeds)
 
 
 def points_text(points: Sequence[Point]) -> TextTable:
@@ -77,7 +77,7 @@ def points_text(points: Sequence[Point]) -> TextTable:
     found = []
     for point in points:
         whole = point.score == WHOLE
-        perplexity = _exponential(point.surprise)
+        perplexity = _exponential(point.nll)
         found.append(
             (
                 point.score,

@@ -30,8 +30,8 @@ class Point(NamedTuple):
         accuracy: before calibration.
         calibrated: accuracy after contextual calibration.
         loss: calibrated accuracy of the whole model less that here, over the same draws and queries.
-        surprise: −log p per token of held-out text.
-        surprise_ratio: the same less that of the whole model, over the same texts: the logarithm of how many times
+        nll: −log p per token of held-out text.
+        nll_ratio: the same less that of the whole model, over the same texts: the logarithm of how many times
             larger the perplexity is.
     """
 
@@ -40,20 +40,20 @@ class Point(NamedTuple):
     accuracy: Interval
     calibrated: Interval
     loss: Interval
-    surprise: Interval
-    surprise_ratio: Interval
+    nll: Interval
+    nll_ratio: Interval
 
 
 def prune_points(rows: PruneRows) -> list[Point]:
     """Means with 95 % intervals over draws and queries, or draws and texts; the whole model first."""
     keys = rows.answers.select("score", "rate").unique(maintain_order=True).rows()
     whole = crossed(_at(rows.answers, WHOLE, 0.0), "calibrated_correct")
-    read, predicted = _surprise(rows.texts, WHOLE, 0.0)
+    read, predicted = _nlls(rows.texts, WHOLE, 0.0)
     found = []
     for score, rate in keys:
         part = _at(rows.answers, score, rate)
         fair = crossed(part, "calibrated_correct")
-        here, _ = _surprise(rows.texts, score, rate)
+        here, _ = _nlls(rows.texts, score, rate)
         found.append(
             Point(
                 score=score,
@@ -61,8 +61,8 @@ def prune_points(rows: PruneRows) -> list[Point]:
                 accuracy=crossed_rate(crossed(part, "correct")),
                 calibrated=crossed_rate(fair),
                 loss=crossed_rate_difference(whole, fair),
-                surprise=per_token(here, predicted),
-                surprise_ratio=per_token(here - read, predicted),
+                nll=per_token(here, predicted),
+                nll_ratio=per_token(here - read, predicted),
             )
         )
     return found
@@ -72,12 +72,12 @@ def _at(rows: pl.DataFrame, score: str, rate: float) -> pl.DataFrame:
     return rows.filter((pl.col("score") == score) & (pl.col("rate") == rate))
 
 
-def _surprise(
+def _nlls(
     rows: pl.DataFrame, score: str, rate: float
 ) -> tuple[Float64[np.ndarray, "draw text"], Float64[np.ndarray, " text"]]:
     part = _at(rows, score, rate).sort("draw", "text")
-    surprise = part["surprise"].to_numpy().reshape(part["draw"].n_unique(), -1)
-    return surprise, part["tokens"].to_numpy()[: surprise.shape[1]].astype(np.float64)
+    nlls = part["surprise"].to_numpy().reshape(part["draw"].n_unique(), -1)
+    return nlls, part["tokens"].to_numpy()[: nlls.shape[1]].astype(np.float64)
 
 
 class Recommendation(NamedTuple):
@@ -131,15 +131,15 @@ def largest_free_rate(points: list[Point], score: str) -> float:
 
 
 def chosen_score(points: list[Point]) -> str | None:
-    """The score after which texts of the pool are least surprising, on average over the rates; None of controls alone.
+    """The score with the lowest NLL of texts of the pool, on average over the rates; None of controls alone.
 
     Queries have no say in it: they test the rates, and a score that was chosen by them would look better than it is.
     """
-    surprise: dict[str, list[float]] = {}
+    nlls: dict[str, list[float]] = {}
     for point in points:
         if point.score not in (WHOLE, *CONTROLS):
-            surprise.setdefault(point.score, []).append(point.surprise_ratio.value)
-    return min(surprise, key=lambda score: float(np.mean(surprise[score])), default=None)
+            nlls.setdefault(point.score, []).append(point.nll_ratio.value)
+    return min(nlls, key=lambda score: float(np.mean(nlls[score])), default=None)
 
 
 def queries_needed(point: Point, queries: int) -> int | None:

@@ -16,18 +16,18 @@ from iclscope.language_models.models.mlp_layout import mlp_layout
 from iclscope.language_models.prompts.format import CONTENT_FREE
 from iclscope.language_models.prompts.label_lengths import compared_by, judged_by, label_notes
 from iclscope.language_models.prompts.prepared import Prepared
-from iclscope.language_models.prompts.scoring import Told
+from iclscope.language_models.prompts.scoring import OnProgress
 from iclscope.language_models.prompts.too_long import Fitted, Plan, fit_prompts, fitted_answers
 from iclscope.language_models.pruning.claims import RATE, prune_claims
 from iclscope.language_models.pruning.cost import cost_rows
 from iclscope.language_models.pruning.figure import costs_text, points_text, prune_figure
 from iclscope.language_models.pruning.losses import Point, Recommendation, prune_points, recommend
 from iclscope.language_models.pruning.neuron_scores import resolved_norm
-from iclscope.language_models.pruning.perplexity import text_surprise
+from iclscope.language_models.pruning.perplexity import nll
 from iclscope.language_models.pruning.pruned import check_saveable, pruned_model, save_checkpoint, without_neurons
 from iclscope.language_models.pruning.rows import WHOLE, Neurons, PruneRows, removed_neurons
 from iclscope.language_models.pruning.save import Save, Saved, check_save
-from iclscope.language_models.report import Meaning
+from iclscope.language_models.report import Interpretation
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.selectors import check_shots, choose
 from iclscope.language_models.settings import PruneSettings
@@ -66,7 +66,7 @@ class Pruning(Measurement[PruneSettings, PruneRows]):
             check_save(save, settings, None if folder is None else folder.path)
             check_saveable(prepared.language_model)
         self._save, self._neurons = save, Neurons(prepared, settings, folder)
-        check_shots(prepared.asked, [settings.shots])
+        check_shots(prepared.sampled, [settings.shots])
 
     def units(self, prepared: Prepared) -> list[Unit]:
         """Answers and perplexity at all rates of all scores, the whole model first; and costs.
@@ -76,9 +76,9 @@ class Pruning(Measurement[PruneSettings, PruneRows]):
         """
         pairs = [(WHOLE, 0.0), *((score, rate) for score in self.settings.scores for rate in self.settings.rates)]
         draws, texts = prepared.settings.draws, len(self._neurons.texts.held_out)
-        asked = len(prepared.asked.queries.texts) + len(CONTENT_FREE)
+        sampled = len(prepared.sampled.queries.texts) + len(CONTENT_FREE)
         found = []
-        for kind, table, prompts in (("answers", ANSWERS, asked), ("texts", TEXTS, texts)):
+        for kind, table, prompts in (("answers", ANSWERS, sampled), ("texts", TEXTS, texts)):
             for score, rate, draw in ((*pair, draw) for pair in pairs for draw in range(draws)):
                 if table == ANSWERS or draw == 0 or score == "random":
                     name, tags = f"{kind}-{score}-{rate:g}-draw-{draw}", {"score": score, "rate": rate, "draw": draw}
@@ -88,15 +88,15 @@ class Pruning(Measurement[PruneSettings, PruneRows]):
     def fit(self) -> Fitted[int]:
         """Choose the demonstrations of each draw, and see that all prompts fit."""
         prepared = self.prepared
-        asked = self.to_be_checked(unit for unit in self.units(prepared) if unit.table == ANSWERS)
+        sampled = self.units_to_check(unit for unit in self.units(prepared) if unit.table == ANSWERS)
         plans = {}
-        for draw in sorted({unit.tags["draw"] for unit in asked}):
+        for draw in sorted({unit.tags["draw"] for unit in sampled}):
             seed = draw_seed(prepared.settings.seed, draw)
-            choice = choose("balanced", prepared.language_model, prepared.asked, self.settings.shots, seed)
-            plans[draw] = Plan(choice, prepared.asked.pool.at)
+            choice = choose("balanced", prepared.language_model, prepared.sampled, self.settings.shots, seed)
+            plans[draw] = Plan(choice, prepared.sampled.pool.at)
         return fit_prompts(prepared, plans)
 
-    def run(self, fitted: Fitted[int], unit: Unit, told: Told | None) -> pl.DataFrame:
+    def run(self, fitted: Fitted[int], unit: Unit, on_progress: OnProgress | None) -> pl.DataFrame:
         """Ask all queries, or read all texts, without the neurons of a unit; or measure what all rates save."""
         model, tokens, settings = self.prepared.language_model, self._neurons.texts.held_out, self.settings
         if unit.table == COSTS:
@@ -105,16 +105,18 @@ class Pruning(Measurement[PruneSettings, PruneRows]):
             return costs.with_columns(rate=pl.Series(settings.rates))
         with without_neurons(model, self._neurons.kept(**unit.tags)):
             if unit.table == ANSWERS:
-                return fitted_answers(fitted.prepared, fitted.choices[unit.tags["draw"]], settings.shots, told=told)
-            surprise = text_surprise(model, tokens, told=told)
+                return fitted_answers(
+                    fitted.prepared, fitted.choices[unit.tags["draw"]], settings.shots, on_progress=on_progress
+                )
+            nlls = nll(model, tokens, on_progress=on_progress)
         counts = [len(row) - 1 for row in tokens]
-        return pl.DataFrame({"text": np.arange(len(tokens)), "tokens": counts, "surprise": surprise})
+        return pl.DataFrame({"text": np.arange(len(tokens)), "tokens": counts, "surprise": nlls})
 
-    def meaning(self, fitted: Fitted[int], tables: Mapping[str, pl.DataFrame]) -> Meaning[PruneRows]:
+    def interpretation(self, fitted: Fitted[int], tables: Mapping[str, pl.DataFrame]) -> Interpretation[PruneRows]:
         """What is lost and saved, which rate may go, and the smaller checkpoint, which is written now."""
         prepared, settings, neurons = fitted.prepared, self.settings, self._neurons
         rows, costs = PruneRows(tables[ANSWERS], tables[TEXTS]), tables.get(COSTS)
-        labels = prepared.asked.queries.labels
+        labels = prepared.sampled.queries.labels
         chance = max(labels.count(label) for label in set(labels)) / len(labels)
         judged = rows._replace(answers=judged_by(rows.answers, settings.label_score))
         points = prune_points(judged)
@@ -124,7 +126,7 @@ class Pruning(Measurement[PruneSettings, PruneRows]):
         if saved is not None:
             removed = f"{100 * saved.rate:g} % of the neurons removed by {saved.score}"
             named["saved"] = f"{removed}, {saved.bytes_on_disk / 1e6:.1f} MB of weights"
-        return Meaning(
+        return Interpretation(
             rows,
             figure=prune_figure(points, chance, prune_claims(judged), recommendation.reason),
             tables=[points_text(points), *([] if costs is None else [costs_text(costs)])],
@@ -132,7 +134,7 @@ class Pruning(Measurement[PruneSettings, PruneRows]):
                 *fitted.notes,
                 *neurons.texts.notes,
                 *recommendation.warnings,
-                *label_notes(prepared.asked.classes, settings.label_score),
+                *label_notes(prepared.sampled.classes, settings.label_score),
             ],
             settings=named,
             extra={"costs": costs, "points": points, "recommendation": recommendation, "saved": saved},
@@ -181,7 +183,7 @@ def _cut_and_saved(
         "made by": "iclscope llm prune",
         "iclscope": __version__,
         "model": prepared.language_model.name,
-        "data": prepared.asked.name,
+        "data": prepared.sampled.name,
         "score": score,
         "rate": rate,
         "neurons per layer": {"before": kept.shape[1], "after": int(kept[0].sum())},

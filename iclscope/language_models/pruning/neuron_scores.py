@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor, nn
 
-from iclscope.core.errors import BadRequest, require
+from iclscope.core.errors import one_of_these, refused, require
 from iclscope.language_models.models.finite import not_numbers
 from iclscope.language_models.models.halving import in_halves
 from iclscope.language_models.models.loading import LanguageModel
@@ -22,7 +22,7 @@ from iclscope.language_models.models.mlp_layout import (
     outgoing_weights,
 )
 from iclscope.language_models.models.padded import PaddedBatch, halves_of, padded_batches
-from iclscope.language_models.prompts.scoring import Told
+from iclscope.language_models.prompts.scoring import OnProgress
 from iclscope.language_models.settings import NORMS
 
 
@@ -49,7 +49,7 @@ def magnitudes(language_model: LanguageModel, norm: str = "auto") -> Float[Tenso
     Raises:
         BadRequest: if there is no such norm, the model's MLPs are of no known layout, or a norm is no number.
     """
-    require(norm in NORMS, "--norm", norm, ", ".join(NORMS))
+    require(norm in NORMS, "--norm", norm, one_of_these(NORMS))
     layout = mlp_layout(language_model)
     chosen = resolved_norm(layout, norm)
     return _finite(language_model, torch.stack([_NORMS[chosen](mlp) for mlp in layout.mlps]).cpu())
@@ -66,9 +66,13 @@ def _finite(language_model: LanguageModel, scores: Float[Tensor, "layer neuron"]
         holder = mlp_layout(language_model).mlps[layers[0]].holder
         name = next(name for name, module in language_model.model.named_modules() if module is holder)
         count = int((~scores[layers[0]].isfinite()).sum())
-        raise BadRequest(
-            f"MODEL = {language_model.name!r} is not allowed; allowed: a model whose neurons can be put in order; in "
-            f"layer {name} the weights or the activity of {count:,} of {scores.shape[1]:,} are no finite numbers"
+        raise refused(
+            "MODEL",
+            language_model.name,
+            (
+                f"a model whose neurons can be put in order; in layer {name} the weights or the activity "
+                f"of {count:,} of {scores.shape[1]:,} are no finite numbers"
+            ),
         )
     return scores
 
@@ -103,7 +107,7 @@ _NORMS: dict[str, Callable[[LayerMLP], Float[Tensor, " neuron"]]] = {
 
 
 def activity(
-    language_model: LanguageModel, tokens: Sequence[Sequence[int]], *, told: Told | None = None
+    language_model: LanguageModel, tokens: Sequence[Sequence[int]], *, on_progress: OnProgress | None = None
 ) -> Float64[Tensor, "layer neuron"]:
     """How much each neuron writes on given prompts: root mean square of its activation times ‖w_out‖.
 
@@ -114,7 +118,7 @@ def activity(
     Args:
         language_model: the model.
         tokens: of prompts; none may be empty. Padding is left out of the mean.
-        told: is told how many prompts have been read.
+        on_progress: called with the number of prompts read.
 
     Raises:
         BadRequest: if the model's MLPs are of no known layout, or what they give are no numbers.
@@ -148,8 +152,8 @@ def activity(
         batches = padded_batches(tokens, model.device)
         for batch, added in (one for whole in batches for one in in_halves(language_model, whole, read, halves_of)):
             total += added
-            if told is not None:
-                told(len(batch.ids))
+            if on_progress is not None:
+                on_progress(len(batch.ids))
     count = sum(len(row) for row in tokens)
     norms = torch.stack([_outgoing(mlp) for mlp in mlps])
     if not total.isfinite().all():

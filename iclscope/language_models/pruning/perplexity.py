@@ -1,4 +1,4 @@
-"""How surprised a model is by texts."""
+"""Negative log-likelihood of texts, whose exponential per token is the perplexity."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from iclscope.language_models.models.kept_state import check_attention_only
 from iclscope.language_models.models.loading import LanguageModel
 from iclscope.language_models.models.logits import most_positions
 from iclscope.language_models.models.padded import PaddedBatch, halves_of, padded_batches
-from iclscope.language_models.prompts.scoring import Told
+from iclscope.language_models.prompts.scoring import OnProgress
 
 
 @torch.inference_mode()
-def text_surprise(
-    language_model: LanguageModel, tokens: Sequence[Sequence[int]], *, told: Told | None = None
+def nll(
+    language_model: LanguageModel, tokens: Sequence[Sequence[int]], *, on_progress: OnProgress | None = None
 ) -> Float64[np.ndarray, " text"]:
     """−Σ log p(token | all before it) of each text, over all its tokens but the first.
 
@@ -38,7 +38,7 @@ def text_surprise(
     Args:
         language_model: the model.
         tokens: of texts, at least two each.
-        told: is told how many texts have been read.
+        on_progress: called with the number of texts read.
 
     Returns:
         Natural logarithms.
@@ -52,22 +52,22 @@ def text_surprise(
     most = most_positions(language_model)
     found = np.zeros(len(tokens))
 
-    def surprise(batch: PaddedBatch) -> Float64[Tensor, " text"]:
-        return _surprise(language_model, batch, max(1, most // len(batch.rows)))
+    def nlls(batch: PaddedBatch) -> Float64[Tensor, " text"]:
+        return _nll_of_batch(language_model, batch, max(1, most // len(batch.rows)))
 
     batches = padded_batches(tokens, language_model.device, most=most)
-    for batch, sums in (one for whole in batches for one in in_halves(language_model, whole, surprise, halves_of)):
+    for batch, sums in (one for whole in batches for one in in_halves(language_model, whole, nlls, halves_of)):
         rows = list(batch.rows)
         found[rows] = sums.double().cpu().numpy()
         lost = [row for row in rows if not np.isfinite(found[row])]
         if lost:
             raise not_numbers(language_model, [tokens[row] for row in lost], what="probabilities of texts")
-        if told is not None:
-            told(len(rows))
+        if on_progress is not None:
+            on_progress(len(rows))
     return found
 
 
-def _surprise(language_model: LanguageModel, batch: PaddedBatch, width: int) -> Float64[Tensor, " text"]:
+def _nll_of_batch(language_model: LanguageModel, batch: PaddedBatch, width: int) -> Float64[Tensor, " text"]:
     """Of each text of a batch, reading so many tokens of each at a time."""
     model: Any = language_model.model
     length = batch.ids.shape[1] - 1  # behind the last token nothing is predicted
@@ -91,15 +91,15 @@ def _surprise(language_model: LanguageModel, batch: PaddedBatch, width: int) -> 
     return found
 
 
-def per_token(surprise: Float64[np.ndarray, "draw text"], predicted: Float64[np.ndarray, " text"]) -> Interval:
-    """Surprise per token with a 95 % interval over draws and texts; its exponential is the perplexity.
+def per_token(nlls: Float64[np.ndarray, "draw text"], predicted: Float64[np.ndarray, " text"]) -> Interval:
+    """NLL per token with a 95 % interval over draws and texts; its exponential is the perplexity.
 
     The mean over all tokens is a ratio of two sums over texts: the interval is that of the ratio's linearization.
 
     Args:
-        surprise: sums over the tokens of each text; or differences of such sums, of two models.
+        nlls: sums over the tokens of each text; or differences of such sums, of two models.
         predicted: how many tokens of each text were predicted.
     """
-    ratio = surprise.sum(axis=1) / predicted.sum()
-    around = (surprise - ratio.mean() * predicted) / predicted.mean()
+    ratio = nlls.sum(axis=1) / predicted.sum()
+    around = (nlls - ratio.mean() * predicted) / predicted.mean()
     return crossed_mean(ratio.mean() + around)

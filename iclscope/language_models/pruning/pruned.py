@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from iclscope.core.errors import BadRequest, require
+from iclscope.core.errors import refused, require
 from iclscope.core.files import storage_failures, write_text
 from iclscope.language_models.models.loading import LanguageModel, quiet_transformers
 from iclscope.language_models.models.mlp_layout import LayerMLP, MLPLayout, Projection, mlp_layout, mlps_of
@@ -132,10 +132,8 @@ def check_saveable(language_model: LanguageModel, option: str = "--save") -> Non
             language_model.tokenizer.save_pretrained(folder)
     except (AttributeError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         why = " ".join(str(error).split())
-        raise BadRequest(
-            f"{option} is not allowed with MODEL = {language_model.source.name!r}; allowed: a model that transformers "
-            f"saves; of this one it refuses {doing}: {why[:300]}"
-        ) from error
+        expected = f"a model that transformers saves, for {option}; it refuses its {doing}: {why[:300]}"
+        raise refused("MODEL", language_model.source.name, expected) from error
 
 
 def save_checkpoint(language_model: LanguageModel, folder: Path, note: Mapping[str, Any] | None = None) -> int:

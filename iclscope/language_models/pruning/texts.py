@@ -9,7 +9,7 @@ from iclscope.core.errors import require
 from iclscope.language_models.prompts.prepared import Prepared
 from iclscope.language_models.prompts.tokens import encode_texts
 from iclscope.language_models.prompts.too_long import most_tokens, refusal
-from iclscope.language_models.selectors.at_random import balanced
+from iclscope.language_models.selectors.random_selectors import balanced
 from iclscope.language_models.settings import DROP_SHOTS, SKIP
 
 Tokens = tuple[tuple[int, ...], ...]
@@ -43,10 +43,10 @@ def pruning_texts(prepared: Prepared, *, shots: int, scored: int, held_out: int,
         BadRequest: if the pool has a single example, or prompts are too long: any with ``refuse``, all of a kind with
             ``skip``, one without examples to drop with ``drop-shots``.
     """
-    asked = prepared.asked
-    require(len(asked.pool.texts) >= 2, "DATA", asked.name, "a pool of at least two texts")
-    count = min(shots * (scored + held_out), len(asked.pool.texts))
-    order = balanced(asked, count, seed)
+    sampled = prepared.sampled
+    require(len(sampled.pool.texts) >= 2, "DATA", sampled.name, "a pool of at least two texts")
+    count = min(shots * (scored + held_out), len(sampled.pool.texts))
+    order = balanced(sampled, count, seed)
     cut = min(max(1, count * scored // (scored + held_out)), count - 1)
     parts = [_chunks(part, shots) for part in (order[:cut], order[cut:])]
     return _fitted(prepared, parts)
@@ -88,6 +88,6 @@ def _shortened(prepared: Prepared, rows: Sequence[int]) -> tuple[int, ...]:
 
 def _encoded(prepared: Prepared, rows: Sequence[int]) -> tuple[int, ...]:
     form = prepared.format
-    text = form.prefix(prepared.asked.pool.at(rows)).removesuffix(form.between)
+    text = form.prefix(prepared.sampled.pool.at(rows)).removesuffix(form.between)
     (found,) = encode_texts(prepared.language_model, [text])
     return found

@@ -14,7 +14,7 @@ from iclscope.language_models.evaluation.rows import AS_GIVEN, OTHER_PATTERNS, a
 from iclscope.language_models.report import DrawnFigure, percent
 from iclscope.language_models.selection.alpha import error_by_alpha, shots_needed
 from iclscope.language_models.selection.claims import BALANCED, FIGURE, PATTERN, mean_alpha, select_claims
-from iclscope.language_models.selectors import SCORES, Choice, SeenTexts
+from iclscope.language_models.selectors import SCORES, Choice, TextFeatures
 from iclscope.plotting.style import curve, legend, new_figure
 from iclscope.study.pages.page import TextTable
 
@@ -177,7 +177,7 @@ def _shots_in_words(number: float, shots: list[int]) -> str:
     return f"at most {shots[0]}" if number <= shots[0] else f"{number:.1f}"
 
 
-def explanations(seen: SeenTexts, choices: Mapping[str, Choice], queries: int) -> list[TextTable]:
+def explanations(seen: TextFeatures, choices: Mapping[str, Choice], queries: int) -> list[TextTable]:
     """For each of the first queries, the demonstrations that each selector takes.
 
     Args:
@@ -188,21 +188,21 @@ def explanations(seen: SeenTexts, choices: Mapping[str, Choice], queries: int) -
     Returns:
         A table per query: selector, text, label, what the selector went by, pattern, and whether it is the query's.
     """
-    return [_table(seen, choices, query) for query in range(min(queries, len(seen.asked.queries.texts)))]
+    return [_table(seen, choices, query) for query in range(min(queries, len(seen.sampled.queries.texts)))]
 
 
-def _table(seen: SeenTexts, choices: Mapping[str, Choice], query: int) -> TextTable:
+def _table(seen: TextFeatures, choices: Mapping[str, Choice], query: int) -> TextTable:
     pattern = int(seen.query_patterns[query])
     patterns = dict(zip(seen.candidates.tolist(), seen.pool_patterns.tolist(), strict=True))
     rows = []
     for name, choice in choices.items():
         for number, place in enumerate(choice.demonstrations[query]):
             why = f"{SCORES[name]} {choice.scores[query][number]:.2f}" if choice.scores else "chance"
-            text, label, kind = seen.asked.pool.texts[place], seen.asked.pool.labels[place], patterns[place]
+            text, label, kind = seen.sampled.pool.texts[place], seen.sampled.pool.labels[place], patterns[place]
             rows.append((name, _short(text), label, why, str(kind), "yes" if kind == pattern else "no"))
     return TextTable(
         title=f"Demonstrations of query {query + 1}",
-        caption=f"“{_short(seen.asked.queries.texts[query])}”, of pattern {pattern}; in the order of the prompt: the "
+        caption=f"“{_short(seen.sampled.queries.texts[query])}”, of pattern {pattern}; in the order of the prompt: the "
         "last stands next to the query. pattern takes, labels in turn, texts of the query's pattern; where a "
         "label has none left, of the next nearest pattern.",
         head=("selector", "demonstration", "label", "why", "pattern", "the query's"),

@@ -8,20 +8,20 @@ import numpy as np
 import polars as pl
 
 from iclscope.core.errors import require
-from iclscope.language_models.evaluation.rows import AS_GIVEN, OTHER_PATTERNS, SHUFFLED, Asking
+from iclscope.language_models.evaluation.rows import AS_GIVEN, OTHER_PATTERNS, SHUFFLED, QueryMeasurement
 from iclscope.language_models.measurement import Unit
 from iclscope.language_models.models.hidden_states import middle_layer
 from iclscope.language_models.prompts.draws import generator
 from iclscope.language_models.prompts.label_lengths import compared_by, judged_by, label_notes
 from iclscope.language_models.prompts.prepared import Prepared
-from iclscope.language_models.prompts.scoring import Told
+from iclscope.language_models.prompts.scoring import OnProgress
 from iclscope.language_models.prompts.too_long import Fitted
 from iclscope.language_models.prompts.undecided import undecided_notes
-from iclscope.language_models.report import Meaning
+from iclscope.language_models.report import Interpretation
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.selection.claims import PATTERN
 from iclscope.language_models.selection.figure import explanations, select_figure, select_text, shots_text
-from iclscope.language_models.selectors import SeenTexts
+from iclscope.language_models.selectors import TextFeatures
 from iclscope.language_models.selectors.patterns import pattern_share
 from iclscope.language_models.settings import SelectSettings
 
@@ -29,12 +29,12 @@ _EXPLAINED = 2
 """Of how many queries the page tells the demonstrations, at least."""
 
 
-class Selection(Asking[SelectSettings]):
+class Selection(QueryMeasurement[SelectSettings]):
     """How accurate in-context learning is with each selector, all choosing among the same texts: the candidates.
 
-    Beside the columns of `Asking`, the rows have ``pattern`` (of the query), ``alpha`` (the share of its demonstrations
-    that have it), and ``alpha_elsewhere`` (the share that has the pattern of another query, drawn at random, as a
-    control).
+    In addition to the columns of `QueryMeasurement`, the rows have ``pattern`` (of the query), ``alpha`` (the share of
+    its demonstrations that have it), and ``alpha_elsewhere`` (the share that has the pattern of another query, drawn at
+    random, as a control).
     """
 
     command = "select"
@@ -56,17 +56,17 @@ class Selection(Asking[SelectSettings]):
             BadRequest: if there are fewer candidates than shots or patterns, or no such embeddings.
         """
         seed = prepared.settings.seed
-        pool = SeenTexts(prepared.language_model, prepared.asked, options=settings.options, seed=seed).pool
-        super().__init__(prepared._replace(asked=prepared.asked._replace(pool=pool)), settings, folder)
+        pool = TextFeatures(prepared.language_model, prepared.sampled, options=settings.options, seed=seed).pool
+        super().__init__(prepared._replace(sampled=prepared.sampled._replace(pool=pool)), settings, folder)
         self._explain = explain
 
-    def looked_at(self, prepared: Prepared) -> SeenTexts:
+    def text_features(self, prepared: Prepared) -> TextFeatures:
         """What selectors look at."""
-        asked, options, most = prepared.asked, self.settings.options, self.settings.shots[-1]
-        count = len(asked.pool.texts)
+        sampled, options, most = prepared.sampled, self.settings.options, self.settings.shots[-1]
+        count = len(sampled.pool.texts)
         for option, value in (("--shots", most), ("--patterns", options.patterns)):
             require(value <= count, option, value, f"at most {count}, the number of candidates")
-        seen = SeenTexts(prepared.language_model, asked, prepared.format, options, prepared.settings.seed)
+        seen = TextFeatures(prepared.language_model, sampled, prepared.format, options, prepared.settings.seed)
         if options.embeddings is not None:
             assert seen.encoder  # a wrong name is told before anything is measured
         return seen
@@ -88,12 +88,12 @@ class Selection(Asking[SelectSettings]):
         """Choose all demonstrations, and see that all prompts fit."""
         fitted = super().fit()
         if fitted.left_out:
-            self.seen = self.looked_at(fitted.prepared)
+            self.seen = self.text_features(fitted.prepared)
         return fitted
 
-    def run(self, fitted: Fitted[Unit], unit: Unit, told: Told | None) -> pl.DataFrame:
+    def run(self, fitted: Fitted[Unit], unit: Unit, on_progress: OnProgress | None) -> pl.DataFrame:
         """Ask the queries of a unit, and count the demonstrations of their patterns."""
-        rows, shown = super().run(fitted, unit, told), fitted.choices[unit].demonstrations
+        rows, shown = super().run(fitted, unit, on_progress), fitted.choices[unit].demonstrations
         of_pool, of_query = self.seen.pool_patterns, self.seen.query_patterns
         order = generator(self.prepared.settings.seed, "patterns of other queries").permutation(len(of_query))
         return rows.with_columns(
@@ -102,7 +102,7 @@ class Selection(Asking[SelectSettings]):
             alpha_elsewhere=pl.Series(pattern_share(shown, of_pool, of_query[order])),
         )
 
-    def meaning(self, fitted: Fitted[Unit], tables: Mapping[str, pl.DataFrame]) -> Meaning[pl.DataFrame]:
+    def interpretation(self, fitted: Fitted[Unit], tables: Mapping[str, pl.DataFrame]) -> Interpretation[pl.DataFrame]:
         """Accuracies, what α' does to them, shots needed, and what some queries were shown."""
         rows, score, options = tables["rows"], self.settings.label_score, self.settings.options
         judged = judged_by(rows, score)
@@ -114,7 +114,7 @@ class Selection(Asking[SelectSettings]):
             if first.items() <= unit.tags.items()
         }
         explained = explanations(self.seen, shown, max(self._explain, _EXPLAINED))
-        return Meaning(
+        return Interpretation(
             rows,
             figure=select_figure(judged),
             tables=[select_text(judged), shots_text(judged)],
@@ -124,7 +124,7 @@ class Selection(Asking[SelectSettings]):
                 "Selectors that look at the query choose among a random half of the pool, another in each draw; "
                 "intervals tell how much the pool matters.",
                 *undecided_notes(rows),
-                *label_notes(fitted.prepared.asked.classes, score),
+                *label_notes(fitted.prepared.sampled.classes, score),
             ],
             settings={
                 "labels compared by": compared_by(score),

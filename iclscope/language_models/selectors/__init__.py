@@ -1,6 +1,6 @@
 """Which demonstrations a prompt shows."""
 
 from iclscope.language_models.selectors.choice import SCORES, Choice, check_shots, choose
-from iclscope.language_models.selectors.seen import SeenTexts
+from iclscope.language_models.selectors.text_features import TextFeatures
 
-__all__ = ["SCORES", "Choice", "SeenTexts", "check_shots", "choose"]
+__all__ = ["SCORES", "Choice", "TextFeatures", "check_shots", "choose"]

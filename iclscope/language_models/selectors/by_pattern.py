@@ -8,13 +8,13 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from iclscope.language_models.prompts.draws import generator
-from iclscope.language_models.selectors.by_likeness import Ranked, all_equal
+from iclscope.language_models.selectors.by_similarity import Ranked, all_equal
 
 
 def by_pattern(
     pool_patterns: Int64[np.ndarray, " text"],
     labels: Sequence[str],
-    closeness: Float32[np.ndarray, "query pattern"],
+    similarity: Float32[np.ndarray, "query pattern"],
     shots: int,
     seed: int,
     *,
@@ -29,7 +29,7 @@ def by_pattern(
     Args:
         pool_patterns: the pattern of each text.
         labels: of each text.
-        closeness: of each query to each pattern; its nearest is its own.
+        similarity: of each query to each pattern; its nearest is its own.
         shots: how many.
         seed: of the order within patterns, and of the labels' turns.
         far: take the farthest patterns first: the opposite of the advice, as a control.
@@ -40,20 +40,20 @@ def by_pattern(
     numbers = generator(seed, "demonstrations by pattern")
     kinds = np.asarray(labels)
     sign = 1 if far else -1
-    between_equal = generator(seed, "equally close patterns").random(closeness.shape)
-    order = np.lexsort((between_equal, sign * closeness), axis=1)
+    between_equal = generator(seed, "equally close patterns").random(similarity.shape)
+    order = np.lexsort((between_equal, sign * similarity), axis=1)
     rank = np.argsort(order, axis=1)  # 0: the first to take from
     chance = numbers.permutation(len(kinds))
     cost = rank[:, pool_patterns] * len(kinds) + chance  # the pattern decides, then chance
     turns = _turns(kinds, shots, numbers)
-    places = np.zeros((len(closeness), shots), dtype=np.int64)
+    places = np.zeros((len(similarity), shots), dtype=np.int64)
     for kind in sorted(set(turns)):
         mine = np.flatnonzero(kinds == kind)
         at = np.flatnonzero(np.asarray(turns) == kind)
         places[:, at] = mine[np.argsort(cost[:, mine], axis=1)[:, : len(at)]]
     places = places[:, ::-1]
-    scores = np.take_along_axis(closeness, pool_patterns[places], axis=1)
-    return Ranked(places, scores.astype(np.float32), all_equal(closeness[:, pool_patterns]))
+    scores = np.take_along_axis(similarity, pool_patterns[places], axis=1)
+    return Ranked(places, scores.astype(np.float32), all_equal(similarity[:, pool_patterns]))
 
 
 def _turns(kinds: np.ndarray, shots: int, numbers: np.random.Generator) -> list[str]:

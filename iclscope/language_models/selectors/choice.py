@@ -9,11 +9,11 @@ import numpy as np
 
 from iclscope.core.errors import require
 from iclscope.language_models.models.loading import LanguageModel
-from iclscope.language_models.prompts.draws import Asked
-from iclscope.language_models.selectors.at_random import balanced, random
-from iclscope.language_models.selectors.by_likeness import Ranked, by_words, diverse, nearest
+from iclscope.language_models.prompts.draws import SampledTask
 from iclscope.language_models.selectors.by_pattern import by_pattern
-from iclscope.language_models.selectors.seen import SeenTexts
+from iclscope.language_models.selectors.by_similarity import Ranked, by_words, diverse, nearest
+from iclscope.language_models.selectors.random_selectors import balanced, random
+from iclscope.language_models.selectors.text_features import TextFeatures
 from iclscope.language_models.settings import check_selectors
 
 SCORES: dict[str, str] = {
@@ -47,38 +47,38 @@ class Choice(NamedTuple):
         return Choice(tuple(self.demonstrations[i] for i in queries), self.shared, scores, undecided)
 
 
-def check_shots(asked: Asked, shots: Sequence[int]) -> None:
+def check_shots(sampled: SampledTask, shots: Sequence[int]) -> None:
     """Refuse more demonstrations than the pool has texts.
 
     Raises:
         BadRequest: naming the first number that is too large.
     """
     for number in shots:
-        allowed = f"at most {len(asked.pool.texts)}, the size of the pool"
-        require(0 <= number <= len(asked.pool.texts), "--shots", number, allowed)
+        allowed = f"at most {len(sampled.pool.texts)}, the size of the pool"
+        require(0 <= number <= len(sampled.pool.texts), "--shots", number, allowed)
 
 
-_SHARED: dict[str, Callable[[Asked, int, int], tuple[int, ...]]] = {"random": random, "balanced": balanced}
+_SHARED: dict[str, Callable[[SampledTask, int, int], tuple[int, ...]]] = {"random": random, "balanced": balanced}
 
 
 def choose(
     name: str,
     language_model: LanguageModel,
-    asked: Asked,
+    sampled: SampledTask,
     shots: int,
     seed: int,
     *,
-    seen: SeenTexts | None = None,
+    seen: TextFeatures | None = None,
     far: bool = False,
 ) -> Choice:
     """Choose demonstrations for each query.
 
-    Selectors that look at the query choose among the half of the candidates that the draw has (`SeenTexts.drawn`).
+    Selectors that look at the query choose among the half of the candidates that the draw has (`TextFeatures.drawn`).
 
     Args:
         name: one of `settings.SELECTORS`.
         language_model: whose hidden states some selectors look at.
-        asked: the pool and the queries.
+        sampled: the pool and the queries.
         shots: how many demonstrations; 0 gives none.
         seed: of the draw.
         seen: what was read of these texts before; None: nothing, with default options.
@@ -88,12 +88,12 @@ def choose(
         BadRequest: if there is no such selector or the pool has too few texts.
     """
     check_selectors([name])
-    check_shots(asked, [shots])
+    check_shots(sampled, [shots])
     if name in _SHARED:
-        return Choice((_SHARED[name](asked, shots, seed),) * len(asked.queries.texts), True)
+        return Choice((_SHARED[name](sampled, shots, seed),) * len(sampled.queries.texts), True)
     if shots == 0:
-        return Choice(((),) * len(asked.queries.texts), True)
-    seen = seen if seen is not None else SeenTexts(language_model, asked)
+        return Choice(((),) * len(sampled.queries.texts), True)
+    seen = seen if seen is not None else TextFeatures(language_model, sampled)
     drawn = seen.drawn(shots, seed)
     found = _ranked(name, seen, drawn, shots, seed, far)
     places = seen.candidates[drawn][found.places]
@@ -102,11 +102,11 @@ def choose(
     return Choice(tuple(tuple(row) for row in places.tolist()), False, scores, undecided)
 
 
-def _ranked(name: str, seen: SeenTexts, drawn: np.ndarray, shots: int, seed: int, far: bool) -> Ranked:
+def _ranked(name: str, seen: TextFeatures, drawn: np.ndarray, shots: int, seed: int, far: bool) -> Ranked:
     if name == "pattern":
         patterns, labels = seen.pool_patterns[drawn], seen.pool.at(drawn.tolist()).labels
-        return by_pattern(patterns, labels, seen.closeness[1], shots, seed, far=far)
+        return by_pattern(patterns, labels, seen.similarity[1], shots, seed, far=far)
     if name == "bm25":
-        return by_words(seen.pool.at(drawn.tolist()).texts, seen.asked.queries.texts, shots, seed)
+        return by_words(seen.pool.at(drawn.tolist()).texts, seen.sampled.queries.texts, shots, seed)
     pool, queries = seen.directions
     return {"similarity": nearest, "diverse": diverse}[name](pool[drawn], queries, shots, seed)

@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float32
 
 from iclscope.language_models.models.hidden_states import text_states
 from iclscope.language_models.prompts.prepared import Prepared
-from iclscope.language_models.selectors.at_random import balanced
 from iclscope.language_models.selectors.patterns import Patterns, find_patterns
+from iclscope.language_models.selectors.random_selectors import balanced
 from iclscope.language_models.texts.labelled_text import LabelledTexts
 
 _EXAMPLES = 256
@@ -31,8 +31,10 @@ class NearestDemonstrations:
 
     @cached_property
     def _patterns(self) -> Patterns:
-        asked = self._prepared.asked
-        examples = asked.pool.at(balanced(asked, min(_EXAMPLES, len(asked.pool.texts)), self._prepared.settings.seed))
+        sampled = self._prepared.sampled
+        examples = sampled.pool.at(
+            balanced(sampled, min(_EXAMPLES, len(sampled.pool.texts)), self._prepared.settings.seed)
+        )
         return find_patterns(self._states(examples), examples.labels, 1, self._prepared.settings.seed)
 
     @cached_property
@@ -41,7 +43,7 @@ class NearestDemonstrations:
 
     def _states(self, texts: LabelledTexts) -> Float32[np.ndarray, "text channel"]:
         form = self._prepared.format
-        return text_states(self._prepared.language_model, [form.asked(text) for text in texts.texts]).last
+        return text_states(self._prepared.language_model, [form.render_query(text) for text in texts.texts]).last
 
     def nearest_half(self, shown: LabelledTexts) -> Bool[np.ndarray, "query demonstration"]:
         """The half of the demonstrations, rounded down, nearest to each query.

@@ -43,14 +43,14 @@ class Patterns:
         centred = states - self.centre
         return unit(centred - centred @ self.label_directions.T @ self.label_directions)
 
-    def closeness(self, states: Float32[np.ndarray, "text channel"]) -> Float32[np.ndarray, "text pattern"]:
+    def similarity(self, states: Float32[np.ndarray, "text channel"]) -> Float32[np.ndarray, "text pattern"]:
         """Cosine between each text and each pattern's centre."""
         cosines: Float32[np.ndarray, "text pattern"] = self.directions(states) @ self.centres.T
         return cosines
 
     def of(self, states: Float32[np.ndarray, "text channel"]) -> Int64[np.ndarray, " text"]:
         """The nearest pattern of each text."""
-        nearest: Int64[np.ndarray, " text"] = self.closeness(states).argmax(axis=1)
+        nearest: Int64[np.ndarray, " text"] = self.similarity(states).argmax(axis=1)
         return nearest
 
 

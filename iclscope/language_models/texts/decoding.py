@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 
-from iclscope.core.errors import BadRequest
+from iclscope.core.errors import BadRequest, refused
 
 _BYTE_ORDER_MARK = "\ufeff"
 _MARKS = (
@@ -28,7 +28,7 @@ def check_encoding(name: str) -> None:
         pass
     except (LookupError, ValueError):
         allowed = "an encoding that Python knows, as utf-8, utf-16, cp1252 (Windows) or gb18030"
-        raise BadRequest(f"{ENCODING} = {name!r} is not allowed; allowed: {allowed}") from None
+        raise refused(ENCODING, name, allowed) from None
 
 
 def decoded(content: bytes, encoding: str | None, option: str, shown: str, *, has_head: bool) -> str:
@@ -60,7 +60,7 @@ def decoded(content: bytes, encoding: str | None, option: str, shown: str, *, ha
         fault = f"{row} is not {encoding or 'UTF-8'}: byte 0x{content[error.start]:02x}"
         if encoding is None:
             raise _refusal(option, shown, fault) from None
-        raise BadRequest(f"{ENCODING} = {encoding!r} is not allowed; allowed: that of {shown}; {fault}") from None
+        raise refused(ENCODING, encoding, f"that of {shown}; {fault}") from None
     if "\0" in text:  # ASCII in UTF-16 is UTF-8 too, with a null beside each letter
         row = _row(text[: text.index("\0")], has_head)
         raise _refusal(option, shown, f"{row} holds a null character, as text in utf-16-le or utf-16-be does")
@@ -69,7 +69,7 @@ def decoded(content: bytes, encoding: str | None, option: str, shown: str, *, ha
 
 def _refusal(option: str, shown: str, fault: str) -> BadRequest:
     allowed = f"a file in UTF-8, or {ENCODING} with its own, as cp1252 (Windows) or utf-16"
-    return BadRequest(f"{option} = {shown!r} is not allowed; it cannot be read: {fault}; allowed: {allowed}")
+    return refused(option, shown, f"{allowed}; {fault}")
 
 
 def _row(before: str, has_head: bool) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from iclscope.core.errors import BadRequest
+from iclscope.core.errors import BadRequest, unusable
 from iclscope.core.files import read_arrow_stream, read_parquet, read_parquet_metadata
 from iclscope.language_models.texts.decoding import decoded
 from iclscope.language_models.texts.delimited import read_csv, read_tsv
@@ -54,7 +54,7 @@ def read_table(path: Path, option: str, encoding: str | None = None) -> Table:
         raise
     except (OSError, Unreadable, ValueError, pl.exceptions.PolarsError) as error:
         first = " ".join(str(error).split())[:160]
-        raise BadRequest(f"{option} = {str(path)!r} is not allowed; it cannot be read: {first}") from error
+        raise unusable(option, path, f"it cannot be read: {first}") from error
 
 
 def _class_names(path: Path) -> Mapping[str, Sequence[str]]:

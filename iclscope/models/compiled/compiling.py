@@ -55,7 +55,7 @@ def _index_if_readable(load: Callable[[], dict[Any, Any]]) -> dict[Any, Any]:
 def inlined(function: Function) -> Function:
     """For a part of a compiled function, written out where it is called: a call would count references to its arrays.
 
-    That is cheap once and dear for every prompt.
+    That is negligible once and expensive per prompt.
     """
     return cast("Function", numba.njit(inline="always", **_RELAXED)(inspect.unwrap(function)))
 

@@ -111,7 +111,7 @@ def compiled_answers(
     *,
     purpose: str,
     neurons: Tensor | None = None,
-) -> Iterator[tuple[Tensor, Answered]] | None:
+) -> Iterator[tuple[Tensor, AnsweredPrompts]] | None:
     """Outputs on prompts part by part, as `RunModel.answers`; None where the model or the sampler is not compiled."""
     if not (is_compiled(model) and draws_compiled(sampler)):
         return None
@@ -121,10 +121,10 @@ def compiled_answers(
         weights["a"] = weights["a"] * neurons
     dictionary = sampler.basis.dictionary().to(model.dtype)
     drawn = (prompt_outputs(weights, dictionary, sampler, size, purpose=purpose, step=step) for step, size in sizes)
-    return ((output, Answered(labels)) for output, labels in drawn)
+    return ((output, AnsweredPrompts(labels)) for output, labels in drawn)
 
 
-class Answered(NamedTuple):
+class AnsweredPrompts(NamedTuple):
     """All that is kept of prompts once they are answered: what should have been said."""
 
     labels: Float[Tensor, "run batch"]

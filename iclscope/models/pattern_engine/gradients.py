@@ -45,7 +45,7 @@ class PatternGradients:
         self._coordinates = coordinates
         self._dictionary = coordinates.dictionary.to(model.dtype)
         self._weights = {name: moved[name] for name in NAMES} | {"a": model.a}
-        # Written anew at every step: fresh memory for them would cost as much as the products.
+        # Overwritten at every step: fresh memory for them would cost as much as the products.
         self._slopes = tuple(torch.empty(moved[name].shape, dtype=moved[name].dtype) for name in NAMES)
 
     @classmethod

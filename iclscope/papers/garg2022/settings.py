@@ -135,7 +135,7 @@ def function_trial(function: FunctionName, preset: Preset, seed: int, **training
 
     Args:
         function: the class.
-        preset: how much it may cost.
+        preset: the compute budget.
         seed: the seed.
         training: changes to the plan's training.
     """

@@ -33,7 +33,7 @@ def predict_li2024(
     needed = li2024.requirements(alpha=alpha, alpha_test=alpha_test, beta=beta, M1=m1, eta=eta, epsilon=epsilon)
     share = needed.smallest_task_share if training_tasks is None else training_tasks
     trained_on = li2024.tasks_of_share(M1=m1, share=share)
-    promised = li2024.promises(M1=m1, M2=m2, epsilon=epsilon, eta=eta, S1=s1)
+    promised = li2024.guarantees(M1=m1, M2=m2, epsilon=epsilon, eta=eta, S1=s1)
     require(m1 + m2 <= d_x, "M1 + M2", m1 + m2, f"at most d_X = {d_x}")
     require(abs(s1) <= math.sqrt(2), "S1", s1, "|S1| ≤ √2 ≈ 1.414, the largest that two coefficients of norm 1 reach")
     table = Table("quantity", "formula (constant 1)", "value", "yours", box=None, header_style="bold")

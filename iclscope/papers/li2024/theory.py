@@ -10,6 +10,7 @@ import math
 from typing import NamedTuple
 
 from iclscope.core.errors import require, require_finite
+from iclscope.core.renamed import renamed_names
 
 
 class Requirements(NamedTuple):
@@ -34,7 +35,7 @@ class Requirements(NamedTuple):
     smallest_task_share: float
 
 
-class Promises(NamedTuple):
+class Guarantees(NamedTuple):
     """What Theorems 3.4 and 3.7 and Proposition 4.1 promise of the trained model, constants 1.
 
     Attributes:
@@ -159,7 +160,7 @@ def requirements(
     )
 
 
-def promises(*, M1: int = 6, M2: int = 24, epsilon: float = 0.1, eta: float = 1.0, S1: float = 1.0) -> Promises:
+def guarantees(*, M1: int = 6, M2: int = 24, epsilon: float = 0.1, eta: float = 1.0, S1: float = 1.0) -> Guarantees:
     """What the trained model does, according to the theorems, constants 1.
 
     Args:
@@ -178,10 +179,13 @@ def promises(*, M1: int = 6, M2: int = 24, epsilon: float = 0.1, eta: float = 1.
     require(0 < epsilon < 1, "epsilon", epsilon, "a number in (0, 1)")
     require(0 < eta <= 1, "eta", eta, "a number in (0, 1]")
     require(abs(S1) <= math.sqrt(M1), "S1", S1, f"|S1| ≤ √M1 = {math.sqrt(M1):.3f}, or the norm would exceed β")
-    return Promises(
+    return Guarantees(
         attention=1 - eta,
         small_neuron_norm=small_neuron_norm(M2=M2),
         cost_of_small=pruning_bound_small(epsilon=epsilon, M1=M1),
         cost_of_half_the_large=pruning_bound_large(R=0.5),
         out_of_domain=ood_generalizes(S1=S1, irrelevant_in_span=True),
     )
+
+
+__getattr__ = renamed_names(__name__, {"promises": "guarantees", "Promises": "Guarantees"})

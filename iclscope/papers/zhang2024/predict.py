@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from iclscope.core.arguments import check_size
-from iclscope.core.errors import BadRequest, require
+from iclscope.core.errors import refused, require
 from iclscope.papers.zhang2024 import theory as zhang2024
 
 LARGEST_D = 1000
@@ -108,7 +108,7 @@ def _row(option: str, text: str) -> list[float]:
     try:
         return [float(number) for number in text.split(",")]
     except ValueError:
-        raise BadRequest(f"{option} = {text!r} is not allowed; allowed: numbers with commas between them") from None
+        raise refused(option, text, "numbers with commas between them") from None
 
 
 def _numbers(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> str:

@@ -13,7 +13,7 @@ def model_text(model: Model) -> str:
     """Kind, sizes and runs: ``GPT-2 with 3 layers, 2 heads and embedding 64, 1 run (seed 0)``."""
     seeds = ", ".join(map(str, model.seeds))
     runs = "run (seed" if model.run_count == 1 else "runs (seeds"
-    return f"{model.config.told}, {model.run_count} {runs} {seeds})"
+    return f"{model.config.title}, {model.run_count} {runs} {seeds})"
 
 
 def task_text(tasks: Sequence[Task]) -> str:
@@ -23,10 +23,10 @@ def task_text(tasks: Sequence[Task]) -> str:
     shown = [
         name
         for name in _names(tasks)
-        if name not in first.titled
+        if name not in first.title_settings
         and (name in first.main or any(getattr(task, name) != fields[name].get_default() for task in tasks))
     ]
-    return ", ".join([first.told, *(_setting(tasks, name) for name in shown)])
+    return ", ".join([first.title, *(_setting(tasks, name) for name in shown)])
 
 
 def changes_text(tasks: Sequence[Task], before: Sequence[Task]) -> str:
@@ -54,9 +54,9 @@ def _setting(tasks: Sequence[Task], name: str) -> str:
 
 
 def _value(value: Any) -> str:
-    told = getattr(value, "told", None)
-    if isinstance(told, str):
-        return told
+    title = getattr(value, "title", None)
+    if isinstance(title, str):
+        return title
     if isinstance(value, tuple):
         ends = [item for item in value if isinstance(item, int)]
         return f"{ends[0]} to {ends[1]}" if ends else f"{len(value)} chosen"

@@ -72,7 +72,7 @@ class Range(Settings):
     def _check(self) -> Range:
         require_finite([("from", self.least), ("to", self.most)])
         require(self.least < self.most, "to", self.most, f"more than from = {self.least:g}")
-        require(self.spacing == "linear" or self.least > 0, "from", self.least, "positive, where spacing is log")
+        require(self.spacing == "linear" or self.least > 0, "from", self.least, "a positive number, as spacing is log")
         if self.integer:
             for name, end in (("from", self.least), ("to", self.most)):
                 require(end == int(end), name, end, "a whole number, where integer is true")

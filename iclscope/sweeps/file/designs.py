@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import ConfigDict, Field, model_validator
 
-from iclscope.core.errors import BadRequest, require
+from iclscope.core.errors import Verbatim, refused, require
 from iclscope.core.random_streams import RandomStream
 from iclscope.core.refusals import advice, inside, refusal
 from iclscope.core.settings import Settings
@@ -45,9 +45,7 @@ class Grid(Settings):
         for axis in axes:
             name = axis.settings[0]
             if axis.size is None:
-                raise BadRequest(
-                    f"{name} = a range without a count is not allowed in a grid; allowed: a range {{from, to, count}}"
-                )
+                raise refused(name, Verbatim("none"), "a range with a count, {from, to, count}, in a grid")
 
     def count(self, axes: Sequence[Axis]) -> int:
         """How many points there are, without making any."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from iclscope.core.errors import BadRequest
+from iclscope.core.errors import Verbatim, refused
 from iclscope.core.files import user_path
 from iclscope.core.refusals import inside, refusal
 from iclscope.core.yaml_text import read_yaml
@@ -52,9 +52,7 @@ def read_inherited(path: Path, known: Sequence[str]) -> Inherited:
     following: Path | None = path
     while following is not None:
         if len(chain) == MOST_FILES:
-            raise BadRequest(
-                f"{path}: extends = a chain of more than {MOST_FILES} files is not allowed; allowed: fewer"
-            )
+            raise refused(f"{path}: extends", Verbatim(f"a chain of more than {MOST_FILES} files"), "fewer")
         here, content = following, read_yaml(following)
         with inside(str(here), {}):
             check_top(content, (*known, EXTENDS))
@@ -64,7 +62,7 @@ def read_inherited(path: Path, known: Sequence[str]) -> Inherited:
     settings: Tree = {}
     for here, content in reversed(chain):
         with inside(str(here), {}):
-            settings = laid_over(settings, content)
+            settings = overlay(settings, content)
     others = ", ".join(str(here) for here, _ in chain[1:])
     return Inherited(settings, f"{path} (extends {others})" if others else str(path))
 
@@ -84,7 +82,7 @@ def _extended(path: Path, content: Mapping[str, Any], seen: Sequence[Path]) -> P
     return other
 
 
-def laid_over(under: Mapping[str, Any], over: Mapping[str, Any]) -> Tree:
+def overlay(under: Mapping[str, Any], over: Mapping[str, Any]) -> Tree:
     """A file's settings laid over those that it extends.
 
     ``base`` is merged setting by setting, ``vary`` and ``tests`` entry by entry (null takes an entry away), everything

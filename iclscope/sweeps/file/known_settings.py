@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, get_args
 
+from iclscope.core.errors import one_of_these
 from iclscope.core.refusals import advice, inside, joined, refusal
 from iclscope.core.registry import MODELS, TASKS
 from iclscope.core.settings import Settings
@@ -57,7 +58,7 @@ def config_of(settings: Mapping[str, Any], classes: Sequence[type[Settings]], pl
     kind = settings.get("kind")
     if isinstance(kind, str) and kind in kinds:
         return kinds[kind]
-    raise refusal(joined(place, "kind"), kind, f"{', '.join(kinds)}{advice(kind, kinds)}")
+    raise refusal(joined(place, "kind"), kind, one_of_these(kinds) + advice(kind, kinds))
 
 
 def kinds_of(classes: Sequence[type[Settings]]) -> dict[str, type[Settings]]:

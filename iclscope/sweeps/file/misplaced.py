@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from iclscope.core.refusals import advice, closest_of, joined, nested_text, refusal
+from iclscope.core.refusals import advice, closest_of, joined, nested_text, refusal, unknown
 from iclscope.sweeps.file.known_settings import PARTS, classes_of
 
 _LOOKS_ALIKE = 0.8
 """How like a key of the top an unknown name must be to be taken for it, and not for a setting of a trial."""
 
 
-def home_of(name: str) -> str | None:
+def qualified_name(name: str) -> str | None:
     """A setting's dotted name with its part before it, ``alpha`` → ``task.alpha``; None if no trial has it.
 
     Of the parts that have it, the first of `PARTS` counts.
@@ -40,9 +40,9 @@ def check_top(content: Mapping[str, Any], known: Sequence[str]) -> None:
     for name, value in content.items():
         if name in known:
             continue
-        home = home_of(name) if closest_of(name, known, _LOOKS_ALIKE) is None else None
+        home = qualified_name(name) if closest_of(name, known, _LOOKS_ALIKE) is None else None
         meant = f"; did you mean base: {{{nested_text(home)}}}?" if home else advice(name, known)
-        raise refusal(name, value, ", ".join(known) + meant)
+        raise unknown(name, value, known, meant)
 
 
 def check_base_parts(base: Mapping[str, Any]) -> None:
@@ -54,9 +54,9 @@ def check_base_parts(base: Mapping[str, Any]) -> None:
     for name, value in base.items():
         if name in PARTS:
             continue
-        home = home_of(name)
+        home = qualified_name(name)
         meant = f"; did you mean base: {{{nested_text(home)}}}?" if home else advice(name, PARTS)
-        raise refusal(joined("base", name), value, ", ".join(PARTS) + meant)
+        raise unknown(joined("base", name), value, PARTS, meant)
 
 
 def check_test_keys(about: Mapping[str, Any], known: Iterable[str], place: str) -> None:
@@ -74,9 +74,9 @@ def check_test_keys(about: Mapping[str, Any], known: Iterable[str], place: str) 
     for name, value in about.items():
         if name in names:
             continue
-        home = home_of(name) or ""
+        home = qualified_name(name) or ""
         meant = f"; did you mean {nested_text(home)}?" if home.startswith("task.") else advice(name, names)
-        raise refusal(joined(place, name), value, ", ".join(names) + meant)
+        raise unknown(joined(place, name), value, names, meant)
 
 
 def check_test_varies(vary: Mapping[str, Any]) -> None:

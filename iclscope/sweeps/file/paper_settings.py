@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from importlib import import_module
 
+from iclscope.core.errors import one_of_these
 from iclscope.core.refusals import advice, refusal
 from iclscope.study.experiment import PAPERS, PRESETS, Preset, experiments_named
 from iclscope.sweeps.file.settings_tree import Tree
@@ -34,9 +35,9 @@ def paper_trial(paper: str, figure: str | None = None, preset: str = "quick") ->
     """
     names = paper_names()
     if paper not in names:
-        raise refusal("paper", paper, f"{', '.join(names)}{advice(paper, names)}")
+        raise refusal("paper", paper, one_of_these(names) + advice(paper, names))
     if preset not in PRESETS:
-        raise refusal("preset", preset, ", ".join(PRESETS))
+        raise refusal("preset", preset, one_of_these(PRESETS))
     sizes = Preset.named(preset, paper=paper)
     if figure is None and PAPERS[paper].start:
         module, _, function = PAPERS[paper].start.partition(":")

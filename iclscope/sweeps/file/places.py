@@ -9,13 +9,13 @@ from typing import Any
 
 from iclscope.core.errors import BadRequest
 
-_SUBJECT = re.compile(r"([A-Za-z_][\w.+-]*(?:\[\d+\])*) = ")
+_SUBJECT = re.compile(r"[A-Za-z_][\w.+-]*(?:\[\d+\])*")
 
 
-def subject_of(message: str) -> str | None:
+def subject_of(error: BadRequest) -> str | None:
     """The dotted name of the one setting that a refusal is about; None if it is about none, or several."""
-    found = _SUBJECT.match(message)
-    return found[1] if found else None
+    found = None if error.refusal is None else _SUBJECT.fullmatch(error.refusal.option)
+    return found[0] if found else None
 
 
 def is_of(name: str, settings: Iterable[str]) -> bool:
@@ -56,14 +56,14 @@ def in_the_file(
 ) -> Iterator[None]:
     """Let refusals of the block that name a trial's setting say where in the file it stands.
 
-    ``task.alpha = 3 is not allowed`` becomes ``base.task.alpha = 3 is not allowed``. A setting that the paper gives
+    ``task.alpha: expected …`` becomes ``base.task.alpha: expected …``. A setting that the paper gives
     keeps its name.
     """
     try:
         yield
     except BadRequest as error:
-        name = subject_of(str(error))
+        name = subject_of(error)
         place = None if name is None else place_of(name, base, vary, together)
         if place is None:
             raise
-        raise BadRequest(f"{place}.{error}") from error
+        raise error.at(f"{place}.{name}") from error

@@ -110,11 +110,11 @@ def _trial(parts: Mapping[str, Any], seed: int) -> Trial:
     try:
         return Trial(**parts, seed=seed)
     except BadRequest as error:
-        name = str(error).partition(" = ")[0]
+        name = subject_of(error)
         homes = [part for part in PARTS if name in type(parts[part]).model_fields]
         if len(homes) != 1:
             raise
-        raise BadRequest(f"{homes[0]}.{error}") from error
+        raise error.at(f"{homes[0]}.{name}") from error
 
 
 def _planned_tests(name: str, about: SweepTest, settings: Tree) -> Iterator[PlannedTest]:
@@ -144,7 +144,7 @@ def _of_test(name: str, about: SweepTest, task: Mapping[str, Any]) -> Iterator[N
     try:
         yield
     except BadRequest as error:
-        subject = subject_of(str(error))
+        subject = subject_of(error)
         varied = subject is not None and is_of(subject, [setting for axis in about.axes for setting in axis.settings])
         with inside(f"tests.{name}.{'vary' if varied else 'task'}", task):
             raise
@@ -160,8 +160,10 @@ def _at(point: Point) -> Iterator[None]:
         part = None if about is None else "task" if about[0] == "tests" else about[0]
         # What is wrong within one part has nothing to do with what is varied in another.
         varied = {name: value for name, value in point.items() if part is None or name.partition(".")[0] == part}
-        subject = subject_of(str(error))
+        subject = subject_of(error)
         if not varied or (len(varied) == 1 and subject is not None and is_of(subject, varied)):
             raise
         named = [f"{name} = {shown(value)}" for name, value in islice(varied.items(), _MOST_NAMED)]
-        raise BadRequest(f"{error} (at {', '.join(named)}{', …' if len(varied) > _MOST_NAMED else ''})") from error
+        where = f"at {', '.join(named)}{', …' if len(varied) > _MOST_NAMED else ''}"
+        found = error.refusal
+        raise BadRequest(f"{error} ({where})" if found is None else found._replace(where=where)) from error

@@ -19,7 +19,7 @@ def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> Tree:
     """Settings with those of ``over`` laid over them; neither is changed.
 
     Mappings are merged name by name, everything else is replaced. A mapping that says another ``kind`` than the one
-    under it starts anew: the settings of one kind of task, model or schedule mean nothing to another.
+    under it starts from scratch: the settings of one kind of task, model or schedule mean nothing to another.
     """
     if "kind" in over and "kind" in under and over["kind"] != under["kind"]:
         return dict(over)

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
-from iclscope.core.errors import BadRequest, require
+from iclscope.core.errors import Verbatim, refused, require
 from iclscope.core.files import user_path
 from iclscope.core.refusals import inside, refusal
 from iclscope.core.settings import Settings
@@ -136,9 +136,8 @@ class Sweep(Settings):
         factors = " × ".join(_count_text(size) for size in sizes[:_MOST_SHOWN]) or "one"
         factors += f"{' × …' if len(sizes) > _MOST_SHOWN else ''} {'points' if sizes else 'point'}"
         factors += f" with {_count_text(seeds)} {'seed' if seeds == 1 else 'seeds'}"
-        raise BadRequest(
-            f"number of trials = {_count_text(self.count)} is not allowed, {factors}; allowed: at most {MOST_TRIALS:,}"
-        )
+        count = Verbatim(f"{_count_text(self.count)} ({factors})")
+        raise refused("number of trials", count, f"at most {MOST_TRIALS:,}")
 
     def _check_ends(self) -> None:
         """Refuse what the first point or a single value of a grid tells, before perhaps a million trials are made."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import islice
 
-from iclscope.core.errors import BadRequest
+from iclscope.core.errors import Verbatim, refused
 from iclscope.core.refusals import closest_of, refusal
 from iclscope.sweeps.file.axes import Axis, Range, Values, values_text
 from iclscope.sweeps.file.known_settings import PARTS, classes_of, config_of, takes_whole
@@ -60,7 +60,7 @@ def _check_whole(name: str, values: Values | Range, settings: Tree, part: str, s
     numbers = () if values.count is None else (values[index] for index in range(values.count))
     if values.count is None or any(number != int(number) for number in islice(numbers, _MOST_LOOKED_AT)):
         allowed = "whole numbers; add integer: true to the range, which rounds them"
-        raise BadRequest(f"{name} = {values_text(values)} is not allowed; allowed: {allowed}")
+        raise refused(name, Verbatim(values_text(values)), allowed)
 
 
 def _parts_and_the_closest(name: str, settings: Tree) -> str:

@@ -36,11 +36,11 @@ class FunctionClass(RegressionTask):
         "function", "d_X", "length", "inputs", "x_scale", "y_scale", "noise", "sparsity", "depth", "width",
     )  # fmt: skip
 
-    titled: ClassVar[tuple[str, ...]] = ("function",)
+    title_settings: ClassVar[tuple[str, ...]] = ("function",)
     main: ClassVar[tuple[str, ...]] = ("d_X", "length", *ONLY_OF)
 
     kind: Literal["functions"] = Field("functions", description="which task this is")
-    function: FunctionName = Field("linear", description="the class that f is drawn from, anew for every prompt")
+    function: FunctionName = Field("linear", description="the class that f is drawn from, afresh for every prompt")
     d_X: int = Field(20, ge=1, description="input dimension d")
     length: int = Field(40, ge=0, description="context length l: examples before the last query")
     predictions: Literal["every", "query"] = Field(
@@ -57,8 +57,8 @@ class FunctionClass(RegressionTask):
     @model_validator(mode="after")
     def _check(self) -> FunctionClass:
         require_finite([("x_scale", self.x_scale), ("y_scale", self.y_scale), ("noise", self.noise)])
-        require(self.x_scale > 0, "x_scale", self.x_scale, "positive")
-        require(self.y_scale > 0, "y_scale", self.y_scale, "positive")
+        require(self.x_scale > 0, "x_scale", self.x_scale, "a positive number")
+        require(self.y_scale > 0, "y_scale", self.y_scale, "a positive number")
         if self.function == "sparse_linear":
             require(self.sparsity <= self.d_X, "sparsity", self.sparsity, f"at most d_X = {self.d_X}")
         if self.inputs in QUERY_APART:
@@ -82,7 +82,7 @@ class FunctionClass(RegressionTask):
         """Whether answers are real numbers, not signs."""
         return self.function != "linear_classification"
 
-    def described(self) -> dict[str, float | str]:
+    def summary(self) -> dict[str, float | str]:
         """The settings in the paper's symbols, in the order to be shown."""
         extra: dict[str, dict[str, float | str]] = {
             "sparse_linear": {"s": self.sparsity},
@@ -143,7 +143,7 @@ class FunctionClass(RegressionTask):
         return plain[self.function](stream, x)
 
     @property
-    def told(self) -> str:
+    def title(self) -> str:
         """The class of functions."""
         return f"{self.function} functions"
 

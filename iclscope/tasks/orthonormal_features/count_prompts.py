@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from iclscope.core.errors import BadRequest
+from iclscope.core.errors import Verbatim, refused
 from iclscope.tasks.examples import InContextExamples
 
 
@@ -66,6 +66,4 @@ class CountPrompts:
         Raises:
             BadRequest: always, naming what to ask for instead.
         """
-        raise BadRequest(
-            "expectation = 'counts' or 'exact' is not allowed; allowed: sampled, but for the model softmax_attention"
-        )
+        raise refused("expectation", Verbatim("'counts' or 'exact'"), "sampled, but for the model softmax_attention")

@@ -19,7 +19,7 @@ from iclscope.tasks.function_prompts import FunctionPrompts
 from iclscope.tasks.orthonormal_features.count_prompts import CountPrompts
 from iclscope.tasks.prompt_sampler import PromptSampler
 from iclscope.tasks.prompts import PromptSize
-from iclscope.tasks.task import RegressionTask, Task, the_one_task
+from iclscope.tasks.task import RegressionTask, Task, single_task
 
 Expectation = Literal["sampled", "counts", "exact"]
 
@@ -30,7 +30,7 @@ MOST_COUNT_VECTORS = 20_000
 class OrthonormalFeatures(RegressionTask):
     """Linear functions of inputs that are one of K orthonormal features (Huang 2024, problem set-up).
 
-    x_i = v_j with probability p_j, y_i = ⟨w, x_i⟩, w ~ N(0, I) anew for every prompt; the query is drawn as the context
+    x_i = v_j with probability p_j, y_i = ⟨w, x_i⟩, w ~ N(0, I) for every prompt; the query is drawn as the context
     is. The features are a random orthonormal set in R^d_X, one set per seed.
 
     Under "counts" and "exact" a prompt is how often each feature stands in it, which is all that a layer of attention
@@ -99,7 +99,7 @@ class OrthonormalFeatures(RegressionTask):
         """E f(x)², which a prediction of 0 has as squared error."""
         return 1.0
 
-    def described(self) -> dict[str, float | str]:
+    def summary(self) -> dict[str, float | str]:
         """The settings in the paper's symbols, in the order to be shown."""
         p: float | str = "1/K" if self.probabilities == "balanced" else "given"
         if self.dominant is not None:
@@ -116,7 +116,7 @@ class OrthonormalFeatures(RegressionTask):
         device: torch.device | str = "cpu",
     ) -> FeatureSampler:
         """A sampler of these tasks, one per run."""
-        return FeatureSampler(the_one_task(tasks, seeds), seeds, dtype=dtype, device=device)
+        return FeatureSampler(single_task(tasks, seeds), seeds, dtype=dtype, device=device)
 
     def check_test_of(self, trained_on: Task | None) -> None:
         """Refuse to be what a model is tested on: tests are on single prompts."""

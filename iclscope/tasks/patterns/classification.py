@@ -44,7 +44,7 @@ class PatternClassification(Task):
     default_prompts: ClassVar[int] = 4096
     record: ClassVar[str] = "risk"
     varies_per_run: ClassVar[bool] = True
-    looks_inside: ClassVar[bool] = True
+    supports_probes: ClassVar[bool] = True
     changeable: ClassVar[tuple[str, ...]] = ("length", "alpha", "S1", "tasks", "beta", "K")
     main: ClassVar[tuple[str, ...]] = ("M1", "M2", "beta", "K", "alpha", "length", "training_tasks")
 
@@ -105,7 +105,7 @@ class PatternClassification(Task):
         """Never: labels are signs."""
         return False
 
-    def described(self) -> dict[str, float | str]:
+    def summary(self) -> dict[str, float | str]:
         """The settings in the paper's symbols, in the order to be shown."""
         shortest, longest = self.length_range
         return {
@@ -118,7 +118,7 @@ class PatternClassification(Task):
             "K": self.K,
             "α": self.alpha,
             "l": longest if shortest == longest else f"{shortest} to {longest}",
-            "training tasks": task_sets.told(self.training_tasks, self.M1),
+            "training tasks": task_sets.training_tasks_text(self.training_tasks, self.M1),
         }
 
     def training_task_set(self) -> tuple[task_sets.Task, ...]:

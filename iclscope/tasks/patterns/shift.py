@@ -111,7 +111,7 @@ class PatternShift(Settings):
     K: float | None = Field(None, ge=0, description="range of κ' ~ Uniform(−K', K'); None: the task's K")
 
     @property
-    def told(self) -> str:
+    def title(self) -> str:
         """The shift in a few words."""
         return "shifted patterns" if self.S1 is None else f"S1 = {self.S1:g}"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from iclscope.core.errors import BadRequest, require
+from iclscope.core.errors import Verbatim, refused, require, unusable
 
 Task = tuple[int, int]
 
@@ -47,10 +47,14 @@ def tasks_of_share(M1: int, share: float) -> tuple[Task, ...]:
     offsets = round(share * (M1 - 1))
     if offsets < 1 or abs(offsets / (M1 - 1) - share) > 1e-6:
         nearest = max(offsets, 1)
-        raise BadRequest(
-            f"training_tasks = {share:g} is not allowed: Condition 3.2 gives every pattern every label "
-            f"equally often, so with M1 = {M1} the share is k/{M1 - 1} for a whole k from 1 to {M1 - 1}; "
-            f"the nearest is {nearest}/{M1 - 1} = {nearest / (M1 - 1):.4f}"
+        raise unusable(
+            "training_tasks",
+            Verbatim(f"{share:g}"),
+            (
+                f"Condition 3.2 gives every pattern every label equally often, so with M1 = {M1} the "
+                f"share is k/{M1 - 1} for a whole k from 1 to {M1 - 1}; the nearest is {nearest}/{M1 - 1} "
+                f"= {nearest / (M1 - 1):.4f}"
+            ),
         )
     return offset_tasks(M1, offsets)
 
@@ -87,10 +91,11 @@ def check_condition_3_2(tasks: Sequence[Task], M1: int) -> None:
     share = len(tasks) / M1
     for pattern in range(M1):
         if positive[pattern] != share or negative[pattern] != share:
-            raise BadRequest(
-                f"training_tasks = {list(tasks)[:4]}{'…' if len(tasks) > 4 else ''} is not allowed, as Condition 3.2 "
-                f"is broken: pattern {pattern} has label +1 in {positive[pattern]} and −1 in {negative[pattern]} of "
-                f"{len(tasks)} tasks; allowed: every pattern each label equally often (with M1 = {M1}, e.g. 'cycle')"
+            raise refused(
+                "training_tasks",
+                Verbatim(f"{list(tasks)[:4]}{'…' if len(tasks) > 4 else ''}"),
+                f"every pattern to have each label equally often (Condition 3.2, e.g. 'cycle'); pattern "
+                f"{pattern} has label +1 in {positive[pattern]} and −1 in {negative[pattern]} of {len(tasks)} tasks",
             )
 
 
@@ -115,10 +120,10 @@ def chosen_tasks(chosen: object, M1: int) -> tuple[Task, ...]:
         return chosen
     if isinstance(chosen, float):
         return tasks_of_share(M1, chosen)
-    raise BadRequest(f"training_tasks = {chosen!r} is not allowed: 'cycle', 'all', a share or pairs")
+    raise refused("training_tasks", chosen, "'cycle', 'all', a share or pairs")
 
 
-def told(chosen: object, M1: int) -> str:
+def training_tasks_text(chosen: object, M1: int) -> str:
     """Training tasks in words, from the setting that names them."""
     if isinstance(chosen, tuple):
         return f"{len(chosen)} chosen"

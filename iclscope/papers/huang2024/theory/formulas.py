@@ -146,5 +146,5 @@ def checked_probabilities(probabilities: Sequence[float]) -> np.ndarray[tuple[in
 def _check(K: int, eta: float, epsilon: float) -> None:
     require_finite([("eta", eta), ("epsilon", epsilon)])
     require(K >= 2, "K", K, "at least 2")
-    require(eta > 0, "eta", eta, "positive")
+    require(eta > 0, "eta", eta, "a positive number")
     require(0 < epsilon < 1, "epsilon", epsilon, "(0, 1)")

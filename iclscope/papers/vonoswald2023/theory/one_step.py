@@ -132,7 +132,7 @@ def _second_of_covariance(d: int, length: int, moments: Moments) -> float:
     require(d >= 1, "d", d, "at least 1")
     require(length >= 1, "length", length, "at least 1")
     require_finite([("second moment", moments.second), ("fourth moment", moments.fourth)])
-    require(moments.second > 0, "second moment", moments.second, "positive")
+    require(moments.second > 0, "second moment", moments.second, "a positive number")
     allowed = f"at least the square of the second, {moments.second**2:g}"
     require(moments.fourth >= moments.second**2 * (1 - 1e-12), "fourth moment", moments.fourth, allowed)
     return ((length + d - 2) * moments.second**2 + moments.fourth) / length

@@ -78,7 +78,7 @@ def start_condition(covariance: ArrayLike, train_length: int, initial_scale: flo
         initial_scale: s, positive.
     """
     require_finite([("initial-scale", initial_scale)])
-    require(initial_scale > 0, "initial-scale", initial_scale, "positive")
+    require(initial_scale > 0, "initial-scale", initial_scale, "a positive number")
     Gamma = gamma(covariance, train_length)
     value = float(initial_scale**2 * np.linalg.norm(Gamma, 2) * math.sqrt(len(Gamma)))
     if value >= 2:
@@ -110,7 +110,7 @@ def checked_square(matrix: ArrayLike, option: str, d: int | None = None) -> Squa
     try:
         square = np.asarray(matrix, dtype=float)
     except (TypeError, ValueError) as error:
-        raise BadRequest(f"{option} is not allowed: it is no matrix of numbers") from error
+        raise BadRequest(f"{option}: expected a matrix of numbers") from error
     is_square = square.ndim == 2 and square.shape[0] == square.shape[1] > 0 and d in (None, len(square))
     require(is_square, f"shape of {option}", square.shape, "(d, d)" if d is None else f"({d}, {d})")
     require_finite((option, float(entry)) for entry in square.ravel())

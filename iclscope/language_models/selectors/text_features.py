@@ -10,22 +10,22 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from iclscope.core.addresses import without_secrets
-from iclscope.core.errors import BadRequest, require
+from iclscope.core.errors import refused, require
 from iclscope.language_models.models.hidden_states import TextStates, text_states
 from iclscope.language_models.models.loading import LanguageModel, quiet_transformers
-from iclscope.language_models.prompts.draws import Asked, generator
+from iclscope.language_models.prompts.draws import SampledTask, generator
 from iclscope.language_models.prompts.format import PromptFormat
 from iclscope.language_models.selectors.patterns import Patterns, find_patterns, unit
 from iclscope.language_models.settings import SelectorOptions
 from iclscope.language_models.texts.labelled_text import LabelledTexts
 
 
-class SeenTexts:
+class TextFeatures:
     """Candidates and queries of a run; each is read by the model once, when first needed.
 
     Attributes:
         language_model: whose hidden states are taken.
-        asked: pool and queries; the labels of queries are never looked at.
+        sampled: pool and queries; the labels of queries are never looked at.
         options: how.
         candidates: places in the pool, each class among them.
     """
@@ -33,7 +33,7 @@ class SeenTexts:
     def __init__(
         self,
         language_model: LanguageModel,
-        asked: Asked,
+        sampled: SampledTask,
         form: PromptFormat | None = None,
         options: SelectorOptions | None = None,
         seed: int = 0,
@@ -42,26 +42,26 @@ class SeenTexts:
 
         Args:
             language_model: whose hidden states are taken.
-            asked: pool and queries.
+            sampled: pool and queries.
             form: how an example is written; texts are read as queries are.
             options: how selectors look at texts.
             seed: of the candidates and of the patterns.
         """
-        self.language_model, self.asked = language_model, asked
+        self.language_model, self.sampled = language_model, sampled
         self.options = options or SelectorOptions()
         self._form, self._seed = form or PromptFormat(), seed
-        order = _each_class_first(generator(seed, "candidates").permutation(len(asked.pool.texts)), asked.pool)
+        order = _each_class_first(generator(seed, "candidates").permutation(len(sampled.pool.texts)), sampled.pool)
         self.candidates: Int64[np.ndarray, " candidate"] = np.sort(order[: self.options.candidates])
 
     @property
     def pool(self) -> LabelledTexts:
         """The candidates."""
-        return self.asked.pool.at(self.candidates.tolist())
+        return self.sampled.pool.at(self.candidates.tolist())
 
     @cached_property
     def _states(self) -> tuple[TextStates, TextStates]:
-        texts = (*self.pool.texts, *self.asked.queries.texts)
-        found = text_states(self.language_model, [self._form.asked(text) for text in texts])
+        texts = (*self.pool.texts, *self.sampled.queries.texts)
+        found = text_states(self.language_model, [self._form.render_query(text) for text in texts])
         split = len(self.candidates)
         return found.at(range(split)), found.at(range(split, len(texts)))
 
@@ -82,7 +82,7 @@ class SeenTexts:
         which is what all texts have in common (Mu & Viswanath, "All-but-the-top", 2018).
         """
         if self.options.embeddings is not None:
-            texts = [*self.pool.texts, *self.asked.queries.texts]
+            texts = [*self.pool.texts, *self.sampled.queries.texts]
             both = np.asarray(self.encoder.encode(texts, show_progress_bar=False), dtype=np.float32)
             allowed = "a model that gives finite numbers for all texts"
             require(bool(np.isfinite(both).all()), "--embeddings", self.options.embeddings, allowed)
@@ -97,20 +97,20 @@ class SeenTexts:
         return find_patterns(self._states[0].last, self.pool.labels, self.options.patterns, self._seed)
 
     @cached_property
-    def closeness(self) -> tuple[Float32[np.ndarray, "candidate pattern"], Float32[np.ndarray, "query pattern"]]:
+    def similarity(self) -> tuple[Float32[np.ndarray, "candidate pattern"], Float32[np.ndarray, "query pattern"]]:
         """Cosines of candidates and of queries with the patterns' centres."""
-        return self.patterns.closeness(self._states[0].last), self.patterns.closeness(self._states[1].last)
+        return self.patterns.similarity(self._states[0].last), self.patterns.similarity(self._states[1].last)
 
     @property
     def pool_patterns(self) -> Int64[np.ndarray, " candidate"]:
         """The pattern of each candidate."""
-        nearest: Int64[np.ndarray, " candidate"] = self.closeness[0].argmax(axis=1)
+        nearest: Int64[np.ndarray, " candidate"] = self.similarity[0].argmax(axis=1)
         return nearest
 
     @property
     def query_patterns(self) -> Int64[np.ndarray, " query"]:
         """The pattern of each query."""
-        nearest: Int64[np.ndarray, " query"] = self.closeness[1].argmax(axis=1)
+        nearest: Int64[np.ndarray, " query"] = self.similarity[1].argmax(axis=1)
         return nearest
 
     def drawn(self, shots: int, seed: int) -> Int64[np.ndarray, " candidate"]:
@@ -137,9 +137,10 @@ def _each_class_first(order: Int64[np.ndarray, " text"], pool: LabelledTexts) ->
 
 def _sentence_encoder(name: str, device: str) -> Any:
     if importlib.util.find_spec("sentence_transformers") is None:
-        raise BadRequest(
-            f"--embeddings = {name!r} is not allowed; allowed: nothing, for the model's own hidden states, "
-            "until pip install sentence-transformers was run"
+        raise refused(
+            "--embeddings",
+            name,
+            ("nothing, for the model's own hidden states, until pip install sentence-transformers was run"),
         )
     from sentence_transformers import SentenceTransformer
 
@@ -149,4 +150,4 @@ def _sentence_encoder(name: str, device: str) -> Any:
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         short = without_secrets(" ".join(str(error).split()), name)[:160]
         allowed = f"a sentence-transformers model on the hub that can be reached, or a folder with one: {short}"
-        raise BadRequest(f"--embeddings = {name!r} is not allowed; allowed: {allowed}") from error
+        raise refused("--embeddings", name, allowed) from error

@@ -122,7 +122,7 @@ def all_equal(scores: Float32[np.ndarray, "query text"]) -> Bool[np.ndarray, " q
 
 
 def _best(scores: Float32[np.ndarray, "query text"], shots: int, seed: int) -> Ranked:
-    """The largest scores, in rising order; between equal ones chance decides, for each query anew."""
+    """The largest scores, in ascending order; ties are broken at random, separately for each query."""
     order = np.lexsort((_chance(scores, seed), -scores), axis=1)
     places = order[:, :shots][:, ::-1]
     return Ranked(places, np.take_along_axis(scores, places, axis=1), all_equal(scores))
