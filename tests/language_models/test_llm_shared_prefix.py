@@ -13,7 +13,6 @@ from language_models.test_llm_scoring import ANSWERS, groups_of_all_kinds
 from language_models.tiny_models import make_tiny
 
 from iclscope.language_models.models import shared_prefix
-from iclscope.language_models.models.cached import PrefixCache
 from iclscope.language_models.models.loading import LanguageModel, load_language_model
 from iclscope.language_models.models.shared_prefix import SharedPrefixes, reading_behind_prefixes, why_copied
 from iclscope.language_models.prompts.scoring import label_scores
@@ -96,13 +95,12 @@ def test_attention_is_as_before_when_all_is_read(tiny_llama: LanguageModel) -> N
 
 
 def test_keys_of_a_prefix_are_never_copied(tiny_llama: LanguageModel) -> None:
-    read = PrefixCache(tiny_llama.model, 2)
-    read.read_only([[5, 6, 7, 8], [9, 10]])
-    shared = SharedPrefixes(tiny_llama.model, read)
+    with reading_behind_prefixes(tiny_llama.model):
+        shared = SharedPrefixes(tiny_llama.model, [[5, 6, 7, 8], [9, 10]])
     assert [prefix.length for prefix in shared.prefixes] == [4, 2]
-    held = read.cache.layers[0].keys
-    for prefix in shared.prefixes:
-        assert prefix.keys[0].untyped_storage().data_ptr() == held.untyped_storage().data_ptr()
+    one, other = (prefix.keys[0].untyped_storage().data_ptr() for prefix in shared.prefixes)
+    assert one == other
+    assert shared.copied([0, 0, 1, 0])._prefixes[0].keys[0].data_ptr() == shared.prefixes[0].keys[0].data_ptr()
 
 
 @pytest.mark.parametrize("rows", [[[3, 4, 5], [6]], [[6], [3, 4, 5], [7, 8]]])
@@ -110,11 +108,9 @@ def test_rows_that_are_nearly_all_padding_give_numbers(
     tiny_llama: LanguageModel, rows: Sequence[Sequence[int]]
 ) -> None:
     model: Any = tiny_llama.model
-    read = PrefixCache(model, 2)
-    read.read_only([[5, 6, 7, 8], [9, 10]])
     of_row = [number % 2 for number in range(len(rows))]
     with reading_behind_prefixes(model):
-        part = SharedPrefixes(model, read).copied(of_row)
+        part = SharedPrefixes(model, [[5, 6, 7, 8], [9, 10]]).copied(of_row)
         part.read(rows, keep=2)
         found = part.copied(range(len(rows))).read([[11]] * len(rows))[:, 0]
     for number, row in enumerate(rows):

@@ -33,6 +33,9 @@ _TOKENS_ON_CPU, _TOKENS_ON_GPU = 2048, 32768
 # Bytes that keys and values of one batch may take.
 _CACHE_ON_CPU, _CACHE_ON_GPU = 1 << 29, 1 << 32
 
+# Tokens from which on a batch is worth a call of its own, and how many places it may have for each of its tokens.
+_WORTH_A_CALL, _MOST_PADDED = 96, 1.25
+
 OnProgress = Callable[[int], None]
 
 Scores = Float64[np.ndarray, "row label"]
@@ -105,11 +108,13 @@ def scored_labels(
 
     def read_shared(bundle: Sequence[int]) -> PrefixCache | SharedPrefixes:
         shared = [encoded[number].prompts[0][: encoded[number].shared] for number in bundle]
+        if shared[0] and not copies:
+            with reading_behind_prefixes(language_model.model):
+                return SharedPrefixes(language_model.model, shared)
         read = PrefixCache(language_model.model, len(bundle))
-        if not shared[0]:
-            return read
-        read.read_only(shared)
-        return read if copies else SharedPrefixes(language_model.model, read)
+        if shared[0]:
+            read.read_only(shared)
+        return read
 
     bundles = _bundles(encoded, limits)
     for bundle, read in (one for each in bundles for one in in_halves(language_model, each, read_shared, split_in_two)):
@@ -256,13 +261,17 @@ def row_batches(encoded: Sequence[EncodedGroup], bundle: Sequence[int], limits: 
     rows.sort(key=lambda row: len(row.tokens))
     shared = max(encoded[number].shared for number in bundle)
     batch: list[Row] = []
+    filled = 0
     for row in rows:
         width = len(row.tokens)
         count = len(batch) + 1
         too_many = count * width > limits.read or count * (shared + width) > limits.kept or count > limits.positions
-        if batch and (too_many or (limits.equal and len(batch[0].tokens) != width)):
+        # Short rows, such as queries without content, are read by themselves rather than padded to the long ones.
+        padded = filled >= _WORTH_A_CALL and count * width > _MOST_PADDED * (filled + width)
+        if batch and (too_many or padded or (limits.equal and len(batch[0].tokens) != width)):
             yield batch
-            batch = []
+            batch, filled = [], 0
         batch.append(row)
+        filled += width
     if batch:
         yield batch
