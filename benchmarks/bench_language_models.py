@@ -16,6 +16,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -145,18 +146,19 @@ def main() -> None:
         ("fixed demonstrations", fixed_groups(prepared)),
         ("own demonstrations", own_groups(prepared)),
     ):
+        other: Callable[[], object]
         if before is None:
             few, count = shortened(groups, given.plain_queries), given.plain_queries
-            other = lambda few=few: plain(language_model, few, answers)  # noqa: E731
+            other = partial(plain, language_model, few, answers)
             plain(language_model, shortened(few, 1), answers)  # warm up
         else:
             groups, count = with_content_free(groups, form), given.queries
-            other = lambda groups=groups: before(groups, answers)  # noqa: E731
-            for one in (before, lambda few, words: label_scores(language_model, few, words)):
+            other = partial(before, groups, answers)
+            for one in (before, partial(label_scores, language_model)):
                 one(shortened(groups, 4), answers)  # warm up
         ours, theirs = [], []
         for _ in range(given.rounds):
-            score = lambda groups=groups: label_scores(language_model, groups, answers)  # noqa: E731
+            score = partial(label_scores, language_model, groups, answers)
             ours.append(per_second(score, given.queries, clock))
             theirs.append(per_second(other, count, clock))
         fast, slow = statistics.median(ours), statistics.median(theirs)

@@ -19,7 +19,8 @@ from iclscope.language_models.settings import ModelSource
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A GGUF file, and nothing in the cache."""
     monkeypatch.setenv("ICLSCOPE_CACHE", str(tmp_path / "cache"))
-    return make_tiny_gguf(tmp_path / "tiny.gguf")
+    made: Path = make_tiny_gguf(tmp_path / "tiny.gguf")
+    return made
 
 
 def kept() -> list[Path]:

@@ -91,7 +91,8 @@ def test_attention_is_as_before_when_all_is_read(tiny_llama: LanguageModel) -> N
     before = tiny_llama.model.config._attn_implementation
     label_scores(tiny_llama, groups_of_all_kinds(), ANSWERS)
     assert tiny_llama.model.config._attn_implementation == before != shared_prefix.ATTENTION
-    assert "forward" not in vars(tiny_llama.model.get_output_embeddings())
+    model: Any = tiny_llama.model
+    assert "forward" not in vars(model.get_output_embeddings())
 
 
 def test_keys_of_a_prefix_are_never_copied(tiny_llama: LanguageModel) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -51,7 +51,9 @@ def irrelevant_texts(
         return ()
     source = OWN_TASK if settings.irrelevant is None else settings.irrelevant
     shown = source if isinstance(source, str) else "data"
-    columns = {} if settings.irrelevant is None else {"text": text, "label": label, "encoding": encoding}
+    columns: dict[str, Any] = (
+        {} if settings.irrelevant is None else {"text": text, "label": label, "encoding": encoding}
+    )
     task = load_task(source, **columns, option="--irrelevant")
     found = LabelledTexts(*(a + b for a, b in zip(task.pool, task.queries or ((), ()), strict=True)))
     own = {folded(one) for one in (*sampled.pool.texts, *sampled.queries.texts)}

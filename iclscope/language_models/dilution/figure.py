@@ -67,8 +67,9 @@ def _draw_map(axes: Axes, table: pl.DataFrame) -> None:
     for row in table.iter_rows(named=True):
         grid[shots.index(row["shots"]), alphas.index(row["alpha"])] = 1 - row["calibrated"]
     if min(grid.shape) > 1 and np.ptp(grid) > 0:
-        drawn = axes.contourf(alphas, shots, grid, levels=10, cmap="cividis")
-        lines = axes.contour(alphas, shots, grid, levels=drawn.levels[::2], colors="white", linewidths=0.8)
+        levels = np.linspace(grid.min(), grid.max(), 11)
+        axes.contourf(alphas, shots, grid, levels=levels, cmap="cividis")
+        lines = axes.contour(alphas, shots, grid, levels=levels[2::2], colors="white", linewidths=0.8)
         axes.clabel(lines, fmt="%.2f", fontsize=8)
     for y, number in enumerate(shots):
         for x, alpha in enumerate(alphas):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -22,7 +23,7 @@ def exact_head(model: PreTrainedModel) -> Iterator[None]:
     slice them, are no contiguous matrix: PyTorch then copies the vocabulary's matrix once per row. What a model does
     behind its head (soft caps, scales) it goes on doing.
     """
-    head = model.get_output_embeddings()
+    head: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     if not isinstance(head, nn.Linear) or "forward" in vars(head):  # accelerate puts its own in front
         yield
         return
@@ -40,7 +41,7 @@ def exact_head(model: PreTrainedModel) -> Iterator[None]:
             found = found if bias is None else found.add_(bias)
         return found.reshape(*states.shape[:-1], -1)
 
-    head.forward = logits  # type: ignore[method-assign]
+    head.forward = logits  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:

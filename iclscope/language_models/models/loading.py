@@ -134,7 +134,8 @@ def _read(source: ModelSource, where: str, **arguments: Any) -> tuple[Any, Any]:
     tokenizer = AutoTokenizer.from_pretrained(
         where, **{name: value for name, value in arguments.items() if name not in ("dtype", "use_safetensors")}
     )
-    model, told = AutoModelForCausalLM.from_pretrained(where, output_loading_info=True, **arguments)
+    loaded: Any = AutoModelForCausalLM.from_pretrained(where, output_loading_info=True, **arguments)
+    model, told = loaded
     lacking = sorted(told["missing_keys"])
     allowed = f"a checkpoint with all weights; {len(lacking)} are missing, {' '.join(lacking[:1])} the first of them"
     require(not lacking, "MODEL", source.name, allowed)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 
 NATIVE = ("amx_bf16", "avx512_bf16", "avx10_2", "bf16", "sve_bf16", "arm_bf16")
@@ -15,8 +18,8 @@ def has_native_bfloat16(device: str) -> bool:
         device: ``cpu`` or ``cuda``.
     """
     if device == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    told = getattr(torch.cpu, "get_capabilities", dict)()
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    told: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(bool(told.get(name)) for name in NATIVE)
 
 
