@@ -95,7 +95,7 @@ def prepare(settings: TextMeasurement, *, noted: Noted | None = None) -> Prepare
         BadRequest: if that cannot be done, the model keeps another state than keys and values, or what it gives are no
             numbers.
     """
-    asked = draw_queries(text_task(settings), settings.queries, settings.seed)
+    sampled = draw_queries(text_task(settings), settings.queries, settings.seed)
     source = settings.model
     earlier: Mapping[str, Any] = {}
     if noted is not None and source.dtype == AUTO:
