@@ -38,6 +38,8 @@ class Paper:
         abilities: what theory or model cover; None for what is about several papers, from which no sweep starts.
         question: what is asked.
         statement: which form its statements have.
+        story: the paper in a few sentences, for a reader who has not read it.
+        theorems: what its theorems say in a few words, by name ("Theorem 3.3").
         least_seeds: the fewest that give an interval; 1 where single seeds have one over prompts.
         slow_seeds: how many seeds at a preset for models that train much longer, where that is another number.
         package: where its figures are: every module below it that defines ``EXPERIMENT``.
@@ -57,6 +59,8 @@ class Paper:
     abilities: Abilities | None = NO_ABILITIES
     question: str = ""
     statement: str = ""
+    story: str = ""
+    theorems: Mapping[str, str] = field(default_factory=dict)
     least_seeds: int = 2
     slow_seeds: Mapping[str, int] = field(default_factory=dict)
     package: str = ""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -114,13 +114,21 @@ Distances = Callable[[pl.DataFrame, float], Mapping[str, Distance]]
 """Rows of one arm and a level → how far each of a figure's curves lies from the published one, by name."""
 
 
-def every_curve(distances: Distances) -> Callable[[pl.DataFrame], ForAll]:
-    """The estimate of a claim on all curves of a figure: the mean distance of each."""
+def every_curve(distances: Distances, which: Literal["mean", "largest"] = "mean") -> Callable[[pl.DataFrame], ForAll]:
+    """The estimate of a claim on all curves of a figure: the distance of each.
+
+    Args:
+        distances: the figure's.
+        which: the signed mean, for claims that ours is no larger; the largest difference, for questions of whether two
+            curves are one: differences of both signs have a small mean.
+    """
 
     def estimate(rows: pl.DataFrame) -> ForAll:
         found = distances(rows, LEVEL)
         strict = distances(rows, strict_level(len(found)))
-        return ForAll(tuple(Setting(name, one.mean, strict[name].mean) for name, one in found.items()))
+        return ForAll(
+            tuple(Setting(name, getattr(one, which), getattr(strict[name], which)) for name, one in found.items())
+        )
 
     return estimate
 
@@ -151,7 +159,7 @@ def error_distance(rows: pl.DataFrame, theirs: PublishedCurve, x: str, *, level:
     shift = (published - logarithm(np.minimum(y + reading, 1)), published - logarithm(np.maximum(y - reading, 0)))
     filled = [np.where(np.isfinite(errors), errors, worst) for worst in (0.0, 1.0)]
     pseudo = [_jackknife(one, logarithm) - published for one in filled]
-    value = logarithm(np.nanmean(errors, axis=0)) - published
+    value = logarithm(_mean_of_known(errors)) - published
     missing = int((~np.isfinite(errors)).any(axis=1).sum())
 
     def interval(chosen: list[int], wanted: float) -> Interval:
@@ -199,7 +207,7 @@ def value_distance(rows: pl.DataFrame, theirs: PublishedCurve, x: str, y: str, *
         wide = float(reading[chosen].mean())
         return found._replace(low=found.low - wide, high=found.high + wide)
 
-    value = np.nanmean(differences, axis=0)
+    value = _mean_of_known(differences)
     return _distance(value, [theirs.x[one] for one in points], interval, level, logarithmic=False)
 
 
@@ -211,7 +219,7 @@ def _distance(
     *,
     logarithmic: bool,
 ) -> Distance:
-    furthest = int(np.nanargmax(np.abs(value)))
+    furthest = int(np.argmax(np.abs(np.nan_to_num(value))))
     mean, largest = interval(list(range(len(at))), level), interval([furthest], 1 - (1 - level) / len(at))
     return Distance(mean, largest, at[furthest], logarithmic)
 
@@ -235,6 +243,13 @@ def _by_seed(
         for _, part in table.group_by("seed", maintain_order=True)
     ]
     return points, np.array(found)
+
+
+def _mean_of_known(values: Float64[np.ndarray, "seed point"]) -> Float64[np.ndarray, " point"]:
+    """Mean over the seeds that have a value; NaN where none has."""
+    known = np.isfinite(values)
+    total, count = np.where(known, values, 0.0).sum(axis=0), known.sum(axis=0)
+    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), math.nan))
 
 
 def _jackknife(

@@ -11,7 +11,7 @@ from torch import Tensor
 from iclscope.core.arguments import expect_instance
 from iclscope.models.expected import expect_model_of
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
-from iclscope.tasks.patterns import PatternBasis
+from iclscope.tasks.patterns import PatternBasis, PatternPrompts
 
 
 class NeuronAlignment(NamedTuple):
@@ -85,3 +85,41 @@ def _large(norms: Float64[Tensor, " width"]) -> Bool[Tensor, " width"]:
     large = positive.clone()
     large[positive] = torch.from_numpy(fit.labels_ == int(fit.cluster_centers_[:, 0].argmax()))
     return large
+
+
+@torch.no_grad()
+def preactivations(model: SoftmaxReLUTransformer, basis: PatternBasis) -> Float64[Tensor, "run width pattern"]:
+    """W_O W_V (μ'_j; sign(a_i)·q) of every neuron i and relevant pattern j, before the ReLU.
+
+    It is what the neuron gets where all attention lies on columns of one pattern with the label that it votes for.
+
+    Args:
+        model: the runs.
+        basis: the patterns to look at, in or out of domain.
+    """
+    expect_model_of(SoftmaxReLUTransformer, model)
+    expect_instance("basis", basis, PatternBasis)
+    rows = (model.W_O @ model.W_V).double()
+    d_X = model.configs[0].d_X
+    feature = rows[..., :d_X] @ basis.relevant.to(rows).transpose(1, 2)
+    label = (rows[..., d_X:] * basis.label.to(rows)[:, None]).sum(dim=2)
+    before: Tensor = feature + (model.a.sign().to(rows) * label)[..., None]
+    return before
+
+
+@torch.no_grad()
+def lucky_neurons(model: SoftmaxReLUTransformer, prompts: PatternPrompts) -> Bool[Tensor, "run width"]:
+    """Neurons that are active, on the whole, where they can help: on prompts whose label has the sign of their a_i.
+
+    The proof calls a neuron lucky if its ReLU is active at the start. Whether it is differs from prompt to prompt; here
+    (ours) its mean pre-activation over the prompts with its sign decides.
+
+    Args:
+        model: the runs, at their initial values.
+        prompts: training prompts of each run.
+    """
+    expect_model_of(SoftmaxReLUTransformer, model)
+    expect_instance("prompts", prompts, PatternPrompts)
+    before = prompts.weighted_sum(model.predict(prompts).attention, model.W_O @ model.W_V)
+    of_sign = (prompts.labels[..., None] == model.a.sign()[:, None]).to(before)
+    return (before * of_sign).sum(dim=1) > 0

@@ -105,6 +105,7 @@ class Experiment:
             theorem does not speak of; None if no theorem is asked.
         distances: how far its curves lie from the published ones; None if none was published.
         checkpoint: the name under which a trained model is also written as a checkpoint of its own; None: under none.
+        opening: whether it tells what the paper is about, and stands before all claims.
     """
 
     name: str
@@ -121,6 +122,7 @@ class Experiment:
     conditions: Callable[[Trial], Sequence[Condition]] | None = None
     checkpoint: Callable[[Trial], str] | None = None
     distances: Distances | None = None
+    opening: bool = False
 
     @cached_property
     def code(self) -> str:

@@ -11,8 +11,10 @@ import pytest
 from claims.made_up import SEEDS, judged, wobble
 
 from iclscope.baselines import CLASSIFIERS
+from iclscope.claims.published import published_curves
 from iclscope.papers.li2024.one_layer import iterations
 from iclscope.papers.li2024.one_layer.iterations import FACTORS
+from iclscope.papers.li2024.one_layer.trajectories import with_control
 from iclscope.plotting.style import new_figure
 
 
@@ -158,7 +160,7 @@ def alignment_rows(plus: float, minus: float) -> pl.DataFrame:
         (math.pi - 0.2, 0.2, ("fails", "fails")),  # to the wrong side
         (0.2, 0.2, ("holds", "fails")),
         (math.pi / 2, math.pi / 2, ("fails", "fails")),
-        (math.pi / 8, 7 * math.pi / 8, ("inconclusive", "inconclusive")),
+        (math.pi / 6, 5 * math.pi / 6, ("inconclusive", "inconclusive")),
     ],
 )
 def test_neurons_turn_by_their_sign(plus: float, minus: float, verdicts: tuple[str, str]) -> None:
@@ -248,3 +250,61 @@ def test_against_the_best_classifier(icl: float, best: float, verdict: str) -> N
         assert one.verdict == verdict
         assert one.estimate.value == pytest.approx(icl - best, abs=1e-3)
         assert one.control_verdict == "fails"
+    whole = judged("baselines", "baselines-curves", baseline_rows(icl, best))
+    assert (whole.verdict, whole.control_verdict) == (verdict, "fails")
+    assert whole.every_setting is not None
+    assert len(whole.every_setting.settings) == 4  # two α' at two lengths
+
+
+@pytest.mark.parametrize(("end", "verdict"), [(0.164 * math.pi, "holds"), (0.1, "fails"), (math.pi / 2, "fails")])
+def test_where_label_angles_stop(end: float, verdict: str) -> None:
+    rows = alignment_rows(end, math.pi - end).with_columns(angle=pl.col("angle").round(3))
+    one = judged("neuron-label", "neuron-label-stops", rows)
+    assert (one.verdict, one.control_verdict) == (verdict, "fails")
+
+
+@pytest.mark.parametrize(("off", "verdict"), [(0.0, "holds"), (0.3, "fails"), (-0.3, "fails")])
+def test_curves_as_published(off: float, verdict: str) -> None:
+    """The published curve itself and, for a control, its first value throughout."""
+    attention = published_curves("li2024", "attention")["same ODR pattern"]
+    rows = with_control(
+        pl.DataFrame(
+            [
+                {
+                    "arm": "trained",
+                    "seed": seed,
+                    "domain": domain,
+                    "step": int(epoch),
+                    "attention_concentration": value + (off if epoch else 0.0) + wobble(seed, 0.002),
+                }
+                for seed, domain, (epoch, value) in product(
+                    SEEDS, ("in-domain", "out-of-domain"), zip(attention.x, attention.y, strict=True)
+                )
+            ]
+        )
+    )
+    one = judged("attention", "attention-curve", rows)
+    assert (one.verdict, one.control_verdict) == (verdict, "fails")
+    magnitudes = published_curves("li2024", "qk-magnitude")
+    norm, part = magnitudes["norm"], magnitudes["relevant part"]
+    rows = with_control(
+        pl.DataFrame(
+            [
+                {
+                    "arm": "trained",
+                    "seed": seed,
+                    "step": int(epoch),
+                    "query": one_norm + added,
+                    "key": one_norm,
+                    "query_relevant": one_part,
+                    "key_relevant": one_part + added,
+                }
+                for seed, epoch, one_norm, one_part in (
+                    (seed, *point) for seed, point in product(SEEDS, zip(norm.x, norm.y, part.y, strict=True))
+                )
+                for added in [(off if epoch else 0.0) + wobble(seed, 0.002)]
+            ]
+        )
+    )
+    one = judged("qk-magnitude", "qk-magnitude-curves", rows)
+    assert (one.verdict, one.control_verdict) == (verdict, "fails")

@@ -22,13 +22,21 @@ PROMPTS = 2048
 FIGURES = ("gpt2-task-share", "gpt2-ood-s1", "gpt2-ood-alpha", "multilayer-attention", "multilayer-neurons")
 
 
-def ood_rows(errors: Mapping[float, float], in_training: float = 0.0005, prompts: int = PROMPTS) -> pl.DataFrame:
+def ood_rows(
+    errors: Mapping[float, float],
+    in_training: float = 0.0005,
+    prompts: int = PROMPTS,
+    short: Mapping[float, float] | None = None,
+) -> pl.DataFrame:
     """Errors against S1 at 20 examples; half of that which is missing is learnt at each shorter length."""
     rows = []
     for seed, S1, length in product(SEEDS, gpt2_ood_s1.S1_VALUES, gpt2_ood_s1.LENGTHS):
         error = errors.get(S1, 0.5)
         rows.append(("trained", S1, length, min(0.5, error * 2 ** ((20 - length) / 4)), seed))
     rows += [("untrained", S1, 20, 0.5, seed) for seed, S1 in product(SEEDS, errors)]
+    rows += [
+        (gpt2_ood_s1.SHORT, S1, 20, error, seed) for seed, (S1, error) in product(SEEDS, (short or errors).items())
+    ]
     rows += [("training tasks", 0.5, 20, in_training, seed) for seed in SEEDS]
     table = pl.DataFrame(rows, schema=["arm", "S1", "length", "error", "seed"], orient="row")
     return _with_wobble(table).with_columns(prompts=pl.lit(prompts))
@@ -95,6 +103,43 @@ def neuron_rows(separations: Callable[[int], Sequence[float]]) -> pl.DataFrame:
     return with_control(pl.DataFrame(rows))
 
 
+def published_rows(factor: float) -> pl.DataFrame:
+    """So many times the published errors at every α' and length."""
+    rows: list[tuple[object, ...]] = []
+    for seed, ((domain, alpha), theirs) in product(SEEDS, gpt2_ood_alpha.PUBLISHED.items()):
+        rows += [("trained", domain, alpha, length, factor * theirs.at(length), seed) for length in theirs.x]
+        rows += [("untrained", domain, alpha, 20.0, 0.5, seed)]
+    table = pl.DataFrame(rows, schema=["arm", "domain", "alpha", "length", "error", "seed"], orient="row")
+    return _with_wobble(table).with_columns(prompts=pl.lit(PROMPTS))
+
+
+def published_s1_rows(factor: float) -> pl.DataFrame:
+    """So many times the published errors at every S1 and length."""
+    rows: list[tuple[object, ...]] = []
+    for seed, (S1, theirs) in product(SEEDS, gpt2_ood_s1.PUBLISHED.items()):
+        rows += [("trained", S1, length, factor * theirs.at(length), seed) for length in theirs.x]
+        rows += [("untrained", S1, 20.0, 0.5, seed)]
+    table = pl.DataFrame(rows, schema=["arm", "S1", "length", "error", "seed"], orient="row")
+    return _with_wobble(table).with_columns(prompts=pl.lit(PROMPTS))
+
+
+def jump_rows(at: float) -> pl.DataFrame:
+    """Attention that is level up to a share of the training, and level behind it."""
+    rows = [
+        {
+            "arm": "trained",
+            "seed": seed,
+            "domain": domain,
+            "layer": layer,
+            "step": step,
+            "same_pattern": (0.4 if step < at * 1000 else 0.9) + wobble(seed),
+            "best_head": 0.9,
+        }
+        for seed, domain, layer, step in product(SEEDS, (IN_DOMAIN, OUT_OF_DOMAIN), (1, 2, 3), range(0, 1001, 50))
+    ]
+    return with_control(pl.DataFrame(rows))
+
+
 class Case(NamedTuple):
     figure: str
     claim: str
@@ -115,6 +160,19 @@ CASES = [
     Case("gpt2-ood-s1", "gpt2-ood-below-1", ood_rows(GOOD_S1), "holds"),
     Case("gpt2-ood-s1", "gpt2-ood-below-1", ood_rows(dict.fromkeys(GOOD_S1, 0.002)), "fails"),
     Case("gpt2-ood-s1", "gpt2-ood-below-1", ood_rows({**GOOD_S1, 0.5: 0.01}), "inconclusive"),
+    Case("gpt2-ood-s1", "gpt2-ood-s1-curves", published_s1_rows(1.0), "holds"),
+    Case("gpt2-ood-s1", "gpt2-ood-s1-curves", ood_rows(dict.fromkeys(GOOD_S1, 0.0)), "holds"),  # less is allowed
+    Case("gpt2-ood-s1", "gpt2-ood-s1-curves", ood_rows({**GOOD_S1, 0.9: 0.2}), "fails"),  # at every S1
+    Case("gpt2-ood-s1", "gpt2-ood-falls", ood_rows(GOOD_S1), "holds"),
+    Case("gpt2-ood-s1", "gpt2-ood-falls", ood_rows(dict.fromkeys(GOOD_S1, 0.01)), "inconclusive"),
+    Case("gpt2-ood-s1", "gpt2-ood-falls", ood_rows({**GOOD_S1, 1.3: 0.1}, short=GOOD_S1), "fails"),
+    Case("gpt2-ood-s1", "gpt2-ood-falls-short", ood_rows({**GOOD_S1, 1.3: 0.1}, short=GOOD_S1), "holds"),
+    Case("gpt2-ood-s1", "gpt2-ood-falls-short", ood_rows(GOOD_S1, short={**GOOD_S1, 1.3: 0.1}), "fails"),
+    Case("gpt2-ood-s1", "gpt2-ood-falls-in-most", ood_rows(GOOD_S1), "holds"),
+    Case("gpt2-ood-s1", "gpt2-ood-falls-in-most", ood_rows({**GOOD_S1, 1.3: 0.1}), "fails"),
+    Case("gpt2-ood-alpha", "gpt2-alpha-curves", published_rows(1.0), "holds"),
+    Case("gpt2-ood-alpha", "gpt2-alpha-curves", published_rows(0.1), "holds"),
+    Case("gpt2-ood-alpha", "gpt2-alpha-curves", published_rows(2.5), "fails"),
     Case("gpt2-ood-alpha", "gpt2-alpha-in-domain", alpha_rows(GOOD_ALPHA), "holds"),
     Case("gpt2-ood-alpha", "gpt2-alpha-in-domain", alpha_rows({**GOOD_ALPHA, 1.0: (0.2, 0.01)}), "fails"),  # any α'
     Case("gpt2-ood-alpha", "gpt2-alpha-in-domain", alpha_rows(BAD_ALPHA), "holds"),  # each domain for itself
@@ -138,11 +196,15 @@ CASES = [
     ),
     Case("multilayer-attention", "multilayer-attention-best-head", attention_rows([0.5] * 3, (0.6, 0.7, 0.9)), "holds"),
     Case("multilayer-attention", "multilayer-attention-best-head", attention_rows([0.5] * 3, (0.6, 0.7, 0.6)), "fails"),
+    Case("multilayer-attention", "multilayer-attention-jump", jump_rows(0.4), "holds"),
+    Case("multilayer-attention", "multilayer-attention-jump", jump_rows(0.15), "fails"),
+    Case("multilayer-neurons", "multilayer-neurons-first", neuron_rows(lambda _: (1.2, 0.5, 0.2)), "holds"),
+    Case("multilayer-neurons", "multilayer-neurons-first", neuron_rows(lambda _: (0.5, 1.2, 0.2)), "fails"),
     Case("multilayer-neurons", "multilayer-neurons-part", neuron_rows(lambda _: (0.2, 0.5, 2.2)), "holds"),
     Case("multilayer-neurons", "multilayer-neurons-part", neuron_rows(lambda _: (0.2, 0.5, 1.0)), "fails"),
-    Case("multilayer-neurons", "multilayer-neurons-one-layer", neuron_rows(lambda _: (0.2, 0.5, 2.2)), "holds"),
-    Case("multilayer-neurons", "multilayer-neurons-one-layer", neuron_rows(lambda _: (2.2, 0.5, 2.2)), "fails"),
-    Case("multilayer-neurons", "multilayer-neurons-one-layer", neuron_rows(lambda _: (0.2, 0.5, 1.0)), "fails"),
+    Case("multilayer-neurons", "multilayer-neurons-one-layer", neuron_rows(lambda _: (0.2, 0.4, 2.2)), "holds"),
+    Case("multilayer-neurons", "multilayer-neurons-one-layer", neuron_rows(lambda _: (2.2, 0.4, 2.2)), "fails"),
+    Case("multilayer-neurons", "multilayer-neurons-one-layer", neuron_rows(lambda _: (0.2, 0.4, 0.3)), "fails"),
     # Whichever layer it is in a seed, as long as it is one; two in one seed of five leave it open.
     Case(
         "multilayer-neurons", "multilayer-neurons-one-layer", neuron_rows(lambda seed: ONE_OF_THREE[seed % 3]), "holds"
@@ -150,7 +212,7 @@ CASES = [
     Case(
         "multilayer-neurons",
         "multilayer-neurons-one-layer",
-        neuron_rows(lambda seed: (2.2 if seed == 0 else 0.2, 0.5, 2.2)),
+        neuron_rows(lambda seed: (2.2 if seed == 0 else 0.2, 0.4, 2.2)),
         "inconclusive",
     ),
 ]
@@ -172,7 +234,8 @@ def test_a_claim_on_a_rate_of_five_seeds_can_fail_but_not_hold(case: Case) -> No
     found = judged(case.figure, case.claim, case.rows.filter(pl.col("seed") < 5))
     # Errors four times as large as asked for are large enough even if half of the models, unseen, made none.
     sure = case.claim == "gpt2-ood-below-1"
-    open_ = case.verdict == "holds" and case.figure in RATES and not sure
+    open_ = case.verdict == "holds" and case.figure in RATES and not sure and "curves" not in case.claim
+    open_ |= case.claim == "gpt2-ood-falls-in-most"  # five of five may be half
     assert found.verdict == ("inconclusive" if open_ else case.verdict)
 
 

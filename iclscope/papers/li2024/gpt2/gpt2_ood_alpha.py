@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -9,19 +10,29 @@ from matplotlib.figure import Figure
 
 from iclscope.claims.claim import Claim, Control, Region
 from iclscope.claims.families import decisive
+from iclscope.claims.published import Distance, error_distance, every_curve, published_curves
 from iclscope.claims.summaries import rate_at_every, summarise
 from iclscope.evaluation.evaluate import evaluate_any_length
 from iclscope.papers.li2024.conditions import theorem_conditions
-from iclscope.papers.li2024.gpt2.gpt2_settings import PUBLISHED_WORST, GPT2Group, gpt2_trials, test_prompts
+from iclscope.papers.li2024.gpt2.gpt2_settings import (
+    PUBLISHED_WORST,
+    TWICE,
+    GPT2Group,
+    gpt2_trials,
+    test_prompts,
+)
 from iclscope.papers.li2024.settings import IN_DOMAIN, OUT_OF_DOMAIN, PAPER, UNTRAINED, UNTRAINED_TEXT, shifted, unseen
 from iclscope.plotting.style import curve, legend, published, symlog_rate
 from iclscope.study.experiment import Experiment, Preset
 
 ALPHAS = (0.8, 0.9, 1.0)
-LENGTHS = (0, 1, 2, 4, 8, 12, 16, 20)
+LENGTHS = tuple(range(0, 21, 2))
 LONGEST = LENGTHS[-1]
-# Read off the paper's figure at context length 20: domain → error for each α'. At length 0 all are 0.5.
-PUBLISHED = {IN_DOMAIN: (0.07, 0.055, 0.02), OUT_OF_DOMAIN: (0.07, 0.04, 0.01)}
+PUBLISHED = {
+    (domain, alpha): published_curves("li2024", "gpt2-ood-alpha")[f"{domain}, α' = {alpha:g}"]
+    for domain in (IN_DOMAIN, OUT_OF_DOMAIN)
+    for alpha in ALPHAS
+}
 CONTEXT_GIVEN = "context given"
 
 
@@ -52,6 +63,14 @@ def _longest(rows: pl.DataFrame, domain: str) -> pl.DataFrame:
     return rows.filter((pl.col("domain") == domain) & (pl.col("length") == LONGEST))
 
 
+def _distances(rows: pl.DataFrame, level: float) -> Mapping[str, Distance]:
+    found = {}
+    for (domain, alpha), theirs in PUBLISHED.items():
+        own = rows.filter((pl.col("domain") == domain) & (pl.col("alpha") == alpha))
+        found[f"{domain}, α' = {alpha:g}"] = error_distance(own, theirs, "length", level=level)
+    return found
+
+
 def _draw(figure: Figure, rows: pl.DataFrame) -> None:
     axes = figure.subplots(1, 2, sharey=True)
     trained = rows.filter(pl.col("arm") == "trained")
@@ -60,9 +79,8 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
             chosen = trained.filter((pl.col("domain") == domain) & (pl.col("alpha") == alpha))
             points = summarise(chosen, "length", "classification_error", rate=True)
             curve(ax, points["length"], points["value"], points["low"], points["high"], label=f"{alpha:g}", index=index)
-            values = [0.5, PUBLISHED[domain][index]]
-            label = "published" if index == 0 else None
-            published(ax, [0, LONGEST], values, label=label, index=index, joined=False)
+            theirs = PUBLISHED[domain, alpha]
+            published(ax, theirs.x, theirs.y, label="published" if index == 0 else None, index=index)
         ax.set(xlabel="context length l", title=domain, xticks=(0, 4, 8, 12, 16, 20))
     axes[0].set_ylabel("classification error")
     symlog_rate(axes[0])
@@ -99,7 +117,7 @@ EXPERIMENT = Experiment(
     caption=(
         "Classification error of GPT-2 (3 layers, 2 heads) against the number of context examples for three shares α' of "
         "examples that hold one of the task's two patterns, on unseen in-domain tasks (left) and on out-of-domain patterns "
-        "with S1 = 1.3 (right). Hollow: published values at l = 0 and 20."
+        "with S1 = 1.3 (right). Dashed and hollow: published."
     ),
     position=75,
     trials=gpt2_trials,
@@ -108,6 +126,17 @@ EXPERIMENT = Experiment(
     claims=(
         _claim(IN_DOMAIN),
         _claim(OUT_OF_DOMAIN),
+        Claim(
+            id="gpt2-alpha-curves",
+            form="published",
+            statement="At every α', in and out of domain, GPT-2 errs no more than in the published curve.",
+            source=f"{PAPER}, Section 4, figure for GPT-2",
+            quantity="mean over l of the logarithm of our error over the published one, each domain and α'",
+            expected=Region(high=TWICE),
+            reason="at most twice the published error; the training is not published, so less is not against it",
+            estimate=every_curve(_distances),
+            control=Control(UNTRAINED_TEXT, UNTRAINED),
+        ),
         Claim(
             id="gpt2-no-context",
             form="published",
@@ -124,4 +153,5 @@ EXPERIMENT = Experiment(
     finding=_finding,
     size=(7.2, 3.4),
     controls=_controls,
+    distances=_distances,
 )

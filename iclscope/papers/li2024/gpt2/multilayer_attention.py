@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 
+import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
 from iclscope.claims.answers import Answer, answered
 from iclscope.claims.claim import Claim, Region
+from iclscope.claims.published import Distance, published_curves, value_distance
 from iclscope.claims.summaries import over_seeds, signed, summarise
 from iclscope.papers.li2024.conditions import theorem_conditions
 from iclscope.papers.li2024.gpt2.gpt2_settings import GPT2_TRAINING, GPT2Group, gpt2_trials, layer_rows
@@ -17,9 +20,12 @@ from iclscope.papers.li2024.settings import IN_DOMAIN, OUT_OF_DOMAIN, PAPER
 from iclscope.plotting.style import curve, legend, published, reference_line
 from iclscope.study.experiment import Experiment, Preset
 
-# Read off the paper's figure: attention on same-pattern contexts at epoch 1600, layers 1 to 3; a jump near epoch 640.
-PUBLISHED = (0.85, 0.78, 0.88)
-PUBLISHED_END, PUBLISHED_JUMP = 1600, 640
+LAYERS = (1, 2, 3)
+PUBLISHED = {layer: published_curves("li2024", "multilayer-attention")[f"layer {layer}"] for layer in LAYERS}
+"""Against the share of the training, 1,600 epochs there."""
+ENDS = tuple(curve.y[-1] for curve in PUBLISHED.values())
+JUMP, BEFORE, BEHIND = 0.4, 0.35, 0.45
+"""Epoch 640 of 1,600; all layers are still level at epoch 560, and all have risen by half at epoch 720."""
 
 
 def _measure(group: GPT2Group, _preset: Preset) -> pl.DataFrame:
@@ -37,35 +43,68 @@ def _least(rows: pl.DataFrame, column: str) -> pl.DataFrame:
     return at_end(rows, IN_DOMAIN).group_by("seed").agg(pl.col(column).min())
 
 
+def _with_share(rows: pl.DataFrame) -> pl.DataFrame:
+    """The share of the training as a column."""
+    return rows.with_columns(share=pl.col("step") / pl.col("step").max())
+
+
+def _distances(rows: pl.DataFrame, level: float) -> Mapping[str, Distance]:
+    shares = _with_share(rows)
+    found = {}
+    for domain in (IN_DOMAIN, OUT_OF_DOMAIN):
+        for layer, theirs in PUBLISHED.items():
+            own = shares.filter((pl.col("domain") == domain) & (pl.col("layer") == layer))
+            found[f"layer {layer}, {domain}"] = value_distance(own, theirs, "share", "same_pattern", level=level)
+    return found
+
+
+def _halfway(rows: pl.DataFrame) -> pl.DataFrame:
+    """Per seed, at which share of the training its most attentive layer has half of its rise behind it."""
+    own = _with_share(rows.filter(pl.col("domain") == IN_DOMAIN)).sort("seed", "layer", "step")
+    found = []
+    for (seed,), part in own.group_by("seed", maintain_order=True):
+        layers = {layer: one["same_pattern"].to_numpy() for (layer,), one in part.group_by("layer")}
+        best = max(layers.values(), key=lambda values: float(np.nan_to_num(values[-1])))
+        shares = part.filter(pl.col("layer") == LAYERS[0])["share"].to_numpy()
+        behind = np.flatnonzero(best >= (best[0] + best[-1]) / 2)
+        halfway = float(shares[behind[0]]) if len(behind) and best[-1] > best[0] else 0.0
+        found.append({"seed": seed, "halfway": halfway if np.isfinite(best).all() else math.nan})
+    return pl.DataFrame(found)
+
+
 def _draw(figure: Figure, rows: pl.DataFrame) -> None:
-    axes = figure.subplots(1, 2, sharey=True)
-    trained = rows.filter((pl.col("arm") == "trained") & (pl.col("domain") == IN_DOMAIN))
-    for ax, column, title in (
-        (axes[0], "same_pattern", "mean over heads"),
-        (axes[1], "best_head", "the layer's most concentrated head"),
+    axes = figure.subplots(1, 3, sharey=True)
+    trained = _with_share(rows.filter(pl.col("arm") == "trained"))
+    for ax, domain, column, title in (
+        (axes[0], IN_DOMAIN, "same_pattern", "in domain (IDR)"),
+        (axes[1], OUT_OF_DOMAIN, "same_pattern", "out of domain (ODR)"),
+        (axes[2], IN_DOMAIN, "best_head", "in domain, each layer's best head"),
     ):
-        for index, layer in enumerate(sorted(set(trained["layer"]))):
-            points = summarise(trained.filter(pl.col("layer") == layer), "step", column)
+        for index, layer in enumerate(LAYERS):
+            own = trained.filter((pl.col("layer") == layer) & (pl.col("domain") == domain))
+            points = summarise(own, "share", column)
             label = f"layer {layer}"
-            curve(ax, points["step"], points["value"], points["low"], points["high"], label=label, index=index)
+            curve(ax, points["share"], points["value"], points["low"], points["high"], label=label, index=index)
             if column == "same_pattern":
-                name = "published" if index == 0 else None
-                published(ax, [PUBLISHED_END], [PUBLISHED[index]], label=name, index=index, joined=False)
-        reference_line(ax, PUBLISHED_JUMP, vertical=True, label="published jump")
-        ax.set(xlabel="training step", title=title, ylim=(0, 1.02))
+                theirs, name = PUBLISHED[layer], "published" if index == 0 else None
+                published(ax, theirs.x, theirs.y, label=name, index=index)
+        reference_line(ax, JUMP, vertical=True, label="published jump")
+        ax.set(xlabel="share of the training", title=title, ylim=(0, 1.02))
     axes[0].set_ylabel("attention on the query's pattern")
-    legend(axes[0])
+    legend(axes[2])
 
 
 def _finding(rows: pl.DataFrame) -> str:
     trained = rows.filter(pl.col("arm") == "trained")
     ends = [
         over_seeds(at_end(trained, IN_DOMAIN).filter(pl.col("layer") == layer), "same_pattern").value
-        for layer in (1, 2, 3)
+        for layer in LAYERS
     ]
     return (
         f"After {GPT2_TRAINING.steps} steps layers 1, 2 and 3 put {', '.join(signed(end) for end in ends)} of their "
-        f"context attention on the query's pattern (published {', '.join(f'{end:g}' for end in PUBLISHED)})."
+        f"context attention on the query's pattern (published {', '.join(f'{end:.2f}' for end in ENDS)}). Half of the "
+        f"rise is behind the most attentive layer after {over_seeds(_halfway(trained), 'halfway').value:.0%} of the "
+        f"training (published {JUMP:.0%})."
     )
 
 
@@ -83,8 +122,8 @@ def _claim(
         statement=statement,
         source=f"{PAPER}, Section 4, figure for GPT-2",
         quantity=f"share of the query's context attention that lies on examples with its pattern, {which}, in domain",
-        expected=Region(low=min(PUBLISHED)),
-        reason=f"the smallest published layer, {min(PUBLISHED)}",
+        expected=Region(low=min(ENDS)),
+        reason=f"the smallest published layer, {min(ENDS)}",
         estimate=lambda rows: over_seeds(chosen(rows, column), column),
         control=AT_START,
         answer=answer,
@@ -96,9 +135,9 @@ EXPERIMENT = Experiment(
     title="GPT-2: attention on the query's pattern, layer by layer",
     caption=(
         "Attention from the query's token to the context examples with the query's relevant pattern, as a share of its "
-        "attention to all context examples, in each layer of GPT-2 over training; in domain, mean over the prompts. Left: "
-        "mean over the layer's two heads, our definition of a layer's attention; right: the head with the larger mean. "
-        "Hollow: published at epoch 1600; the paper's epochs are drawn at our steps."
+        "attention to all context examples, in each layer of GPT-2 over training; mean over prompts and, our definition of "
+        "a layer's attention, over its two heads; right: the head with the larger mean. Dashed and hollow: published, over "
+        "1,600 epochs. Its legend says ODR and the text beside it IDR, so it is drawn beside both."
     ),
     position=160,
     trials=gpt2_trials,
@@ -127,8 +166,21 @@ EXPERIMENT = Experiment(
             "Is it single heads: does some head of GPT-2 come to attend to examples that share the query's pattern?",
             answered(holds="some head does", fails="no head does"),
         ),
+        Claim(
+            id="multilayer-attention-jump",
+            form="ours",
+            statement="Does the rise come where the published one comes, near 40 % of the training?",
+            source=f"{PAPER}, Section 4, figure for GPT-2",
+            quantity="share of the training after which each model's most attentive layer has half of its rise behind it",
+            expected=Region(BEFORE, BEHIND),
+            reason="published: level up to epoch 560 of 1,600, risen by half before epoch 720",
+            estimate=lambda rows: over_seeds(_halfway(rows), "halfway"),
+            control=AT_START,
+            answer=answered(holds="there", fails="elsewhere"),
+        ),
     ),
     draw=_draw,
     finding=_finding,
-    size=(7.2, 3.6),
+    size=(9.6, 3.6),
+    distances=_distances,
 )

@@ -8,16 +8,33 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from iclscope.claims.claim import Claim, Region
+from iclscope.claims.published import published_curves
 from iclscope.claims.summaries import over_seeds, signed, summarise
 from iclscope.papers.li2024.conditions import theorem_conditions
 from iclscope.papers.li2024.gpt2.gpt2_settings import GPT2Group, gpt2_trials, layer_rows
 from iclscope.papers.li2024.one_layer.trajectories import AT_START, at_end, with_control
 from iclscope.papers.li2024.settings import IN_DOMAIN, PAPER
-from iclscope.plotting.style import curve, legend, reference_line
+from iclscope.plotting.style import curve, legend, published, reference_line
 from iclscope.study.experiment import Experiment, Preset
 
 SEPARATED = math.pi / 2
 """From this angle between the two groups on, each lies nearer to its own side than to the other."""
+
+LAYERS = (1, 2, 3)
+RISING, LOWERING = "a > 0", "a < 0"
+
+
+def _published_angle(layer: int, group: str) -> float:
+    """Mean of the published angles to q (radians), weighted by the norms, as ours are."""
+    theirs = published_curves("li2024", "multilayer-neurons")[f"layer {layer}, {group}"]  # against the norm
+    return sum(norm * angle for norm, angle in zip(theirs.x, theirs.y, strict=True)) / sum(theirs.x)
+
+
+PUBLISHED = {layer: _published_angle(layer, LOWERING) - _published_angle(layer, RISING) for layer in LAYERS}
+"""The published separations: 0.25 π in layer 1, where one neuron with a > 0 lies on the other side, 0.07 π, 0.01 π."""
+
+SHOWS = (PUBLISHED[1] + PUBLISHED[2]) / 2
+"""Half way between the published layer that separates and the next: from here on a separation counts as one."""
 
 
 def _measure(group: GPT2Group, _preset: Preset) -> pl.DataFrame:
@@ -30,9 +47,16 @@ def _widest(rows: pl.DataFrame) -> pl.DataFrame:
     return at_end(rows).group_by("seed").agg(pl.col("separation").max())
 
 
+def _first(rows: pl.DataFrame) -> pl.DataFrame:
+    """Per seed, the separation at the end in layer 1 less the widest of the others."""
+    first = pl.col("separation").filter(pl.col("layer") == 1).max()
+    others = pl.col("separation").filter(pl.col("layer") > 1).max()
+    return at_end(rows).group_by("seed").agg(lead=first - others)
+
+
 def _separated_layers(rows: pl.DataFrame) -> pl.DataFrame:
     """Per seed, in how many layers the groups are separated at the end; missing where a layer was not measured."""
-    separated = pl.when(pl.col("separation").is_not_nan()).then(pl.col("separation") > SEPARATED)
+    separated = pl.when(pl.col("separation").is_not_nan()).then(pl.col("separation") > SHOWS)
     count = separated.sum().cast(pl.Float64)
     whole = separated.is_not_null().all()
     return at_end(rows).group_by("seed").agg(layers=pl.when(whole).then(count))
@@ -41,8 +65,12 @@ def _separated_layers(rows: pl.DataFrame) -> pl.DataFrame:
 def _draw(figure: Figure, rows: pl.DataFrame) -> None:
     angles, norms = figure.subplots(1, 2)
     trained = rows.filter(pl.col("arm") == "trained")
-    for index, layer in enumerate(sorted(set(trained["layer"]))):
+    last = float(trained["step"].max() or 0)  # type: ignore[arg-type]  # polars' type for any column's largest
+    for index, layer in enumerate(LAYERS):
         own = trained.filter(pl.col("layer") == layer)
+        theirs = [_published_angle(layer, group) for group in (RISING, LOWERING)]
+        name = "published" if index == 0 else None
+        published(angles, [last] * 2, theirs, label=name, index=index, joined=False)
         for column, label in (("angle_plus", f"layer {layer}"), ("angle_minus", None)):
             points = summarise(own, "step", column)
             curve(angles, points["step"], points["value"], points["low"], points["high"], label=label, index=index)
@@ -59,12 +87,12 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
 def _finding(rows: pl.DataFrame) -> str:
     trained = rows.filter(pl.col("arm") == "trained")
     ends = [
-        over_seeds(at_end(trained).filter(pl.col("layer") == layer), "separation").value / math.pi
-        for layer in (1, 2, 3)
+        over_seeds(at_end(trained).filter(pl.col("layer") == layer), "separation").value / math.pi for layer in LAYERS
     ]
+    theirs = ", ".join(signed(PUBLISHED[layer] / math.pi) for layer in LAYERS)
     return (
         "Neurons that raise the output and neurons that lower it end "
-        f"{', '.join(signed(end) for end in ends)} π apart in layers 1, 2 and 3 (in the paper they part in one layer only)."
+        f"{', '.join(signed(end) for end in ends)} π apart in layers 1, 2 and 3 (published {theirs} π)."
     )
 
 
@@ -75,7 +103,8 @@ EXPERIMENT = Experiment(
         "Angle between q and the label rows of the MLP neurons of each layer (left), below π/2 for neurons that raise the "
         "output and above for those that lower it, and the norm of these rows (right), over training. A label row is the "
         "direct path from a label embedding through the layer's attention to the neuron, the sign of a neuron is that of its "
-        "direct path to the output; means weighted by the size of both (our definitions: the paper gives none for GPT-2)."
+        "direct path to the output; means weighted by the size of both (our definitions: the paper gives none for GPT-2). "
+        "Hollow: published at the end, weighted by norm."
     ),
     position=170,
     trials=gpt2_trials,
@@ -98,10 +127,21 @@ EXPERIMENT = Experiment(
             form="published",
             statement="The separation shows in one layer only.",
             source=f"{PAPER}, Section 4, figure for GPT-2",
-            quantity="number of layers in which the groups are more than π/2 apart after training",
+            quantity=f"number of layers in which the groups are more than {SHOWS / math.pi:.2f} π apart after training",
             expected=Region(1.0, 1.0),
-            reason="the paper's figure",
+            reason="the paper's figure; half way between its layers 1 (0.25 π) and 2 (0.07 π)",
             estimate=lambda rows: over_seeds(_separated_layers(rows), "layers"),
+            control=AT_START,
+        ),
+        Claim(
+            id="multilayer-neurons-first",
+            form="published",
+            statement="It is layer 1 that separates.",
+            source=f"{PAPER}, Section 4, figure for GPT-2",
+            quantity="angle between the groups after training in layer 1 less that of the other layer where it is largest, in radians",
+            expected=Region(low=(PUBLISHED[1] - PUBLISHED[2]) / 2),
+            reason="half of the published lead of layer 1, 0.18 π",
+            estimate=lambda rows: over_seeds(_first(rows), "lead"),
             control=AT_START,
         ),
     ),

@@ -8,28 +8,32 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from iclscope.claims.claim import Claim, Region
+from iclscope.claims.published import Distance, published_curves
 from iclscope.claims.summaries import over_seeds
 from iclscope.papers.li2024.conditions import theorem_conditions
-from iclscope.papers.li2024.neurons.neuron_rows import NEGATIVE, POSITIVE, alignment_rows, draw_alignment
+from iclscope.papers.li2024.neurons.neuron_rows import alignment_distances, alignment_rows, draw_alignment
 from iclscope.papers.li2024.one_layer.trajectories import AT_START, at_end
 from iclscope.papers.li2024.settings import PAPER, OneLayerGroup, base_trials
 from iclscope.study.experiment import Experiment, Preset
+
+PUBLISHED = published_curves("li2024", "neuron-feature")
 
 
 def _measure(group: OneLayerGroup, _preset: Preset) -> pl.DataFrame:
     return alignment_rows(group, "feature")
 
 
+def _distances(rows: pl.DataFrame, level: float) -> dict[str, Distance]:
+    return alignment_distances(rows, PUBLISHED, level)
+
+
 def _draw(figure: Figure, rows: pl.DataFrame) -> None:
-    # Read off the paper's figure at epoch 400.
-    angles = {POSITIVE: math.pi / 8, NEGATIVE: math.pi / 8}
     draw_alignment(
         figure,
         rows,
         angle_label="angle to μ̄ (radians)",
         norm_label="norm of the feature part",
-        angles=angles,
-        norms=((0, 400), (0.03, 0.45)),
+        theirs=PUBLISHED,
     )
 
 
@@ -37,8 +41,8 @@ def _finding(rows: pl.DataFrame) -> str:
     last = at_end(rows.filter(pl.col("arm") == "trained"))
     angle, norm = over_seeds(last, "angle").value, over_seeds(last, "norm").value
     return (
-        f"The feature part ends at {angle / math.pi:.3f} π from μ̄ (published ≈ 0.125 π) with norm {norm:.2f} "
-        "(published ≈ 0.45)."
+        f"The feature part ends at {angle / math.pi:.3f} π from μ̄ (published 0.124 π) with norm {norm:.2f} "
+        "(published 0.37 … 0.44)."
     )
 
 
@@ -48,7 +52,7 @@ EXPERIMENT = Experiment(
     caption=(
         "Angle between μ̄, the mean of the relevant patterns, and the feature part (first d_X entries) of the rows of "
         "W_O W_V (left), and the norm of that part (right), over training; mean over the neurons whose ‖W_O(i,·)‖ "
-        "grew. Hollow: published values at epochs 0 and 400, drawn at these steps."
+        "grew. Dashed and hollow: published, its epochs drawn as steps."
     ),
     position=140,
     trials=base_trials,
@@ -70,4 +74,5 @@ EXPERIMENT = Experiment(
     draw=_draw,
     finding=_finding,
     size=(7.2, 3.4),
+    distances=_distances,
 )

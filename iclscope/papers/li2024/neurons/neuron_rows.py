@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 import polars as pl
@@ -10,6 +11,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from iclscope.claims.published import Distance, PublishedCurve, value_distance
 from iclscope.claims.summaries import summarise
 from iclscope.mechanism import large_neurons
 from iclscope.papers.li2024.one_layer.trajectories import with_control
@@ -43,24 +45,39 @@ def _mean(values: Tensor, chosen: Tensor) -> Tensor:
     return (values * weights).sum(dim=2) / weights.sum(dim=2)
 
 
+def published_part(theirs: Mapping[str, PublishedCurve], column: str, group: str) -> str | None:
+    """The name of the published curve of a column, of one sign of a_i or of both; None if there is none."""
+    return next((name for name in (f"{column}, {group}", column) if name in theirs), None)
+
+
+def alignment_distances(rows: pl.DataFrame, theirs: Mapping[str, PublishedCurve], level: float) -> dict[str, Distance]:
+    """How far angles and norms lie from the published ones, by the sign of a_i."""
+    found = {}
+    for column in ("angle", "norm"):
+        for group in (POSITIVE, NEGATIVE):
+            name = published_part(theirs, column, group)
+            if name is not None:
+                own = rows.filter(pl.col("group") == group)
+                found[f"{column}, {group}"] = value_distance(own, theirs[name], "step", column, level=level)
+    return found
+
+
 def draw_alignment(
     figure: Figure,
     rows: pl.DataFrame,
     *,
     angle_label: str,
     norm_label: str,
-    angles: dict[str, float],
-    norms: tuple[tuple[int, ...], tuple[float, ...]],
+    theirs: Mapping[str, PublishedCurve],
 ) -> None:
-    """Angle on the left, norm on the right, by the sign of a_i; published end values beside ours.
+    """Angle on the left, norm on the right, by the sign of a_i; published values beside ours.
 
     Args:
         figure: an empty figure.
         rows: what `alignment_rows` made.
         angle_label: label of the left axis.
         norm_label: label of the right axis.
-        angles: published angle at epoch 400, by group, in radians; all start at π/2.
-        norms: published norms, as epochs and values.
+        theirs: the published curves of the figure, over epochs, which are drawn as steps (`published_part`).
     """
     left, right = figure.subplots(1, 2)
     trained = rows.filter(pl.col("arm") == "trained")
@@ -68,15 +85,10 @@ def draw_alignment(
         for ax, column in ((left, "angle"), (right, "norm")):
             points = summarise(trained.filter(pl.col("group") == group), "step", column)
             curve(ax, points["step"], points["value"], points["low"], points["high"], label=group, index=index)
-        published(
-            left,
-            [0, 400],
-            [math.pi / 2, angles[group]],
-            joined=False,
-            label=f"{group}, published" if index == 0 else None,
-            index=index,
-        )
-    published(right, *norms, label="published", index=0, joined=False)
+            name = published_part(theirs, column, group)
+            if name is not None and not (index and name == column):
+                label = "published" if name == column else f"{group}, published"
+                published(ax, theirs[name].x, theirs[name].y, label=label, index=index)
     reference_line(left, math.pi / 2)
     left.set(xlabel="training step", ylabel=angle_label, ylim=(-0.1, math.pi + 0.1))
     left.set_yticks([0, math.pi / 8, math.pi / 2, 7 * math.pi / 8, math.pi], labels=["0", "π/8", "π/2", "7π/8", "π"])

@@ -6,6 +6,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from iclscope.claims.claim import Claim, Control, Region
+from iclscope.claims.published import Distance, error_distance, published_curves
 from iclscope.claims.summaries import over_seeds, summarise
 from iclscope.evaluation.evaluate import evaluate
 from iclscope.papers.li2024.conditions import theorem_conditions
@@ -15,9 +16,9 @@ from iclscope.pruning import kept_neurons, magnitude
 from iclscope.study.experiment import Experiment, Preset
 
 ALPHAS = (0.6, 0.8, 1.0)
-RATES = tuple(i / 10 for i in range(9))
-# Read off the paper's figure: out-of-domain error at a rate of 0.4.
-PUBLISHED_RATE, PUBLISHED_ERRORS = 0.4, (0.03, 0.0105, 0.0072)
+RATES = (*(i / 20 for i in range(9)), 0.5, 0.6, 0.7, 0.8)
+PUBLISHED = {alpha: published_curves("li2024", "pruning-alpha")[f"α' = {alpha:g}"] for alpha in ALPHAS}
+PUBLISHED_RATE = 0.4
 EXCHANGED = "alpha-reversed"
 
 
@@ -45,6 +46,13 @@ def _excess(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _distances(rows: pl.DataFrame, level: float) -> dict[str, Distance]:
+    found = {alpha: rows.filter((pl.col("alpha") - alpha).abs() < 1e-9) for alpha in ALPHAS}
+    return {
+        f"α' = {alpha:g}": error_distance(own, PUBLISHED[alpha], "rate", level=level) for alpha, own in found.items()
+    }
+
+
 def _draw(figure: Figure, rows: pl.DataFrame) -> None:
     axes = figure.subplots(1, 2)
     trained = rows.filter(pl.col("arm") == "trained")
@@ -57,8 +65,8 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
             points = summarise(chosen, "rate", column, rate=column != "hinge_risk")
             curve(ax, points["rate"], points["value"], points["low"], points["high"], label=f"{alpha:g}", index=index)
             if column != "hinge_risk":
-                label_published = "published" if index == 0 else None
-                published(ax, [PUBLISHED_RATE], [PUBLISHED_ERRORS[index]], label=label_published, index=index)
+                theirs, name = PUBLISHED[alpha], "published" if index == 0 else None
+                published(ax, theirs.x, theirs.y, label=name, index=index)
         ax.set(xlabel="share of neurons removed, smallest first", ylabel=label, ylim=(-0.002, None))
     legend(axes[0], title="α'")
 
@@ -75,7 +83,7 @@ EXPERIMENT = Experiment(
     title="Pruning and the share α' of task-relevant examples",
     caption=(
         "Out-of-domain classification error (left) and hinge risk (right) with S1 = 1.3 and l = 20 against the share of MLP "
-        "neurons removed, smallest first, for three α'. Hollow markers: published errors at 40 %."
+        "neurons removed, smallest first, for three α'. Dashed and hollow: published."
     ),
     position=100,
     trials=base_trials,
@@ -97,4 +105,5 @@ EXPERIMENT = Experiment(
     draw=_draw,
     finding=_finding,
     size=(7.2, 3.4),
+    distances=_distances,
 )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 from matplotlib.figure import Figure
 
+from iclscope.claims.answers import answered
 from iclscope.claims.claim import Claim, Region
+from iclscope.claims.published import Distance, every_curve, published_curves, value_distance
 from iclscope.claims.summaries import over_seeds, summarise
 from iclscope.papers.li2024.conditions import theorem_conditions
 from iclscope.papers.li2024.one_layer.trajectories import AT_START, at_end, with_control
@@ -13,8 +17,9 @@ from iclscope.papers.li2024.settings import IN_DOMAIN, OUT_OF_DOMAIN, PAPER, One
 from iclscope.plotting.style import curve, legend, published
 from iclscope.study.experiment import Experiment, Preset
 
-# Read off the paper's figure (epochs 0…200): summed attention on the same ODR pattern.
-PUBLISHED = ((0, 120, 200), (0.43, 1.0, 1.0))
+PUBLISHED = published_curves("li2024", "attention")["same ODR pattern"]
+"""Over epochs, which are drawn as steps."""
+CLOSE = 0.1
 
 
 def _measure(group: OneLayerGroup, _preset: Preset) -> pl.DataFrame:
@@ -28,6 +33,11 @@ def _measure(group: OneLayerGroup, _preset: Preset) -> pl.DataFrame:
     )
 
 
+def _distances(rows: pl.DataFrame, level: float) -> Mapping[str, Distance]:
+    own = rows.filter(pl.col("domain") == OUT_OF_DOMAIN)
+    return {"same ODR pattern": value_distance(own, PUBLISHED, "step", "attention_concentration", level=level)}
+
+
 def _draw(figure: Figure, rows: pl.DataFrame) -> None:
     ax = figure.subplots()
     trained = rows.filter(pl.col("arm") == "trained").with_columns(other=1 - pl.col("attention_concentration"))
@@ -39,7 +49,7 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
     for index, ((domain, column), name) in enumerate(names.items()):
         points = summarise(trained.filter(pl.col("domain") == domain), "step", column)
         curve(ax, points["step"], points["value"], points["low"], points["high"], label=name, index=index)
-    published(ax, *PUBLISHED, label="same ODR pattern, published", index=1, joined=False)
+    published(ax, PUBLISHED.x, PUBLISHED.y, label="same ODR pattern, published", index=1)
     ax.set(xlabel="training step", ylabel="attention summed over the context", ylim=(0, 1.05))
     legend(ax)
 
@@ -78,14 +88,30 @@ EXPERIMENT = Experiment(
     title="Attention concentrates on the query's pattern",
     caption=(
         "Attention summed over the context columns that hold the query's relevant pattern, over training, for unseen "
-        "in-domain tasks (IDR) and out-of-domain patterns with S1 = 1.3 (ODR), and over the other columns. Hollow: "
-        "published values, whose epochs are drawn as steps."
+        "in-domain tasks (IDR) and out-of-domain patterns with S1 = 1.3 (ODR), and over the other columns. Dashed and "
+        "hollow: published, its epochs drawn as steps."
     ),
     position=130,
     trials=base_trials,
     measure=_measure,
     conditions=theorem_conditions,
-    claims=(_claim(IN_DOMAIN), _claim(OUT_OF_DOMAIN)),
+    claims=(
+        _claim(IN_DOMAIN),
+        _claim(OUT_OF_DOMAIN),
+        Claim(
+            id="attention-curve",
+            form="ours",
+            statement="Is the published curve of attention that of our model, an epoch taken as a step?",
+            source=f"{PAPER}, Section 4, figure of attention",
+            quantity="largest difference between our attention on the query's pattern out of domain and the published one",
+            expected=Region(-CLOSE, CLOSE),
+            reason=f"within {CLOSE} everywhere; the published curve is exact to 0.01",
+            estimate=every_curve(_distances, "largest"),
+            control=AT_START,
+            answer=answered(holds="as published", fails="not the published one"),
+        ),
+    ),
     draw=_draw,
     finding=_finding,
+    distances=_distances,
 )

@@ -10,7 +10,9 @@ from matplotlib.figure import Figure
 
 from iclscope.baselines import CLASSIFIERS, classifier_outputs
 from iclscope.claims.claim import Claim, Control, Region
-from iclscope.claims.intervals import Interval, rate_difference_interval
+from iclscope.claims.families import for_all
+from iclscope.claims.intervals import LEVEL, Interval, rate_difference_interval
+from iclscope.claims.published import Distance, error_distance, published_curves
 from iclscope.claims.summaries import per_seed, rate_over_seeds, summarise
 from iclscope.core.random_streams import RandomStream
 from iclscope.evaluation.risks import EVALUATION_PURPOSE, risks_of
@@ -25,12 +27,10 @@ LONGEST = 20
 ICL = "in-context learning"
 METHODS = (ICL, *CLASSIFIERS)
 SHUFFLED = "shuffled-labels"
-# Read off the paper's figures at 20 contexts, in the order of METHODS; ICL at α' = 0.8 is below 0.001.
-PUBLISHED = {0.8: (0.001, 0.0015, 0.0055, 0.012, 0.0027, 0.002), 0.6: (0.0015, 0.0035, 0.013, 0.035, 0.007, 0.009)}
-
-
-def _lengths(preset: Preset) -> tuple[int, ...]:
-    return (6, 8, 10, 12, 14, 16, 18, 20) if preset.is_paper else (6, 9, 12, 16, 20)
+LENGTHS = (6, 8, 10, 12, 14, 16, 18, 20)
+PUBLISHED = published_curves("li2024", "baselines")
+BEHIND = 0.005
+"""No published point of in-context learning lies further above the best classifier; at α' = 0.8 and l = 12 it is 0.0035."""
 
 
 def _measure(group: OneLayerGroup, preset: Preset) -> pl.DataFrame:
@@ -39,7 +39,7 @@ def _measure(group: OneLayerGroup, preset: Preset) -> pl.DataFrame:
     seeds = [one.seed for one in group.trials]
     rows = []
     for alpha in ALPHAS:
-        for length in _lengths(preset):
+        for length in LENGTHS:
             tests = [unseen(one.patterns, alpha=alpha, length=length) for one in group.trials]
             prompts = PatternSampler(tests, seeds, dtype=group.model.dtype, device=group.model.device).prompts(
                 count, purpose=EVALUATION_PURPOSE
@@ -77,13 +77,27 @@ def _shuffled(prompts: PatternPrompts, seeds: list[int]) -> PatternPrompts:
     return replace(prompts, signs=torch.where(uniform < 0.5, 1.0, -1.0).to(prompts.signs))
 
 
-def _excess(rows: pl.DataFrame, alpha: float) -> Interval:
-    """The error of in-context learning less that of the best classifier, at 20 contexts."""
-    chosen = rows.filter((pl.col("alpha") == alpha) & (pl.col("length") == LONGEST))
+def _excess(chosen: pl.DataFrame, level: float = LEVEL) -> Interval:
+    """The error of in-context learning less that of the best classifier, at one α' and length."""
     errors = {method: per_seed(chosen.filter(pl.col("method") == method), "classification_error") for method in METHODS}
     # The best over all seeds, not per seed: the smallest of many noisy numbers is too small.
     best = min(CLASSIFIERS, key=lambda method: sum(errors[method]))
-    return rate_difference_interval(errors[ICL], errors[best], int(chosen["prompts"][0]))
+    return rate_difference_interval(errors[ICL], errors[best], int(chosen["prompts"][0]), level=level)
+
+
+def _distances(rows: pl.DataFrame, level: float) -> dict[str, Distance]:
+    found = {}
+    for alpha in ALPHAS:
+        for method in METHODS:
+            name = _curve(alpha, method)
+            own = rows.filter((pl.col("alpha") == alpha) & (pl.col("method") == method))
+            found[name] = error_distance(own, PUBLISHED[name], "length", level=level)
+    return found
+
+
+def _curve(alpha: float, method: str) -> str:
+    """The name of a published curve."""
+    return f"α' = {alpha:g}, {method}"
 
 
 def _draw(figure: Figure, rows: pl.DataFrame) -> None:
@@ -97,7 +111,8 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
             low, high = (points[end] if method == ICL else [float("nan")] * len(points) for end in ("low", "high"))
             curve(ax, points["length"], points["value"], low, high, label=method, index=index)
             label = "published" if index == 0 else None
-            published(ax, [LONGEST + 0.6], [PUBLISHED[alpha][index]], label=label, index=index)
+            theirs = PUBLISHED[_curve(alpha, method)]
+            published(ax, theirs.x, theirs.y, label=label, index=index)
         ax.set(xlabel="context length l", title=f"α' = {alpha:g}")
     axes[0].set_ylabel("classification error")
     symlog_rate(axes[0])
@@ -124,9 +139,9 @@ def _claim(alpha: float) -> Claim:
         statement=f"At α' = {alpha:g} in-context learning errs no more than classical classifiers on the same contexts.",
         source=f"{PAPER}, Section 4, comparison at α' = {alpha:g}",
         quantity="error of in-context learning less that of the best of five classifiers, l = 20",
-        expected=Region(high=0.005),
-        reason="no worse than the best by more than 0.005, half of the paper's 0.01 line",
-        estimate=lambda rows: _excess(rows, alpha),
+        expected=Region(high=BEHIND),
+        reason=f"no worse than the best by more than {BEHIND}, half of the paper's 0.01 line",
+        estimate=lambda rows: _excess(rows.filter((pl.col("alpha") == alpha) & (pl.col("length") == LONGEST))),
         control=Control("context labels replaced by fair coins for in-context learning only", SHUFFLED),
     )
 
@@ -137,14 +152,28 @@ EXPERIMENT = Experiment(
     caption=(
         "Classification error on unseen in-domain tasks against the number of context examples, for the trained one-layer "
         "transformer and for scikit-learn's classifiers at default settings, each fitted on the context of one prompt. "
-        "Shaded: the interval of in-context learning. Hollow, right of l = 20: published values at 20."
+        "Shaded: the interval of in-context learning. Dashed and hollow: published."
     ),
     position=80,
     trials=base_trials,
     measure=_measure,
     conditions=theorem_conditions,
-    claims=tuple(_claim(alpha) for alpha in ALPHAS),
+    claims=(
+        *(_claim(alpha) for alpha in ALPHAS),
+        Claim(
+            id="baselines-curves",
+            form="published",
+            statement="On the whole curves in-context learning errs about as little as the best of the classifiers.",
+            source=f"{PAPER}, Section 4, comparison at α' = 0.8 and 0.6",
+            quantity="error of in-context learning less that of the best of five classifiers, at each α' and length",
+            expected=Region(high=BEHIND),
+            reason="published: behind by at most 0.0035 (logistic regression is ahead at α' = 0.8 and l = 6, 8, 12)",
+            estimate=lambda rows: for_all(rows, ("alpha", "length"), _excess),
+            control=Control("context labels replaced by fair coins for in-context learning only", SHUFFLED),
+        ),
+    ),
     draw=_draw,
     finding=_finding,
     size=(7.8, 3.8),
+    distances=_distances,
 )

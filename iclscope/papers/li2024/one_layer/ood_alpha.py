@@ -6,6 +6,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from iclscope.claims.claim import Claim, Control, Region
+from iclscope.claims.published import published_curves
 from iclscope.claims.summaries import rate_at_every, rate_over_seeds, summarise
 from iclscope.evaluation.evaluate import evaluate
 from iclscope.papers.li2024.conditions import theorem_conditions
@@ -25,8 +26,7 @@ from iclscope.study.experiment import Experiment, Preset
 
 ALPHAS = (0.8, 0.9, 1.0)
 LENGTHS = (1, 2, 4, 6, 8, 10, 12, 16, 20)
-# Read off the paper's figure for GPT-2 at context length 20: domain → error for each α'.
-PUBLISHED_GPT2 = {IN_DOMAIN: (0.07, 0.055, 0.02), OUT_OF_DOMAIN: (0.07, 0.04, 0.01)}
+PUBLISHED_GPT2 = published_curves("li2024", "gpt2-ood-alpha")
 
 
 def _measure(group: OneLayerGroup, preset: Preset) -> pl.DataFrame:
@@ -64,7 +64,8 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
             points = summarise(chosen, "length", "classification_error", rate=True)
             curve(ax, points["length"], points["value"], points["low"], points["high"], label=f"{alpha:g}", index=index)
             label = "published (GPT-2)" if index == 0 else None
-            published(ax, [20], [PUBLISHED_GPT2[domain][index]], label=label, index=index)
+            theirs = PUBLISHED_GPT2[f"{domain}, α' = {alpha:g}"]
+            published(ax, theirs.x, theirs.y, label=label, index=index)
         ax.set(xlabel="context length l", title=domain, xticks=(1, 4, 8, 12, 16, 20))
     axes[0].set_ylabel("classification error")
     symlog_rate(axes[0])
@@ -100,7 +101,7 @@ EXPERIMENT = Experiment(
     caption=(
         "Classification error against the number of context examples for three shares α' of examples that hold one of "
         "the task's two patterns, on unseen in-domain tasks (left) and on out-of-domain patterns with S1 = 1.3 (right). "
-        "Hollow markers at l = 20 are the published values, which are for GPT-2."
+        "Dashed and hollow: the published curves, which are for GPT-2."
     ),
     position=70,
     trials=base_trials,

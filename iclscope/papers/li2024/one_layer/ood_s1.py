@@ -7,19 +7,18 @@ from matplotlib.figure import Figure
 
 from iclscope.claims.claim import Claim, Control, Region
 from iclscope.claims.families import decisive
+from iclscope.claims.published import published_curves
 from iclscope.claims.summaries import mean_at_every, rate_at_every, rate_over_seeds, summarise
 from iclscope.evaluation.evaluate import evaluate
 from iclscope.papers.li2024.conditions import theorem_conditions
 from iclscope.papers.li2024.settings import PAPER, UNTRAINED, UNTRAINED_TEXT, OneLayerGroup, base_trials, shifted
-from iclscope.plotting.style import COLOURS, curve, legend, published, reference_line, symlog_rate
+from iclscope.plotting.style import curve, legend, published, reference_line, symlog_rate
 from iclscope.study.experiment import Experiment, Preset
 from iclscope.tasks.patterns import PatternShift
 
 S1_VALUES = (-0.5, -0.3, 0.0, 0.3, 0.5, 0.7, 0.9, 1.0, 1.1, 1.3, 1.4)
 LENGTHS = (4, 8, 12, 16, 20)
-# Read off the paper's figure for GPT-2 at context length 20: error against S1.
-PUBLISHED_GPT2 = ((0.5, 0.7, 0.9, 1.1, 1.3), (0.046, 0.024, 0.013, 0.0035, 0.002))
-PUBLISHED_AT_4 = (0.05, 0.08)  # the range of all S1 at context length 4
+PUBLISHED_GPT2 = {S1: published_curves("li2024", "gpt2-ood-s1")[f"S1 = {S1:g}"] for S1 in (0.5, 0.7, 0.9, 1.1, 1.3)}
 SHOWN_S1 = (0.0, 0.5, 0.9, 1.1, 1.3)
 AT_HALF = 0.5
 SMALL = Region(high=0.01)
@@ -48,7 +47,8 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
     for index, (column, name) in enumerate((("hinge_risk", "hinge risk"), ("classification_error", "error"))):
         points = summarise(longest, "S1", column, rate=index == 1)
         curve(hinge, points["S1"], points["value"], points["low"], points["high"], label=name, index=index)
-    published(hinge, *PUBLISHED_GPT2, label="GPT-2, published", index=1)
+    ends = [theirs.at(LENGTHS[-1]) for theirs in PUBLISHED_GPT2.values()]
+    published(hinge, list(PUBLISHED_GPT2), ends, label="GPT-2, published", index=1)
     reference_line(hinge, 1.0, vertical=True, label="S1 = 1")
     hinge.set(xlabel="coefficient sum S1", ylabel="risk or error out of domain, l = 20")
     symlog_rate(hinge)
@@ -57,8 +57,9 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
     for index, S1 in enumerate(SHOWN_S1):
         points = summarise(trained.filter(pl.col("S1") == S1), "length", "classification_error", rate=True)
         curve(error, points["length"], points["value"], points["low"], points["high"], label=f"{S1:g}", index=index)
+        if S1 in PUBLISHED_GPT2:
+            published(error, PUBLISHED_GPT2[S1].x, PUBLISHED_GPT2[S1].y, label=None, index=index)
     reference_line(error, 0.01)
-    error.fill_between([3.7, 4.3], *PUBLISHED_AT_4, color=COLOURS[1], alpha=0.35, linewidth=0)
     error.set(xlabel="context length l", ylabel="classification error", xticks=LENGTHS)
     symlog_rate(error)
     legend(error, title="S1")
@@ -75,8 +76,8 @@ EXPERIMENT = Experiment(
     title="Out of domain: the coefficient sum S1",
     caption=(
         "Left: hinge risk and classification error on out-of-domain patterns μ' = Σ k_i μ_i against S1 = Σ k_i, for the "
-        "one-layer model at context length 20; hollow markers are the published values, which are for GPT-2. Right: "
-        "the error against the context length. Theorem 3.4: S1 ≥ 1 suffices; the line marks the paper's 0.01, the box its range at l = 4. At "
+        "one-layer model at context length 20; hollow: the published values, which are for GPT-2. Right: "
+        "the error against the context length. Theorem 3.4: S1 ≥ 1 suffices; the line marks the paper's 0.01. At "
         "S1 = 1 the two coefficients are 1 and 0: the patterns are in-domain ones, and the further from 1, the more mixed."
     ),
     position=50,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 from matplotlib.figure import Figure
 
+from iclscope.claims.answers import answered
 from iclscope.claims.claim import Claim, Region
+from iclscope.claims.published import Distance, every_curve, published_curves, value_distance
 from iclscope.claims.summaries import over_seeds, summarise
 from iclscope.papers.li2024.conditions import theorem_conditions
 from iclscope.papers.li2024.one_layer.trajectories import AT_START, growth, with_control
@@ -13,8 +17,10 @@ from iclscope.papers.li2024.settings import IN_DOMAIN, PAPER, OneLayerGroup, bas
 from iclscope.plotting.style import curve, legend, published
 from iclscope.study.experiment import Experiment, Preset
 
-# Read off the paper's figure: norm and relevant part at epochs 0 and 400, the same for queries and keys.
-PUBLISHED = {"norm": ((0, 400), (0.35, 1.75)), "relevant part": ((0, 400), (0.35, 1.45))}
+PUBLISHED = published_curves("li2024", "qk-magnitude")
+"""Norm and relevant part of keys over epochs, which are drawn as steps; queries lie within 0.04 of them."""
+PARTS = (("", "norm"), ("_relevant", "relevant part"))
+CLOSE = 0.2
 NAMES = {"query": "query, ‖W_Q p_query‖", "key": "key, ‖W_K p_i‖"}
 
 
@@ -24,14 +30,22 @@ def _measure(group: OneLayerGroup, _preset: Preset) -> pl.DataFrame:
     return with_control(rows.select("arm", "seed", "diverged_at", "step", *columns))
 
 
+def _distances(rows: pl.DataFrame, level: float) -> Mapping[str, Distance]:
+    return {
+        f"{part}, {name}": value_distance(rows, PUBLISHED[name], "step", part + suffix, level=level)
+        for part in NAMES
+        for suffix, name in PARTS
+    }
+
+
 def _draw(figure: Figure, rows: pl.DataFrame) -> None:
     axes = figure.subplots(1, 2, sharey=True)
     trained = rows.filter(pl.col("arm") == "trained")
     for ax, (part, title) in zip(axes, NAMES.items(), strict=True):
-        for index, (suffix, name) in enumerate((("", "norm"), ("_relevant", "relevant part"))):
+        for index, (suffix, name) in enumerate(PARTS):
             points = summarise(trained, "step", part + suffix)
             curve(ax, points["step"], points["value"], points["low"], points["high"], label=name, index=index)
-            published(ax, *PUBLISHED[name], label=f"{name}, published", index=index, joined=False)
+            published(ax, PUBLISHED[name].x, PUBLISHED[name].y, label=f"{name}, published", index=index)
         ax.set(xlabel="training step", title=title, ylim=(0, None))
     axes[0].set_ylabel("mean norm")
     legend(axes[1])
@@ -43,7 +57,7 @@ def _finding(rows: pl.DataFrame) -> str:
     norm, part = over_seeds(last, "query").value, over_seeds(last, "query_relevant").value
     return (
         f"Queries grow from {over_seeds(trained.filter(pl.col('step') == 0), 'query').value:.2f} to {norm:.2f} "
-        f"(published 0.35 to 1.75), their relevant part to {part:.2f} (published 1.45)."
+        f"(published 0.43 to 1.77), their relevant part to {part:.2f} (published 1.48)."
     )
 
 
@@ -67,15 +81,31 @@ EXPERIMENT = Experiment(
     title="Queries and keys grow along the relevant pattern",
     caption=(
         "Mean norm of W_Q p_query (left) and W_K p_i (right) over training, and the part of it along the relevant pattern, "
-        "that is along the direction to which the initial W_Q and W_K map it. Unseen in-domain tasks. Hollow: published "
-        "start and end, whose epochs are drawn as steps."
+        "that is along the direction to which the initial W_Q and W_K map it. Unseen in-domain tasks. Dashed and "
+        "hollow: published, its epochs drawn as steps."
     ),
     position=120,
     trials=base_trials,
     measure=_measure,
     conditions=theorem_conditions,
-    claims=(_claim("query"), _claim("key")),
+    claims=(
+        _claim("query"),
+        _claim("key"),
+        Claim(
+            id="qk-magnitude-curves",
+            form="ours",
+            statement="Are the published curves of queries and keys those of our model, an epoch taken as a step?",
+            source=f"{PAPER}, Section 4, figure of magnitudes",
+            quantity="largest difference between our norms, or relevant parts, and the published ones",
+            expected=Region(-CLOSE, CLOSE),
+            reason=f"within {CLOSE} everywhere, an eighth of where they end",
+            estimate=every_curve(_distances, "largest"),
+            control=AT_START,
+            answer=answered(holds="as published", fails="not the published ones"),
+        ),
+    ),
     draw=_draw,
     finding=_finding,
     size=(7.2, 3.4),
+    distances=_distances,
 )
