@@ -84,6 +84,8 @@ def write_report(
         citation=about.citation,
         facts=f"Preset {preset.name}, {seeds} seed{'s' * (seeds != 1)} per setting{of_gpt2}",
         about=about.facts,
+        story=about.story,
+        theorems=about.theorems,
         figures=sections,
         missing=missing,
         environment=folder.environment,
@@ -119,6 +121,7 @@ def _section(
         conditions=conditions_of(experiment, trials),
         scene="" if scene is None else f"{PLAYGROUND}#{scene}",
         distances=_distances(experiment, rows),
+        opening=experiment.opening,
     )
 
 

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from iclscope.claims.formats import ANSWERS, format_duration, format_interval, format_number, format_region
 from iclscope.claims.intervals import LEVEL, unseen_share
 from iclscope.plotting.strip import strip_svg
+from iclscope.study.pages.theorem_cards import theorem_cards
 
 if TYPE_CHECKING:
     # Types only: experiments draw with this room, so it must not import them when it is loaded.
@@ -51,6 +52,7 @@ class FigureSection:
             each different value with how many trainings have it and whether that meets the condition.
         scene: address of a page on which such a model can be seen to train; empty: none.
         distances: of our curves from the published ones: the curve, its mean and its largest difference, in words.
+        opening: whether it tells what the paper is about, and stands above all others.
     """
 
     name: str
@@ -65,6 +67,7 @@ class FigureSection:
     conditions: Sequence[tuple[str, Sequence[ConditionValue]]] = ()
     scene: str = ""
     distances: Sequence[tuple[str, str, str]] = ()
+    opening: bool = False
 
 
 class TextTable(NamedTuple):
@@ -101,6 +104,8 @@ class Report:
         citation: full reference; addresses in it become links.
         facts: how it was made, in front of the numbers of figures and claims; empty: these are not told either.
         about: name → words: what a paper trains, on which data, what it asks and states.
+        story: the paper in a few sentences.
+        theorems: what its theorems say in a few words, by name.
         lead: what was found, in a sentence or two.
         missing: names of figures that are not finished.
         notes: what a reader must know first.
@@ -116,6 +121,8 @@ class Report:
     citation: str = ""
     facts: str = ""
     about: Mapping[str, str] = field(default_factory=dict)
+    story: str = ""
+    theorems: Mapping[str, str] = field(default_factory=dict)
     lead: str = ""
     missing: Sequence[str] = ()
     notes: Sequence[str] = ()
@@ -127,8 +134,9 @@ class Report:
 def render_page(report: Report) -> str:
     """Make the report's page.
 
-    It needs no network and no script, follows the reader's light or dark scheme, fits a phone and prints. Claims are
-    listed above the figures, counted, and linked; questions of ours stand apart.
+    It needs no network and no script, follows the reader's light or dark scheme, fits a phone and prints. It begins
+    with what the paper is about, its theorems and the verdicts on them; then come the figures, each beside its claims,
+    and last the table of all claims, in which questions of ours stand apart.
 
     Args:
         report: what to show. All texts are escaped; only the figures' SVG is taken as it is.
@@ -143,6 +151,9 @@ def render_page(report: Report) -> str:
         .get_template("page.html.jinja")
         .render(
             report=report,
+            opening=[one for one in report.figures if one.opening],
+            figures=[one for one in report.figures if not one.opening],
+            theorems=theorem_cards(judged, report.theorems),
             claims=[(address, claim) for address, claim in rows if not claim.is_ours],
             questions=[(address, claim) for address, claim in rows if claim.is_ours],
             counts=counted_verdicts([claim for claim in judged if not claim.is_ours]),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import polars as pl
 import torch
 from jaxtyping import Int64
@@ -78,15 +81,17 @@ def _rows(
 
 
 def _shown(rows: pl.DataFrame) -> pl.DataFrame:
-    """The prompt that is drawn: that of the first seed."""
-    return rows.filter(pl.col("seed") == pl.col("seed").min())
+    """The prompt that is drawn: that of the first seed whose run did not diverge."""
+    finished = rows.filter((pl.col("kind") == "query") & pl.col("output").is_not_nan())
+    shown = (rows if finished.is_empty() else finished)["seed"].min()
+    return rows.filter(pl.col("seed") == shown)
 
 
 def _columns(rows: pl.DataFrame, arm: str) -> pl.DataFrame:
     return _shown(rows).filter((pl.col("arm") == arm) & (pl.col("kind") == "column")).sort("place")
 
 
-def _query(rows: pl.DataFrame, arm: str) -> dict[str, float]:
+def _query(rows: pl.DataFrame, arm: str) -> dict[str, Any]:
     return _shown(rows).filter((pl.col("arm") == arm) & (pl.col("kind") == "query")).row(0, named=True)
 
 
@@ -135,8 +140,9 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
     votes.axhline(0, color=INK, linewidth=0.8)
     votes.set_xticks([0, 1], labels=["before", "after"])
     ends = [_query(rows, arm) for arm in (UNTRAINED, "trained")]
-    most = max(abs(one[name]) for one in ends for name in ("votes_for", "votes_against"))
-    votes.set(title="votes of the neurons", xlim=(-0.6, 1.6), ylim=(-1.1 * most, 1.7 * most))
+    most = max((abs(one[name]) for one in ends for name in ("votes_for", "votes_against")), default=1.0)
+    ylim = (-1.1 * most, 1.7 * most) if 0 < most < math.inf else None  # a run that diverged has none
+    votes.set(title="votes of the neurons", xlim=(-0.6, 1.6), ylim=ylim)
     legend(votes)
 
 

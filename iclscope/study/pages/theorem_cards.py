@@ -1,0 +1,43 @@
+"""The theorems of a paper in a row, each with the verdicts on the claims that rest on it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    # Types only: experiments draw with this room, so it must not import them when it is loaded.
+    from iclscope.claims.claim import JudgedClaim
+
+_NUMBERED = re.compile(r"\b(Theorem|Proposition|Corollary|Lemma)s?\s+(\d[\d.]*\d|\d+)")
+
+
+class TheoremCard(NamedTuple):
+    """A theorem with what was found.
+
+    Attributes:
+        name: "Theorem 3.3".
+        statement: what it says, in a few words; may be empty.
+        claims: the judged claims whose source names it first.
+    """
+
+    name: str
+    statement: str
+    claims: Sequence[JudgedClaim]
+
+
+def theorem_cards(claims: Sequence[JudgedClaim], statements: Mapping[str, str]) -> list[TheoremCard]:
+    """One card per theorem that claims of a paper name as their source, in the paper's order.
+
+    Args:
+        claims: all judged claims; questions of ours have no card.
+        statements: what theorems say, by name; those that are not here follow, without words.
+    """
+    found: dict[str, list[JudgedClaim]] = {name: [] for name in statements}
+    for judged in claims:
+        named = _NUMBERED.search(judged.claim.source)
+        if named is not None and not judged.is_ours:
+            found.setdefault(f"{named[1]} {named[2]}", []).append(judged)
+    ordered = sorted(found, key=lambda name: [int(part) for part in re.findall(r"\d+", name)])
+    return [TheoremCard(name, statements.get(name, ""), found[name]) for name in ordered if found[name]]
