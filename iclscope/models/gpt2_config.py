@@ -68,7 +68,9 @@ class GPT2TransformerConfig(ModelConfig):
 
     def summary(self) -> dict[str, float | str]:
         """The sizes in the papers' words, in the order to be shown."""
-        return {"model": "GPT-2", "layers": self.layers, "heads": self.heads, "embedding": self.embedding}
+        sizes: dict[str, float | str] = {"layers": self.layers, "heads": self.heads, "embedding": self.embedding}
+        initial = {"initial matrices": "N(0, 1/inputs)"} if self.initial == "fan_in" else {}
+        return {"model": "GPT-2", **sizes, **initial}
 
     def check_task(self, task: Task) -> None:
         """Refuse a task whose prompts a model of these sizes cannot read.

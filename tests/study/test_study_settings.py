@@ -63,10 +63,11 @@ def test_several_models_tasks_and_values_stand_side_by_side() -> None:
     found = table("li2024", "gpt2-task-share", "quick")
     assert found["model"] == "GPT-2, one layer"
     assert (found["layers"], found["heads"], found["m"]) == ("3", "2", "40")
-    assert (found["optimizer"], found["‖q‖"]) == ("Adam, SGD", "0.5, 3")
+    assert (found["optimizer"], found["‖q‖"]) == ("Muon, SGD", "0.5, 3")
+    assert found["initial matrices"] == "N(0, 1/inputs)"
     assert found["training lengths"] == "drawn per step from 2 up"
-    assert found["training tasks"] == "2 chosen, 3 chosen, cycle, share 0.40, share 0.80"
-    assert found["trainings"] == str(5 * (20 + 5))
+    assert found["training tasks"] == "2 chosen, 3 chosen, cycle, share 0.60"
+    assert found["trainings"] == str(4 * (20 + 20))
 
 
 def test_a_setting_of_every_kind() -> None:
