@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from iclscope.core.addresses import shown_address
 from iclscope.core.errors import require
 from iclscope.core.files import user_path
 from iclscope.core.settings import Settings
@@ -64,6 +65,8 @@ def planned(
         BadRequest: if it cannot be measured, or the folder holds other files or results of other settings.
     """
     where = None if out is None else user_path(out, "--out")
+    at = asked.model.api
+    require(at is None or kind.by_answers, "--api", shown_address(at or ""), "evaluate and dose, which need no weights")
 
     def noted(model: str, data: str) -> Mapping[str, Any]:
         place = _default_folder(kind.command, model, data) if where is None else where

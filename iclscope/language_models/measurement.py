@@ -58,6 +58,7 @@ class Measurement(ABC, Generic[SettingsT, RowsT]):
         command: its name.
         about: what is measured, in words.
         claims_need: what must be asked for that there are claims, in words; empty where there always are.
+        by_answers: whether answers are all it needs of a model, so that one behind an address can be measured.
         prepared: model and texts.
         settings: what to measure.
         folder: where finished parts are kept; None: nowhere.
@@ -66,6 +67,7 @@ class Measurement(ABC, Generic[SettingsT, RowsT]):
     command: ClassVar[str]
     about: ClassVar[str]
     claims_need: ClassVar[str] = ""
+    by_answers: ClassVar[bool] = False
 
     def __init__(self, prepared: Prepared, settings: SettingsT, folder: RunFolder | None = None) -> None:
         """Nothing is read yet.

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from iclscope.claims.claim import JudgedClaim
 from iclscope.claims.intervals import Interval
 from iclscope.core.environment import environment
+from iclscope.language_models.models.remote import RemoteModel
 from iclscope.language_models.models.shared_prefix import why_copied
 from iclscope.language_models.prompts.plain_text import spelled_out
 from iclscope.language_models.prompts.prepared import Prepared
@@ -142,6 +143,11 @@ def write_report(
 
 def _read_as_text(prepared: Prepared) -> list[str]:
     """That texts, labels or the format spell control tokens."""
+    if isinstance(prepared.language_model, RemoteModel):
+        return [
+            f"{prepared.language_model.source.name} was asked at {prepared.language_model.address}: what it is there, "
+            "and whether it stays the same, cannot be told."
+        ]
     sampled, form = prepared.sampled, prepared.format
     written = (*sampled.pool.texts, *sampled.queries.texts, *sampled.classes, *form.model_dump().values())
     count, names = spelled_out(prepared.language_model.reader, written)
@@ -155,11 +161,17 @@ def _read_as_text(prepared: Prepared) -> list[str]:
 
 def _named(prepared: Prepared) -> dict[str, str]:
     """Settings that all measurements share, versions and device."""
-    settings, copied = prepared.settings, why_copied(prepared.language_model)
+    settings = prepared.settings
+    computed: dict[str, str] = {}
+    if not isinstance(prepared.language_model, RemoteModel):
+        copied = why_copied(prepared.language_model)
+        computed = {
+            "weights in": str(prepared.language_model.model.dtype).removeprefix("torch."),
+            "shared demonstrations": f"copied for each prompt: {copied}" if copied else "one copy for all prompts",
+        }
     return {
         "model": f"{prepared.language_model.source.name} ({prepared.language_model.kind})",
-        "weights in": str(prepared.language_model.model.dtype).removeprefix("torch."),
-        "shared demonstrations": f"copied for each prompt: {copied}" if copied else "one copy for all prompts",
+        **computed,
         "queries": f"{len(prepared.sampled.queries.texts)} of {prepared.sampled.name}",
         "pool": f"{len(prepared.sampled.pool.texts)} texts",
         "labels": ", ".join(prepared.sampled.classes),

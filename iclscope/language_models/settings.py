@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from iclscope.core.errors import one_of_these, require
+from iclscope.core.addresses import shown_address
+from iclscope.core.errors import require
 from iclscope.core.settings import Settings
 from iclscope.language_models.one_or_more import OneOrMore, one_or_more
 from iclscope.language_models.prompts.format import PromptFormat
@@ -63,6 +64,8 @@ class ModelSource(Settings):
         dtype: of the weights; auto: bfloat16 where the GPU or processor multiplies in it, float32 elsewhere.
         device: auto: a GPU if there is one.
         trust_remote_code: whether to run Python code that comes with the model.
+        api: an OpenAI-compatible address, as ``http://localhost:8000/v1``, where a model of this name is asked; None:
+            it is loaded.
     """
 
     name: str
@@ -70,6 +73,21 @@ class ModelSource(Settings):
     dtype: Dtype = "auto"
     device: Device = "auto"
     trust_remote_code: bool = False
+    api: str | None = None
+
+    @field_validator("api")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        known = value is None or value.startswith(("http://", "https://"))
+        require(known, "--api", shown_address(value or ""), "an address that begins with http:// or https://")
+        return value
+
+    @model_validator(mode="after")
+    def _loaded_there(self) -> ModelSource:
+        here = {"--dtype": self.dtype != AUTO, "--device": self.device != AUTO, "--revision": self.revision is not None}
+        for option, given in here.items():
+            require(self.api is None or not given, option, "given", "nothing with --api: the model is loaded there")
+        return self
 
 
 class TextMeasurement(Settings):

@@ -120,6 +120,10 @@ def _asked(
         str, typer.Option(metavar="|".join(DTYPES), help="Of the weights; auto: bfloat16 where it is native.")
     ] = "auto",
     device: Annotated[str, typer.Option(metavar="|".join(DEVICES), help="Where to compute.")] = "auto",
+    api: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Ask MODEL at an OpenAI-compatible address; its key: OPENAI_API_KEY."),
+    ] = None,
     revision: Annotated[str | None, typer.Option(metavar="NAME", help="Branch, tag or commit on the hub.")] = None,
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Run Python code that comes with the model.")
@@ -137,7 +141,7 @@ def _asked(
     draws = (LOOKS[-1] if until_decided else DRAWS) if draws is None else draws
     for option, value, least in (("--queries", queries, 1), ("--draws", draws, 1), ("--seed", seed, 0)):
         require(value >= least, option, value, f"a whole number from {least} on")
-    source: dict[str, Any] = {"name": model, "revision": revision, "dtype": dtype, "device": device}
+    source: dict[str, Any] = {"name": model, "revision": revision, "dtype": dtype, "device": device, "api": api}
     measurement = TextMeasurement(
         model=ModelSource(**source, trust_remote_code=trust_remote_code),
         data=data,

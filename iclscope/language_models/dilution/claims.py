@@ -52,7 +52,7 @@ def dose_claims(rows: pl.DataFrame) -> list[JudgedClaim]:
         ]
         table = pl.concat([_differences(AS_GIVEN, ends[0] - ends[1]), _differences(SHUFFLED, ends[2] - ends[3])])
         found.append(_repair(small[0], shots).judged(PAPER, FIGURE, table))
-    if alphas[-1] == 1:
+    if alphas[-1] == 1 and "logistic_correct" in rows.columns:
         found.append(_worth(shots[-1]).judged(PAPER, FIGURE, most.filter(pl.col("alpha") == 1)))
     return found
 

@@ -100,7 +100,7 @@ def _draw_lengths(axes: Axes, table: pl.DataFrame, chance: float) -> None:
 
 def _draw_learners(axes: Axes, given: pl.DataFrame, chance: float) -> None:
     part = given.filter(pl.col("shots") == given["shots"].max())
-    columns = {"the model": "calibrated_correct", **{_NAMES[name]: f"{name}_correct" for name in LEARNERS}}
+    columns = {"the model": "calibrated_correct", **{_NAMES[name]: f"{name}_correct" for name in _there(given)}}
     for index, (name, column) in enumerate(columns.items()):
         alphas = sorted(part["alpha"].unique())
         found = [crossed_rate(crossed(part.filter(pl.col("alpha") == alpha), column)) for alpha in alphas]
@@ -132,6 +132,11 @@ def _draw_places(axes: Axes, rows: pl.DataFrame, what: str) -> None:
     axes.set_title(f"place, at {there['shots'][0]} demonstrations and α' = {there['alpha'][0]:g}")
 
 
+def _there(rows: pl.DataFrame) -> list[str]:
+    """The learners that were asked: a model behind an address shows them no hidden states."""
+    return [name for name in LEARNERS if f"{name}_correct" in rows.columns]
+
+
 def arm_of(where: str) -> str:
     """The arm of prompts whose irrelevant demonstrations stand there."""
     return AS_GIVEN if where == ANYWHERE else f"the others {where}"
@@ -141,11 +146,11 @@ def dose_text(rows: pl.DataFrame) -> TextTable:
     """Accuracies of the model and of the learners as a table of texts."""
     found: list[Sequence[str]] = []
     for (shots, alpha), part in sorted(rows.filter(pl.col("arm") == AS_GIVEN).group_by("shots", "alpha")):
-        rates = [crossed_rate(crossed(part, f"{name}_correct")) for name in ("calibrated", *LEARNERS)]
+        rates = [crossed_rate(crossed(part, f"{name}_correct")) for name in ("calibrated", *_there(rows))]
         found.append((str(shots), f"{alpha:g}", *map(percent, rates)))
     return TextTable(
         title="Accuracies",
         caption="In per cent, with 95 % intervals over draws of demonstrations and queries.",
-        head=("shots", "α'", "calibrated", *(_NAMES[name] for name in LEARNERS)),
+        head=("shots", "α'", "calibrated", *(_NAMES[name] for name in _there(rows))),
         rows=found,
     )

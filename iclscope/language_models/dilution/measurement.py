@@ -29,6 +29,7 @@ from iclscope.language_models.dilution.settings import FLIPPED, DoseSettings
 from iclscope.language_models.evaluation.rows import AS_GIVEN, SHUFFLED, accuracy_table, draw_seed
 from iclscope.language_models.measurement import Measurement, Unit
 from iclscope.language_models.models.hidden_states import middle_layer, text_states
+from iclscope.language_models.models.remote import RemoteModel
 from iclscope.language_models.prompts.format import CONTENT_FREE
 from iclscope.language_models.prompts.label_lengths import compared_by, judged_by, label_notes
 from iclscope.language_models.prompts.prepared import Prepared
@@ -50,6 +51,7 @@ class Dose(Measurement[DoseSettings, pl.DataFrame]):
 
     command = "dose"
     about = "Error of in-context learning against the share of relevant demonstrations"
+    by_answers = True
 
     def __init__(self, prepared: Prepared, settings: DoseSettings, folder: RunFolder | None = None) -> None:
         """Nothing is read yet.
@@ -107,6 +109,8 @@ class Dose(Measurement[DoseSettings, pl.DataFrame]):
         """Ask the queries of a unit, and let the learners answer them."""
         choice, pool, sampled = fitted.choices[unit], self._of(unit), fitted.prepared.sampled
         rows = fitted_answers(fitted.prepared, choice, unit.tags["shots"], pool=pool.texts, on_progress=on_progress)
+        if isinstance(fitted.prepared.language_model, RemoteModel):  # it shows no hidden states
+            return rows.with_columns(place=pl.lit(mean_place(choice.demonstrations[0], pool), dtype=pl.Float64))
         shown = pool.texts.at(choice.demonstrations[0])
         learned = learned_answers(self._read(shown.texts), shown.labels, self._read(sampled.queries.texts))
         right = list(sampled.queries.labels)
@@ -138,7 +142,7 @@ class Dose(Measurement[DoseSettings, pl.DataFrame]):
             settings={
                 "labels compared by": compared_by(settings.label_score),
                 "labels of the others": settings.labels,
-                "hidden states": f"of the last token behind layer {middle_layer(fitted.prepared.language_model)}",
+                **_states_named(fitted.prepared),
             },
             extra={"sentences": said},
         )
@@ -189,6 +193,12 @@ def noted_settings(prepared: Prepared, settings: DoseSettings) -> dict[str, Any]
     texts = others_of(prepared, settings)
     digest = hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]
     return {**settings.model_dump(mode="json", exclude={"label_score", "irrelevant"}), "irrelevant": digest}
+
+
+def _states_named(prepared: Prepared) -> dict[str, str]:
+    if isinstance(prepared.language_model, RemoteModel):
+        return {}
+    return {"hidden states": f"of the last token behind layer {middle_layer(prepared.language_model)}"}
 
 
 def _crossings(rows: pl.DataFrame, chance: float) -> list[str]:

@@ -22,6 +22,7 @@ class Evaluation(QueryMeasurement[EvaluateSettings]):
     command = "evaluate"
     about = "Accuracy of in-context learning against the number of demonstrations"
     claims_need = "0 and a larger number among --shots"
+    by_answers = True
 
     def arms(self, draws: Iterable[int]) -> list[tuple[str, str, int, int]]:
         """All numbers of shots with all selectors; the control, shuffled labels, at the most shots.

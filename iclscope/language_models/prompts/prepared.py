@@ -13,9 +13,11 @@ from iclscope.language_models.models.fingerprint import model_fingerprint
 from iclscope.language_models.models.finite import check_gives_numbers
 from iclscope.language_models.models.kept_state import check_reads_in_parts
 from iclscope.language_models.models.loading import LanguageModel, load_language_model, model_name
+from iclscope.language_models.models.remote import RemoteModel
 from iclscope.language_models.prompts.draws import SampledTask, draw_queries
-from iclscope.language_models.prompts.format import PromptFormat
+from iclscope.language_models.prompts.format import PromptFormat, PromptGroup
 from iclscope.language_models.prompts.precision import Agreement, agreement
+from iclscope.language_models.prompts.scoring import label_scores
 from iclscope.language_models.settings import AUTO, DTYPES, REFUSE, ModelSource, TextMeasurement
 from iclscope.language_models.texts.labelled_text import TextTask, load_task
 
@@ -64,10 +66,17 @@ class Prepared(NamedTuple):
         way = self.settings.too_long
         return {
             **self.settings.model_dump(mode="json", include={"format", "queries", "draws", "seed"}),
-            "model": {"name": self.language_model.name, **model_fingerprint(self.language_model)},
-            "dtype": str(self.language_model.model.dtype).removeprefix("torch."),
+            **self._of_model(),
             "data": {"name": self.sampled.name, "texts": _hash_of(self.sampled), **self._left_out()},
             **({} if way == REFUSE else {"too_long": way}),
+        }
+
+    def _of_model(self) -> dict[str, Any]:
+        if isinstance(self.language_model, RemoteModel):  # what it is there, nobody can tell
+            return {"model": {"name": self.language_model.name, "api": self.language_model.address}, "dtype": "remote"}
+        return {
+            "model": {"name": self.language_model.name, **model_fingerprint(self.language_model)},
+            "dtype": str(self.language_model.model.dtype).removeprefix("torch."),
         }
 
     def _left_out(self) -> dict[str, Any]:
@@ -97,6 +106,11 @@ def prepare(settings: TextMeasurement, *, noted: Noted | None = None) -> Prepare
     """
     sampled = draw_queries(text_task(settings), settings.queries, settings.seed)
     source = settings.model
+    if source.api is not None:
+        remote = RemoteModel(source)
+        some = PromptGroup("", (settings.format.asked(sampled.queries.texts[0]),))
+        label_scores(remote, [some], settings.format.answers(sampled.classes))  # what is refused is refused now
+        return Prepared(settings, remote, sampled)
     earlier: Mapping[str, Any] = {}
     if noted is not None and source.dtype == AUTO:
         earlier = noted(model_name(source), sampled.name)

@@ -19,6 +19,7 @@ from iclscope.language_models.models.halving import in_halves, split_in_two
 from iclscope.language_models.models.kept_state import check_attention_only
 from iclscope.language_models.models.loading import LanguageModel
 from iclscope.language_models.models.logits import most_positions
+from iclscope.language_models.models.remote import RemoteModel
 from iclscope.language_models.models.shared_prefix import (
     ReadBehind,
     SharedPrefixes,
@@ -99,6 +100,8 @@ def scored_labels(
     on_progress: OnProgress | None = None,
 ) -> list[ScoredGroup]:
     """The same as `label_scores`, with how many tokens each answer has."""
+    if isinstance(language_model, RemoteModel):
+        return [ScoredGroup(*language_model.scored(group, answers, told)) for group in groups]
     check_attention_only(language_model)
     encoded = [encode_group(language_model, group, answers) for group in groups]
     found = [np.full((len(group.prompts), len(answers)), np.nan) for group in encoded]

@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 from jaxtyping import Int64
 
-from iclscope.core.errors import BadRequest, refused
+from iclscope.core.errors import BadRequest
+from iclscope.language_models.models.remote import RemoteModel
 from iclscope.language_models.prompts.answers import answers
 from iclscope.language_models.prompts.format import CONTENT_FREE, PromptGroup
 from iclscope.language_models.prompts.prepared import Prepared
@@ -141,8 +142,10 @@ def check_labels(prepared: Prepared, free: Sequence[str] = CONTENT_FREE) -> None
     Raises:
         BadRequest: naming them.
     """
+    if isinstance(prepared.language_model, RemoteModel):  # it tells them apart or refuses when it is asked
+        return
     form, sampled = prepared.format, prepared.sampled
-    queries = tuple(form.render_query(text) for text in (*sampled.queries.texts, *free))
+    queries = tuple(form.asked(text) for text in (*sampled.queries.texts, *free))
     encode_group(prepared.language_model, PromptGroup("", queries), form.answers(sampled.classes), any_length=True)
 
 
