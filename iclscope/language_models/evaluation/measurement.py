@@ -8,6 +8,7 @@ import polars as pl
 
 from iclscope.language_models.evaluation.report import accuracy_text, evaluate_figure
 from iclscope.language_models.evaluation.rows import AS_GIVEN, SHUFFLED, QueryMeasurement
+from iclscope.language_models.evaluation.spread import paired_text, spread_text
 from iclscope.language_models.measurement import Unit
 from iclscope.language_models.prompts.label_lengths import compared_by, judged_by, label_notes
 from iclscope.language_models.prompts.too_long import Fitted
@@ -38,11 +39,13 @@ class Evaluation(QueryMeasurement[EvaluateSettings]):
     def interpretation(self, fitted: Fitted[Unit], tables: Mapping[str, pl.DataFrame]) -> Interpretation[pl.DataFrame]:
         """Accuracies, and whether demonstrations help."""
         rows, score = tables["rows"], self.settings.label_score
-        judged = judged_by(rows, score)
+        judged, classes = judged_by(rows, score), fitted.prepared.sampled.classes
+        paired = paired_text(judged.filter(pl.col("arm") == AS_GIVEN))
         return Interpretation(
             rows,
             figure=evaluate_figure(fitted.prepared, judged),
             tables=[accuracy_text(judged)],
-            notes=[*fitted.notes, *label_notes(fitted.prepared.sampled.classes, score), *undecided_notes(rows)],
+            appendix=[*([] if paired is None else [paired]), spread_text(judged, classes)],
+            notes=[*fitted.notes, *label_notes(classes, score), *undecided_notes(rows)],
             settings={"labels compared by": compared_by(score)},
         )

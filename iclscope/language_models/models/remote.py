@@ -74,7 +74,7 @@ class RemoteModel(LanguageModel):
         return f"at {self.address}"
 
     def scored(
-        self, group: PromptGroup, answers: Sequence[str], told: Callable[[int], None] | None = None
+        self, group: PromptGroup, answers: Sequence[str], on_progress: Callable[[int], None] | None = None
     ) -> tuple[Float64[np.ndarray, "query label"], Int64[np.ndarray, "query label"]]:
         """Σ log p over the tokens of each answer behind each prompt, and how many these are.
 
@@ -92,8 +92,8 @@ class RemoteModel(LanguageModel):
                 found = self._answered(prompt, answers, echoes[row * len(answers) : (row + 1) * len(answers)])
                 sums[start + row] = [sum(part) for part in found]
                 counts[start + row] = [len(part) for part in found]
-            if told is not None:
-                told(len(prompts))
+            if on_progress is not None:
+                on_progress(len(prompts))
         return sums, counts
 
     def _answered(self, prompt: str, answers: Sequence[str], echoes: Sequence[Echo]) -> list[list[float]]:
