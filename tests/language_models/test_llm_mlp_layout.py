@@ -126,6 +126,37 @@ def test_tied_embeddings_stay_tied(tmp_path: Path) -> None:
     assert loaded.lm_head.weight is loaded.model.embed_tokens.weight
 
 
+BY_STRUCTURE = ("seed_oss", "ernie4_5", "hunyuan_v1_dense", "exaone4", "apertus")
+"""Types that no table has."""
+
+
+@pytest.mark.parametrize("kind", BY_STRUCTURE)
+def test_a_type_that_no_table_has_is_found_by_its_structure(kind: str, tmp_path: Path) -> None:
+    assert kind not in FAMILIES
+    other = load_language_model(str(make_tiny(tmp_path / kind, kind, **_LLAMA)))
+    test_pruned_agrees_with_masked_and_reloads(other, tmp_path)
+    test_every_neuron_counts_once(other)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes", "message"),
+    [
+        (
+            "qwen2_moe",
+            {"num_experts": 2, "moe_intermediate_size": 8, "shared_expert_intermediate_size": 8},
+            "'qwen2_moe'",
+        ),
+        ("bitnet", {}, "of type 'bitnet', and its neurons depend on each other"),  # a norm over neurons
+    ],
+)
+def test_neurons_that_cannot_be_removed_by_themselves(
+    kind: str, sizes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    other = load_language_model(str(make_tiny(tmp_path / kind, kind, **_LLAMA, **sizes)))
+    with pytest.raises(BadRequest, match=message):
+        mlp_layout(other)
+
+
 def test_an_unknown_type_is_named_with_those_that_are_known(tmp_path: Path) -> None:
     sizes = {"hidden_size": 32, "n_layer": 2, "n_head": 4}
     bloom = load_language_model(str(make_tiny(tmp_path / "bloom", "bloom", **sizes)))

@@ -2,39 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
-from transformers import PreTrainedModel
+from torch import Tensor
 from transformers.pytorch_utils import Conv1D
 
 from iclscope.core.errors import BadRequest, refused
 from iclscope.language_models.models.loading import LanguageModel
-
-Projection = nn.Linear | Conv1D
-
-
-class Family(NamedTuple):
-    """How models of some types name the parts of their MLPs.
-
-    Attributes:
-        layers: the list of decoder layers, seen from the model.
-        mlp: the MLP, seen from a layer; empty where the projections are the layer's own.
-        inputs: the projections into the neurons; of a gated MLP two, or one that holds both.
-        output: the projection out of the neurons.
-        size: the config's name of the number of neurons.
-        gated: whether a neuron is activation(gate)·up instead of activation(input).
-    """
-
-    layers: str
-    mlp: str
-    inputs: tuple[str, ...]
-    output: str
-    size: str
-    gated: bool = False
-
+from iclscope.language_models.models.mlp_parts import Family, LayerMLP, Projection, mlps_of, width_of
+from iclscope.language_models.models.mlp_structure import family_by_structure
 
 _GATED = Family("model.layers", "mlp", ("gate_proj", "up_proj"), "down_proj", "intermediate_size", gated=True)
 _FUSED = _GATED._replace(inputs=("gate_up_proj",))
@@ -61,21 +39,7 @@ FAMILIES: dict[str, Family] = {
     "opt": _OPT,
     "xglm": _OPT._replace(layers="model.layers"),
 }
-"""The layout of each ``model_type`` that can be pruned."""
-
-
-class LayerMLP(NamedTuple):
-    """The MLP of one decoder layer.
-
-    Attributes:
-        holder: the module that the projections belong to.
-        inputs: the projections into the neurons.
-        output: the projection out of the neurons.
-    """
-
-    holder: nn.Module
-    inputs: tuple[Projection, ...]
-    output: Projection
+"""The layout of each ``model_type`` that is tested; others are found by their structure."""
 
 
 class MLPLayout(NamedTuple):
@@ -96,12 +60,15 @@ def mlp_layout(language_model: LanguageModel) -> MLPLayout:
     """Find the MLPs of a model.
 
     Raises:
-        BadRequest: if its type is not in `FAMILIES`, its layers differ in width, or its projections are not plain (of a
-            quantized model, say).
+        BadRequest: if its type is not in `FAMILIES` and it is built otherwise, its layers differ in width, or its
+            projections are not plain (of a quantized model, say).
     """
     family = FAMILIES.get(language_model.kind)
     if family is None:
-        raise _refusal(language_model, f"this one is of type {language_model.kind!r}")
+        by_structure = family_by_structure(language_model.model, FAMILIES.values())
+        if isinstance(by_structure, str):
+            raise _refusal(language_model, f"this one is of type {language_model.kind!r}, and {by_structure}")
+        family = by_structure
     found = mlps_of(language_model.model, family)
     for mlp in found:
         for projection in (*mlp.inputs, mlp.output):
@@ -112,22 +79,6 @@ def mlp_layout(language_model: LanguageModel) -> MLPLayout:
     if len(widths) != 1:
         raise _refusal(language_model, f"this one's layers differ in their number of neurons: {sorted(widths)}")
     return MLPLayout(family, found, widths.pop())
-
-
-def mlps_of(model: PreTrainedModel, family: Family) -> tuple[LayerMLP, ...]:
-    """The MLPs of a model of a family, in the order of its layers."""
-    layers: Any = model.get_submodule(family.layers)
-    found = []
-    for layer in layers:
-        holder = layer.get_submodule(family.mlp)
-        inputs = tuple(holder.get_submodule(name) for name in family.inputs)
-        found.append(LayerMLP(holder, inputs, holder.get_submodule(family.output)))
-    return tuple(found)
-
-
-def width_of(output: Projection) -> int:
-    """How many neurons an output projection reads."""
-    return int(output.weight.shape[0] if isinstance(output, Conv1D) else output.weight.shape[1])
 
 
 def outgoing_weights(mlp: LayerMLP) -> Float[Tensor, "neuron model"]:
@@ -150,5 +101,5 @@ def _refusal(language_model: LanguageModel, found: str) -> BadRequest:
     return refused(
         "MODEL",
         language_model.name,
-        (f"a model with MLPs of a known layout, its weights not quantized, of type {', '.join(FAMILIES)}; {found}"),
+        (f"a model with MLPs of a known layout, its weights not quantized, such as {', '.join(FAMILIES)}; {found}"),
     )

@@ -20,7 +20,8 @@ from transformers.pytorch_utils import Conv1D
 from iclscope.core.errors import refused, require
 from iclscope.core.files import storage_failures, write_text
 from iclscope.language_models.models.loading import LanguageModel, quiet_transformers
-from iclscope.language_models.models.mlp_layout import LayerMLP, MLPLayout, Projection, mlp_layout, mlps_of
+from iclscope.language_models.models.mlp_layout import MLPLayout, mlp_layout
+from iclscope.language_models.models.mlp_parts import LayerMLP, Projection, mlps_of
 from iclscope.language_models.pruning.save import check_empty
 
 NOTE = "pruning.json"
