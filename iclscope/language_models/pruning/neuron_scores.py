@@ -14,13 +14,8 @@ from iclscope.core.errors import one_of_these, refused, require
 from iclscope.language_models.models.finite import not_numbers
 from iclscope.language_models.models.halving import in_halves
 from iclscope.language_models.models.loading import LanguageModel
-from iclscope.language_models.models.mlp_layout import (
-    LayerMLP,
-    MLPLayout,
-    incoming_weights,
-    mlp_layout,
-    outgoing_weights,
-)
+from iclscope.language_models.models.mlp_layout import MLPLayout, incoming_weights, mlp_layout, outgoing_weights
+from iclscope.language_models.models.mlp_parts import LayerMLP
 from iclscope.language_models.models.padded import PaddedBatch, halves_of, padded_batches
 from iclscope.language_models.prompts.scoring import OnProgress
 from iclscope.language_models.settings import NORMS
