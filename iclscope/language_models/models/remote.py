@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float64, Int64
 
 from iclscope.core.addresses import shown_address, without_secrets
-from iclscope.core.errors import BadRequest
+from iclscope.core.errors import BadRequest, refused
 from iclscope.language_models.models.loading import LanguageModel
 from iclscope.language_models.prompts.format import PromptGroup
 from iclscope.language_models.settings import ModelSource
@@ -153,7 +153,7 @@ class RemoteModel(LanguageModel):
             raise self._refusal(f"an address that answers: {told}") from error
 
     def _refusal(self, allowed: str) -> BadRequest:
-        return BadRequest(f"--api = {self.address!r} is not allowed; allowed: {allowed}")
+        return refused("--api", self.address, allowed)
 
 
 def _starts(read: dict[str, Any]) -> tuple[int, ...]:
