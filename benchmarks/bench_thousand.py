@@ -48,7 +48,7 @@ RESIDENT = """
 import sys
 import iclscope as icl
 runs, width = int(sys.argv[1]), 200
-icl.train(icl.tasks.PatternClassification(), icl.models.SoftmaxReLUTransformer(width=width, seeds=runs), steps=3)
+icl.train(icl.models.SoftmaxReLUTransformer(width=width, seeds=runs), icl.tasks.PatternClassification(), steps=3)
 print(peak())
 """
 

@@ -46,7 +46,7 @@ def measured(width: int) -> list[dict[str, float]]:
     seeds = list(SEEDS) * len(settings)
     model = icl.models.SoftmaxReLUTransformer(seeds=seeds, configs=configs)
     rates = [rate for _, _, rate in settings for _ in SEEDS]
-    trained = icl.train(tasks, model, learning_rate=rates, steps=400).model
+    trained = icl.train(model, tasks, learning_rate=rates, steps=400).model
 
     sampler = icl.tasks.PatternSampler([task.replace(tasks="unseen") for task in tasks], seeds)
     prompts = sampler.prompts(2048, purpose="evaluation")

@@ -15,8 +15,8 @@ PACKAGE = ROOT / "iclscope"
 DRAWING = ROOT / "docs" / "rooms.svg"
 # In the order of tests/test_project.py: a room imports itself and the rooms above it.
 ROOMS = (
-    "core", "tasks", "models", "training", "claims", "mechanism", "pruning", "baselines", "evaluation", "execution",
-    "plotting", "playground", "study", "papers", "theory", "sweeps", "language_models", "cli",
+    "core", "plotting", "tasks", "models", "training", "claims", "mechanism", "pruning", "baselines", "evaluation",
+    "execution", "playground", "study", "papers", "theory", "sweeps", "language_models", "cli",
 )  # fmt: skip
 _STEP, _LEFT, _WIDTH, _HEIGHT = 34, 250, 150, 24
 

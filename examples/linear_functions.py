@@ -16,7 +16,7 @@ task = icl.tasks.FunctionClass(function="linear", d_X=2, length=4)
 config = icl.models.GPT2TransformerConfig.of_size("tiny", d_X=task.d_X, positions=2 * task.points)
 model = icl.models.GPT2Transformer(config, seeds=seeds)
 curriculum = Curriculum(dimensions=1, length=2, every=max(1, steps // 6))
-trained = icl.train(task, model, steps=steps, batch_size=64, schedule=curriculum, rate_decay=True).model
+trained = icl.train(model, task, steps=steps, batch_size=64, schedule=curriculum, rate_decay=True).model
 
 errors = icl.evaluate(trained, task, prompts=1280)
 (prompts,) = icl.evaluation.function_prompts(task, trained.seeds, 1280)

@@ -22,7 +22,7 @@ def look(current, _runs):
     }
 
 
-trained = icl.train(task, model, steps=200, probe=icl.training.Probe(look, steps=range(0, 201, 20)))
+trained = icl.train(model, task, steps=200, probe=icl.training.Probe(look, steps=range(0, 201, 20)))
 print("step   attention on the query's pattern   hinge risk")
 for i, step in enumerate(trained.recorded_at):
     attention, risk = (trained.trajectory[name][:, i].mean().item() for name in ("attention", "hinge risk"))

@@ -11,7 +11,7 @@ seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 8
 
 task = icl.tasks.PatternClassification()
 model = icl.models.SoftmaxReLUTransformer(d_X=task.d_X, d_Y=task.d_Y, seeds=seeds)
-trained = icl.train(task, model, steps=200)
+trained = icl.train(model, task, steps=200)
 
 print("  S1   hinge risk   95 % interval over seeds")
 for S1 in (-0.5, 0.0, 0.5, 1.0, 1.2, 1.4):

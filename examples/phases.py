@@ -18,7 +18,7 @@ sampler = task.sampler(model.seeds)
 contexts = sampler.prompts(256, purpose="evaluation")
 
 record = icl.training.Probe(lambda current, _runs: {"Q": current.Q.detach().clone()}, steps=range(0, 601, 10))
-trained = icl.train(task, model, optimizer="sgd", learning_rate=eta, steps=600, batch_size=16, probe=record)
+trained = icl.train(model, task, optimizer="sgd", learning_rate=eta, steps=600, batch_size=16, probe=record)
 scores = icl.mechanism.feature_scores(trained.trajectory["Q"], sampler.features)
 attention, loss = icl.mechanism.query_means(scores, contexts.counts)
 

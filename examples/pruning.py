@@ -11,7 +11,7 @@ seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 4
 
 task = icl.tasks.PatternClassification()
 model = icl.models.SoftmaxReLUTransformer(d_X=task.d_X, d_Y=task.d_Y, width=40, seeds=seeds)
-trained = icl.train(task, model, steps=200).model
+trained = icl.train(model, task, steps=200).model
 scores = icl.pruning.magnitude(trained)
 
 print("removed   " + "   ".join(f"{method:>8}" for method in icl.pruning.METHODS) + "   (hinge risk on unseen tasks)")

@@ -1,6 +1,6 @@
 """iclscope: theories of in-context learning next to trained transformers.
 
-Its rooms are imported when they are first asked for: those for language models alone bring in as much as all others.
+Subpackages are imported on first use; the one for language models alone is as large as all others together.
 """
 
 from __future__ import annotations
@@ -22,17 +22,24 @@ if TYPE_CHECKING:
         theory,
         training,
     )
-    from iclscope.claims.claim import Claim, Control
+    from iclscope.claims.claim import Claim, Control, JudgedClaim
     from iclscope.claims.families import Region
+    from iclscope.claims.intervals import Interval
     from iclscope.claims.paper import Paper
+    from iclscope.claims.verdicts import Verdicts, judge
     from iclscope.core.errors import BadRequest
-    from iclscope.evaluation import evaluate
-    from iclscope.register import register
+    from iclscope.core.interrupted import Interrupted
+    from iclscope.evaluation import EvaluationResult, evaluate
+    from iclscope.models import ModelConfig, RunModel
+    from iclscope.registration import register
     from iclscope.study.experiment import Experiment, Preset
     from iclscope.study.reproduce import reproduce
     from iclscope.sweeps.engines import sweep
+    from iclscope.sweeps.file.sweep_file import Sweep
     from iclscope.sweeps.results import sweep_rows
-    from iclscope.training import train
+    from iclscope.sweeps.to_xarray import to_xarray
+    from iclscope.tasks import Task
+    from iclscope.training import TrainingResult, log_to, train
     from iclscope.training.trial import Evaluation, Training, Trial
 
 __version__ = "0.3.0"
@@ -42,17 +49,29 @@ __all__ = [
     "Claim",
     "Control",
     "Evaluation",
+    "EvaluationResult",
     "Experiment",
+    "Interrupted",
+    "Interval",
+    "JudgedClaim",
+    "ModelConfig",
     "Paper",
     "Preset",
     "Region",
+    "RunModel",
+    "Sweep",
+    "Task",
     "Training",
+    "TrainingResult",
     "Trial",
+    "Verdicts",
     "__version__",
     "baselines",
     "evaluate",
     "evaluation",
+    "judge",
     "language_models",
+    "log_to",
     "mechanism",
     "models",
     "papers",
@@ -63,6 +82,7 @@ __all__ = [
     "sweep_rows",
     "tasks",
     "theory",
+    "to_xarray",
     "train",
     "training",
 ]
@@ -71,13 +91,26 @@ _HOMES = {
     "Claim": "iclscope.claims.claim:Claim",
     "Control": "iclscope.claims.claim:Control",
     "Evaluation": "iclscope.training.trial:Evaluation",
+    "EvaluationResult": "iclscope.evaluation:EvaluationResult",
     "Experiment": "iclscope.study.experiment:Experiment",
+    "Interrupted": "iclscope.core.interrupted:Interrupted",
+    "Interval": "iclscope.claims.intervals:Interval",
+    "JudgedClaim": "iclscope.claims.claim:JudgedClaim",
+    "ModelConfig": "iclscope.models:ModelConfig",
     "Paper": "iclscope.claims.paper:Paper",
     "Preset": "iclscope.study.experiment:Preset",
     "Region": "iclscope.claims.families:Region",
+    "RunModel": "iclscope.models:RunModel",
+    "Sweep": "iclscope.sweeps.file.sweep_file:Sweep",
+    "Task": "iclscope.tasks:Task",
     "Training": "iclscope.training.trial:Training",
+    "TrainingResult": "iclscope.training:TrainingResult",
     "Trial": "iclscope.training.trial:Trial",
-    "register": "iclscope.register:register",
+    "Verdicts": "iclscope.claims.verdicts:Verdicts",
+    "judge": "iclscope.claims.verdicts:judge",
+    "log_to": "iclscope.training:log_to",
+    "to_xarray": "iclscope.sweeps.to_xarray:to_xarray",
+    "register": "iclscope.registration:register",
     "BadRequest": "iclscope.core.errors:BadRequest",
     "evaluate": "iclscope.evaluation:evaluate",
     "reproduce": "iclscope.study.reproduce:reproduce",

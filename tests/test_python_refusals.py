@@ -29,7 +29,7 @@ functions = FunctionClass(d_X=3, length=4)
 model = SoftmaxReLUTransformer(seeds=2, d_X=5, d_Y=2, width=4)
 gpt2 = GPT2Transformer(seeds=2, d_X=3, layers=1, heads=2, embedding=8, positions=16)
 prompts = task.sampler([0, 1]).prompts(2, purpose="test")
-result = icl.train(task, model, steps=1, batch_size=2)
+result = icl.train(model, task, steps=1, batch_size=2)
 
 class Mine(torch.nn.Module):
     def forward(self, prompts):
@@ -49,43 +49,42 @@ A_MODEL = "model: expected a model of iclscope.models, got "
 A_TASK = "task: expected a task of iclscope.tasks, or a list of one per run, got "
 CALLS = {
     # swapped
-    "icl.train(model, task)": f"{A_MODEL}a PatternClassification; the order is train(task, model)",
+    "icl.train(task, task)": f"{A_MODEL}a PatternClassification; the order is train(model, task)",
     "icl.evaluate(task, model)": f"{A_MODEL}a PatternClassification; the order is evaluate(model, task)",
     "error_table(functions, gpt2)": f"{A_MODEL}a FunctionClass; the order is error_table(model, task)",
     "errors_by_length(functions, gpt2)": f"{A_MODEL}a FunctionClass; the order is errors_by_length(model, task)",
     "icl.evaluate(model, [task, model])": f"{A_TASK}a SoftmaxReLUTransformer; the order is evaluate(model, task)",
     "attention_concentration(prompts, model)": "model: expected a SoftmaxReLUTransformer, got a PatternPrompts",
     # no model, no task
-    "icl.train(task, torch.nn.Linear(2, 2))": f"{A_MODEL}a Linear; a module of your own has to be derived from",
+    "icl.train(torch.nn.Linear(2, 2), task)": f"{A_MODEL}a Linear; a module of your own has to be derived from",
     "icl.evaluate(Mine(), task)": f"{A_MODEL}a Mine; a module of your own has to be derived from",
-    "icl.evaluate(result, task)": f"{A_MODEL}a TrainingResult; its .model is one",
-    "icl.train(task, result)": f"{A_MODEL}a TrainingResult; its .model is one",
+    "icl.train(result, task)": f"{A_MODEL}a TrainingResult; its .model is one",
     "icl.evaluate(Baseline('1-NN'), task)": f"{A_MODEL}a Baseline; a baseline answers by itself",
     "icl.evaluate(SoftmaxReLUTransformer, task)": f"{A_MODEL}the class SoftmaxReLUTransformer; make one, as Soft",
     "icl.evaluate(None, task)": f"{A_MODEL}None",
     "icl.evaluate('results/model', task)": f"{A_MODEL}'results/model'",
-    "icl.train(PatternClassification, model)": f"{A_TASK}the class PatternClassification; make one, as Pattern",
-    "icl.train('li2024', model)": f"{A_TASK}'li2024'",
-    "icl.train({'kind': 'patterns'}, model)": f"{A_TASK}a dict",
-    "icl.train(3, model)": f"{A_TASK}3",
-    "icl.train([task], model)": "number of tasks: expected one, or one per seed, 2",
+    "icl.train(model, PatternClassification)": f"{A_TASK}the class PatternClassification; make one, as Pattern",
+    "icl.train(model, 'li2024')": f"{A_TASK}'li2024'",
+    "icl.train(model, {'kind': 'patterns'})": f"{A_TASK}a dict",
+    "icl.train(model, 3)": f"{A_TASK}3",
+    "icl.train(model, [task])": "number of tasks: expected one, or one per seed, 2",
     "icl.evaluation.risks_on(result, prompts)": f"{A_MODEL}a TrainingResult",
     # words
-    "icl.train(task, model, loss='mse')": "loss: expected 'hinge' or 'squared', got 'mse'",
-    "icl.train(task, model, loss=torch.nn.MSELoss())": "loss: expected 'hinge' or 'squared', got a MSELoss",
-    "icl.train(functions, gpt2, loss='hinge')": "loss: expected squared, where answers are r",
-    "icl.train(task, model, optimizer='adamw')": "optimizer: expected 'sgd' or 'adam' or 'muon', got 'adamw'",
-    "icl.train(task, model, optimizer='AdamW', learning_rate=0.1)": "optimizer: expected 'sgd' or 'adam' or 'muon',",
-    "icl.train(task, model, schedule='curriculum')": "schedule: expected a Curriculum or LengthPerStep, got 'curri",
-    "icl.train(task, model, probe=lambda m, r: {})": "probe: expected a Probe, got a function",
-    "icl.train(task, model, rate_decay='no')": "rate_decay: expected True or False, got 'no'",
+    "icl.train(model, task, loss='mse')": "loss: expected 'hinge' or 'squared', got 'mse'",
+    "icl.train(model, task, loss=torch.nn.MSELoss())": "loss: expected 'hinge' or 'squared', got a MSELoss",
+    "icl.train(gpt2, functions, loss='hinge')": "loss: expected squared, where answers are r",
+    "icl.train(model, task, optimizer='adamw')": "optimizer: expected 'sgd' or 'adam' or 'muon', got 'adamw'",
+    "icl.train(model, task, optimizer='AdamW', learning_rate=0.1)": "optimizer: expected 'sgd' or 'adam' or 'muon',",
+    "icl.train(model, task, schedule='curriculum')": "schedule: expected a Curriculum or LengthPerStep, got 'curri",
+    "icl.train(model, task, probe=lambda m, r: {})": "probe: expected a Probe, got a function",
+    "icl.train(model, task, rate_decay='no')": "rate_decay: expected True or False, got 'no'",
     # numbers
-    "icl.train(task, model, steps=2.5)": "steps: expected a whole number, got 2.5",
-    "icl.train(task, model, steps='9')": "steps: expected a whole number, got '9'",
-    "icl.train(task, model, batch_size=0)": "batch_size: expected at least 1",
-    "icl.train(task, model, learning_rate='0.1')": "learning_rate: expected a number, got '0.1'",
-    "icl.train(task, model, learning_rate=[0.1, None])": "learning_rate: expected a number, got None",
-    "icl.train(task, model, steps=4, probe=Probe(len, {9}))": "steps of the probe: expected 0 to",
+    "icl.train(model, task, steps=2.5)": "steps: expected a whole number, got 2.5",
+    "icl.train(model, task, steps='9')": "steps: expected a whole number, got '9'",
+    "icl.train(model, task, batch_size=0)": "batch_size: expected at least 1",
+    "icl.train(model, task, learning_rate='0.1')": "learning_rate: expected a number, got '0.1'",
+    "icl.train(model, task, learning_rate=[0.1, None])": "learning_rate: expected a number, got None",
+    "icl.train(model, task, steps=4, probe=Probe(len, {9}))": "steps of the probe: expected 0 to",
     "icl.evaluate(model, task, prompts='9')": "prompts: expected a whole number, got '9'",
     "icl.evaluate(model, task, prompts=2.0)": "prompts: expected a whole number, got 2.0",
     "error_table(gpt2, functions, prompts='9')": "prompts: expected a whole number, got '9'",
@@ -124,6 +123,14 @@ CALLS = {
     "task.sampler([0]).prompts(2.5, purpose='test')": "batch: expected a whole number, got 2.5",
     "functions.sampler([0]).prompts(0, purpose='test')": "batch: expected at least 1",
     "icl.evaluation.changed_task(task)": f"{A_MODEL}a PatternClassification; the order is changed_task(model, …)",
+    # frames and claims
+    "icl.judge(3, [])": "rows: expected a data frame of polars or pandas, or a pyarrow.Table, got 3",
+    "icl.judge(icl.evaluate(model, task, prompts=8).to_frame(), [])": "rows: expected a column 'arm'",
+    "icl.judge(result.to_frame().rename({'seed': 'arm'}), [3])": "claims: expected a Claim, or several, got 3",
+    "result.to_frame('excel')": "kind: expected 'polars' or 'pandas' or 'arrow', got 'excel'",
+    "icl.reproduce(3)": "paper: expected the name of a paper, a Paper or an Experiment, got 3",
+    "icl.sweep({'papr': 'li2024'})": "papr = 'li2024': no such setting; known: name",
+    "icl.log_to(None)": "tracker: expected a SummaryWriter, a run of W&B, or the module trackio, got None",
     # mechanism, pruning, baselines: what is about one model only
     "attention_concentration(gpt2, prompts)": "model: expected a SoftmaxReLUTransformer, got a GPT2Transformer",
     "attention_concentration(result, prompts)": "model: expected a SoftmaxReLUTransformer, got a TrainingResult",

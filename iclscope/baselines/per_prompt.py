@@ -1,4 +1,4 @@
-"""Classical classifiers that see what in-context learning sees: one prompt's context, and nothing else."""
+"""Classical classifiers that see one prompt's context and nothing else, like in-context learning."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ Inputs = NDArray[np.float64]
 def classifier_outputs(
     names: Sequence[str], prompts: SignedPrompts, *, processes: int = 2
 ) -> dict[str, Float[np.ndarray, "run batch"]]:
-    """Fit classifiers on each prompt's context and let them answer the query.
+    """Fit classifiers to each prompt's context and predict the query.
 
     A context whose labels are all equal is answered with that label. 3-NN needs three examples; with fewer it asks
     all there are.

@@ -1,4 +1,4 @@
-"""Baselines that answer prompts as a model does: ``predict(prompts)``, with nothing trained and nothing remembered."""
+"""Baselines with the interface of a model, ``predict(prompts)``; nothing is trained or remembered."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from iclscope.tasks import ExamplePrompts, SignedPrompts
 
 
 class BaselinePrediction(NamedTuple):
-    """What a baseline says of a batch of prompts; it has neither attention nor neurons.
+    """What a baseline predicts for a batch of prompts; it has neither attention nor neurons.
 
     Attributes:
         output: the answer at the query, or at every x, as the prompts ask for.
@@ -33,7 +33,7 @@ class BaselinePrediction(NamedTuple):
 
 @dataclass(frozen=True)
 class Baseline:
-    """A method that sees one prompt's context and answers its query.
+    """A classical method that is fitted to one prompt's context and answers its query.
 
     Attributes:
         name: a key of `REGRESSION_BASELINES` (real answers) or `CLASSIFIERS` (patterns).

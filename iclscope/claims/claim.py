@@ -55,7 +55,7 @@ _SLOPE = re.compile(r"\b(slopes?|exponents?)\b", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Control:
-    """The same measure where the claim cannot be true.
+    """The same measurement where the claim cannot be true; it must fail.
 
     Attributes:
         description: what was done to the model or the data.
@@ -122,6 +122,11 @@ class Claim:
         asked = (self.form == "ours") == (self.answer is not None)
         require(asked, f"{where}answer", self.answer, "given with form 'ours', and only then")
 
+    def _repr_html_(self) -> str:
+        from iclscope.claims.verdicts import claim_html
+
+        return claim_html(self)
+
     def judged(self, paper: str, figure: str, rows: pl.DataFrame) -> JudgedClaim:
         """Judge the claim and its control on the rows of its figure.
 
@@ -152,7 +157,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class JudgedClaim:
-    """A claim with what was measured.
+    """A claim with its estimate and verdict.
 
     Attributes:
         paper: short name of the paper.
@@ -176,6 +181,11 @@ class JudgedClaim:
     measured: Estimate | None = None
     answer: str | None = None
 
+    def _repr_html_(self) -> str:
+        from iclscope.claims.verdicts import verdict_html
+
+        return verdict_html(self)
+
     @property
     def is_ours(self) -> bool:
         """Whether it is a question of ours, not a claim of the paper."""
@@ -183,31 +193,31 @@ class JudgedClaim:
 
     @property
     def decided_at(self) -> str:
-        """The setting that the estimate is of, where there are several."""
+        """Which setting the estimate belongs to, if there are several."""
         found = self.every_setting
         one = None if found is None or len(found.settings) < 2 else deciding(found, self.claim.expected)
         return "" if one is None else one.name
 
     @property
     def judged_settings(self) -> list[tuple[Setting, Verdict]]:
-        """Each setting with the verdict on it alone, where there are several."""
+        """Each setting with its own verdict, if there are several."""
         found = self.every_setting
         return [] if found is None else [(one, judge(one.interval, self.claim.expected)) for one in found.settings]
 
     @property
     def lies_outside(self) -> bool:
-        """Whether what was measured lies outside the region, whatever may follow from that."""
+        """Whether the estimate lies outside the region, regardless of the verdict."""
         measured = self.estimate if self.measured is None else self.measured
         return judge(measured, self.claim.expected) == "fails"
 
     @property
     def every_setting(self) -> ForAll | None:
-        """The settings that were judged one by one, where there are several."""
+        """The settings that were judged one by one, if there are several."""
         return self.measured if isinstance(self.measured, ForAll) else None
 
     @property
     def seeds_to_decide(self) -> int | None:
-        """About how many seeds would decide an open claim, if they scatter as these do; None if that cannot be told.
+        """About how many seeds would decide an open claim, assuming they scatter like these; None if that is unknown.
 
         An interval shrinks with the root of the number of seeds. It has to lie on one side of the region's end that it
         crosses now, and it crosses it by the part of itself that is beyond.
@@ -223,7 +233,7 @@ class JudgedClaim:
 
     @property
     def remark(self) -> str:
-        """What a reader must know of the verdict: of which constant it speaks, and where more of it is needed."""
+        """Caveats of the verdict: the constant it assumes, and where more would be needed."""
         found = self.every_setting
         settings = found.settings if found is not None and self.verdict != "holds" else ()
         needing = [
@@ -300,5 +310,5 @@ def _deciding_seeds(estimate: Interval, expected: Region) -> int | None:
 
 
 def finite(value: float) -> float | None:
-    """JSON has no infinities and no NaN."""
+    """The number, or None for infinities and NaN, which JSON does not have."""
     return value if math.isfinite(value) else None

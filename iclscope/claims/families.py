@@ -1,4 +1,4 @@
-"""Statements about every one of several settings, and what is left of them when each is judged on its own."""
+"""Claims about several settings at once, and how each setting is judged."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ Verdict = Literal["holds", "fails", "inconclusive"]
 
 
 class Region(NamedTuple):
-    """The closed interval that a claim expects an estimate in; an end may be infinite."""
+    """The closed interval that a claim expects an estimate in; an end may be infinite.
+
+    >>> import iclscope as icl
+    >>> icl.Region(high=0.1)
+    Region(low=-inf, high=0.1)
+    """
 
     low: float = -math.inf
     high: float = math.inf
 
 
 class Setting(NamedTuple):
-    """One of the settings that a claim speaks of.
+    """One of the settings that a claim is about.
 
     Attributes:
         name: what was set, for instance "S1 = 1.1".
@@ -40,7 +45,7 @@ class Setting(NamedTuple):
 
 @dataclass(frozen=True)
 class ForAll:
-    """Estimates of all settings that a claim speaks of.
+    """Estimates for all settings that a claim is about.
 
     Attributes:
         settings: one or more.
@@ -59,14 +64,14 @@ Estimate = Interval | ForAll
 
 
 def strict_level(settings: int) -> float:
-    """The level at which one of so many settings may refute all."""
+    """The confidence level at which one of this many settings can refute the claim for all."""
     return 1 - (1 - LEVEL) / max(1, settings)
 
 
 def for_all(
     rows: pl.DataFrame, by: str | Sequence[str], measure: Callable[[pl.DataFrame, float], Interval], *, note: str = ""
 ) -> ForAll:
-    """Measure each setting on its own.
+    """Estimate each setting separately.
 
     Args:
         rows: of one arm.
@@ -126,7 +131,7 @@ def judge(estimate: Estimate, expected: Region) -> Verdict:
 
 
 def too_few_seeds(estimate: Interval) -> bool:
-    """Whether an estimate is a rate of so few seeds that a fault of one in five could have gone unseen."""
+    """Whether an estimate is a rate over too few seeds to notice that one in five fails."""
     return isinstance(estimate, RateInterval) and estimate.seeds < ENOUGH_SEEDS
 
 
@@ -144,7 +149,7 @@ def deciding(estimate: ForAll, expected: Region) -> Setting | None:
 
 
 def decisive(estimate: Estimate, expected: Region) -> Interval:
-    """The interval to show for an estimate: of several settings that of the one which decides (`deciding`)."""
+    """The interval to show: of several settings, that of the deciding one (`deciding`)."""
     if not isinstance(estimate, ForAll):
         return estimate
     found = deciding(estimate, expected)

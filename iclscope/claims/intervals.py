@@ -29,6 +29,10 @@ class Interval(NamedTuple):
         high: upper end of the interval.
         seeds: how many seeds it rests on, those without a value included.
         missing: how many of them have none: they diverged, or did not get where they were measured.
+
+    >>> import iclscope as icl
+    >>> print(icl.Interval(0.0123, 0.01, 0.015, seeds=5))
+    0.0123 [0.01, 0.015]
     """
 
     value: float
@@ -37,25 +41,30 @@ class Interval(NamedTuple):
     seeds: int
     missing: int = 0
 
+    def __str__(self) -> str:
+        from iclscope.claims.formats import format_interval, format_number
+
+        return f"{format_number(self.value)} {format_interval(self)}".rstrip()
+
 
 class UpperBound(Interval):
-    """An interval of which only the upper end was measured; the lower one is as low as it could be."""
+    """An interval of which only the upper end was measured; the lower end is the lowest possible."""
 
 
 class RateInterval(Interval):
-    """The interval of a share or an error rate; it lies within [0, 1]."""
+    """The interval of a proportion or an error rate, within [0, 1]."""
 
     least = 0.0
 
 
 class RateDifferenceInterval(RateInterval):
-    """The interval of a difference of two rates; it lies within [−1, 1]."""
+    """The interval of a difference of two rates, within [−1, 1]."""
 
     least = -1.0
 
 
 def upper_bound(estimate: Interval, floor: float) -> UpperBound:
-    """What is left of an estimate of which only the upper end counts; the lower one goes down to ``floor``."""
+    """An estimate as an upper bound: its lower end goes down to ``floor``."""
     return UpperBound(*estimate._replace(low=min(estimate.low, floor)))
 
 

@@ -1,4 +1,4 @@
-"""Papers by name: what is known of one before any of its figures is imported."""
+"""Papers by name: what is known without importing their figures."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from iclscope.core.errors import BadRequest, one_of_these, refused
+from iclscope.core.html import html_settings
 from iclscope.core.refusals import advice
 from iclscope.core.registry import PAPERS as _REGISTRY
 
@@ -69,9 +70,12 @@ class Paper:
     position: int = 100
     scenes: Mapping[str, str] = field(default_factory=dict)
 
+    def _repr_html_(self) -> str:
+        return html_settings(f"{self.title} ({self.citation})", self.facts)
+
     @property
     def facts(self) -> dict[str, str]:
-        """What a reader asks of a paper first, in words; what it does not say is left out."""
+        """What readers want to know about a paper first; empty entries are left out."""
         said = {"Model": self.model, "Data": self.task, "Question": self.question, "States": self.statement}
         return {name: text for name, text in said.items() if text}
 
@@ -110,7 +114,7 @@ def paper_named(name: str) -> Paper:
 
 
 def requested_papers(names: Sequence[str]) -> list[str]:
-    """Short names of the papers, "all" spelled out, each once.
+    """The short names of the papers asked for, with "all" expanded, each once.
 
     Raises:
         BadRequest: if none is named, or one does not exist.

@@ -1,4 +1,4 @@
-"""How a quantity grows with another: slopes on log-log axes, and where a curve crosses a level."""
+"""How one quantity grows with another: slopes on log-log axes, and where a curve crosses a level."""
 
 from __future__ import annotations
 

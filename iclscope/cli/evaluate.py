@@ -21,11 +21,11 @@ from iclscope.cli.task_settings import given_settings, settings_of_all_tasks, un
 from iclscope.core.environment import DEVICES, chosen_device
 from iclscope.core.errors import BadRequest, one_of_these, require, unusable
 from iclscope.core.files import atomic_write, user_path
-from iclscope.evaluation.error_table import error_table
+from iclscope.evaluation.errors_table import error_table
 from iclscope.evaluation.new_settings import changed_task, trained_tasks
 from iclscope.execution.local import cores
 from iclscope.models import Model, load_model
-from iclscope.study.pages.task_text import changes_text, model_text, task_text
+from iclscope.models.words import changes_text, model_text, task_text
 from iclscope.tasks import Task
 from iclscope.tasks.task import SQUARED_ERROR
 
@@ -48,12 +48,13 @@ def evaluate_command(
     context: typer.Context,
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help=f"The model: {_FOLDER}.")],
     prompts: Annotated[
-        int | None, typer.Option(metavar="N", help="Test prompts per run; default 1280, of patterns 4096.")
+        int | None, typer.Option(metavar="N", help="Test prompts per run; default: 1280, for patterns 4096.")
     ] = None,
     seed: Annotated[
         int | None,
         typer.Option(
-            metavar="N", help="Of the test prompts, N+1 for a second run, …; default the runs' own. Not for patterns."
+            metavar="N",
+            help="Seed of the test prompts (N+1 for a second run, …); default: the runs' own. Not for patterns.",
         ),
     ] = None,
     baseline: Annotated[
@@ -64,7 +65,7 @@ def evaluate_command(
             f"{NO_BASELINE}; default {', '.join(DEFAULT_BASELINES)}.",
         ),
     ] = None,
-    device: Annotated[str, typer.Option(metavar="|".join(DEVICES), help="Where to compute.")] = "auto",
+    device: Annotated[str, typer.Option(metavar="|".join(DEVICES), help="Device to run on.")] = "auto",
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help=f"Also write all rows: {', '.join(_WRITERS)}; a new file.")
     ] = None,

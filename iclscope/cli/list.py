@@ -15,7 +15,7 @@ from iclscope.core.registry import MODELS, PAPERS, TASKS, Registry
 
 def list_command(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Only these: papers; kinds of tasks or models.")
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Only these papers, tasks or models.")
     ] = None,
 ) -> None:
     """List papers, figures and claims, each with one line; of a task or a model by name, its settings."""

@@ -28,14 +28,15 @@ _MOST_TOLD = 10
 def plot_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a sweep's results.")],
     x: Annotated[
-        str | None, typer.Option(metavar="SETTING", help="The abscissa; default: the first numeric varied setting.")
+        str | None,
+        typer.Option(metavar="SETTING", help="Setting on the x axis; default: the first numeric one that varies."),
     ] = None,
     y: Annotated[
-        str | None, typer.Option(metavar="METRIC", help="The ordinate; default: the first that was measured.")
+        str | None, typer.Option(metavar="METRIC", help="Metric on the y axis; default: the first one measured.")
     ] = None,
-    hue: Annotated[str | None, typer.Option(metavar="SETTING", help="One curve for each of its values.")] = None,
+    hue: Annotated[str | None, typer.Option(metavar="SETTING", help="Setting with one curve per value.")] = None,
     test: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only this test; may be repeated. Default: a panel each.")
+        list[str] | None, typer.Option(metavar="NAME", help="Only this test (repeatable); default: one panel per test.")
     ] = None,
     log: Annotated[str | None, typer.Option(metavar="|".join(_LOG), help="Which axes are logarithmic.")] = None,
     out: Annotated[

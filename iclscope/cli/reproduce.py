@@ -29,19 +29,17 @@ FAILED = 1
 
 def reproduce_command(
     papers: Annotated[list[str], typer.Argument(metavar="PAPER...", help="Short names (see iclscope list), or all.")],
-    figure: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this figure; may be repeated.")] = None,
+    figure: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this figure (repeatable).")] = None,
     preset: Annotated[str, typer.Option(metavar="|".join(PRESETS), help="Compute budget.")] = "quick",
     seeds: Annotated[
         int | None, typer.Option(metavar="N", help="Seeds per point; at least 2, for garg2022 at least 1.")
     ] = None,
-    device: Annotated[str, typer.Option(metavar="|".join(DEVICES), help="Where to train.")] = "auto",
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default: results/PAPER.")] = None,
+    device: Annotated[str, typer.Option(metavar="|".join(DEVICES), help="Device to train on.")] = "auto",
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Results folder; default: results/PAPER.")] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Recompute everything, even over results of other settings.")
     ] = False,
-    redraw: Annotated[
-        bool, typer.Option("--redraw", help="Measure and draw again, from the models that are trained.")
-    ] = False,
+    redraw: Annotated[bool, typer.Option("--redraw", help="Measure and draw again from the trained models.")] = False,
 ) -> None:
     """Train a paper's models, redraw its figures and judge every claim.
 

@@ -33,16 +33,16 @@ def show_command(
     by: Annotated[
         str | None,
         typer.Option(
-            metavar="SETTING,…", help="Tell only these settings apart and average over the others; default: all varied."
+            metavar="SETTING,…", help="Group by these settings, average over the others; default: all that vary."
         ),
     ] = None,
     test: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only this test; may be repeated. Default: all.")
+        list[str] | None, typer.Option(metavar="NAME", help="Only this test (repeatable); default: all.")
     ] = None,
     metric: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only this metric; may be repeated. Default: all.")
+        list[str] | None, typer.Option(metavar="NAME", help="Only this metric (repeatable); default: all.")
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every row of long tables, and every test.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Print every row of long tables, and every test.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print every point as CSV instead, without slopes.")] = False,
 ) -> None:
     """Print what a sweep found: means over seeds with 95 % intervals, and log-log slopes.

@@ -40,18 +40,20 @@ _MANY = 20_000
 def sweep_command(
     file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="What to train and test (docs/sweeps.md).")],
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check every trial and say how many there are and how long they take.")
+        bool, typer.Option("--dry-run", help="Check every trial; print how many there are and how long they take.")
     ] = False,
-    engine: Annotated[str, typer.Option(metavar="|".join(ENGINES), help="What trains.")] = "local",
+    engine: Annotated[str, typer.Option(metavar="|".join(ENGINES), help="Engine that trains.")] = "local",
     address: Annotated[
         str | None,
         typer.Option(metavar="ADDRESS", help="HOST:PORT of the Ray cluster, with --engine ray; default: auto."),
     ] = None,
-    device: Annotated[str, typer.Option(metavar="|".join(DEVICES), help="Where to train.")] = "auto",
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default: results/sweeps/NAME.")] = None,
+    device: Annotated[str, typer.Option(metavar="|".join(DEVICES), help="Device to train on.")] = "auto",
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Results folder; default: results/sweeps/NAME.")
+    ] = None,
     store: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Where finished trials are kept, as s3://…; default: DIR/store."),
+        typer.Option(metavar="ADDRESS", help="Folder or address (s3://…) of finished trials; default: DIR/store."),
     ] = None,
     keep_weights: Annotated[
         bool, typer.Option("--keep-weights", help="Store the trained weights too (safetensors).")

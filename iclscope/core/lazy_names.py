@@ -1,4 +1,4 @@
-"""Names of a package that are imported when they are first asked for (PEP 562)."""
+"""Names of a package that are imported on first use (PEP 562)."""
 
 from __future__ import annotations
 
@@ -29,4 +29,4 @@ def lazy_names(
         value = held[name] = getattr(found, attribute) if attribute else found  # found at once from now on
         return value
 
-    return get, lambda: sorted({*held, *names})
+    return get, lambda: sorted(names)

@@ -34,7 +34,7 @@ def trained_tasks(model: Model) -> tuple[Task, ...]:
 
 
 def changed_task(model: Model, **changes: Any) -> Any:
-    """The task to test a model on, for `evaluate` and `error_table`: the one trained on, with settings changed.
+    """The task a model was trained on with some settings changed, for `evaluate` and `error_table`.
 
     Args:
         model: the runs. Each is tested on its own task with the same changes.

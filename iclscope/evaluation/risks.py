@@ -1,4 +1,4 @@
-"""Hinge risk and classification error, always both: the theorems speak of the first, the figures show the second."""
+"""Hinge risk and classification error, always both: the theorems are about the first, the figures show the second."""
 
 from __future__ import annotations
 

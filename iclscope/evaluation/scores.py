@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -48,6 +48,7 @@ def scored(
     prompts: int,
     seeds: Sequence[int] | None = None,
     neurons: Bool[Tensor, "run width"] | None = None,
+    on_prompts: Callable[[int], object] | None = None,
 ) -> Scores:
     """The scores of tasks that were checked, and of any length.
 
@@ -57,6 +58,7 @@ def scored(
         prompts: test prompts per run.
         seeds: the seeds that prompts belong to, one per run; None: those of the model.
         neurons: which MLP neurons to keep, of a model that has some; None keeps all.
+        on_prompts: called with the number of prompts per run that were just answered.
     """
     task = tasks[0]
     sampler = stack_tasks(tasks, model.seeds if seeds is None else seeds, dtype=model.dtype, device=model.device)
@@ -64,4 +66,6 @@ def scored(
     for output, asked in answers_of(model, sampler, prompts, part_size(task.length_range[1]), neurons=neurons):
         for name, values in task.score(output, asked).items():
             found[name].append(values)
+        if on_prompts is not None:
+            on_prompts(output.shape[1])
     return Scores(tuple(task.answered_lengths), {name: torch.cat(parts, dim=1) for name, parts in found.items()})

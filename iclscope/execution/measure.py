@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from iclscope.core.threads import one_thread_per_operation
-from iclscope.evaluation.errors_by_length import errors_by_length
+from iclscope.evaluation.length_errors import errors_by_length
 from iclscope.evaluation.scores import Scores, check_test, scored
 from iclscope.execution.stores.row_store import SCHEMA
 from iclscope.execution.units import PlannedTrial

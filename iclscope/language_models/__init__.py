@@ -1,4 +1,4 @@
-"""The same questions for Hugging Face language models: does the theory help to prompt and to prune them?"""
+"""Hugging Face language models: does the theory help to prompt and prune them?"""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from iclscope.core.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from iclscope.language_models.api import attention, dose, evaluate, prune, save_pruned, select
+    from iclscope.language_models.api import attention, compare_selectors, dose, evaluate, measure_pruning, save_pruned
+    from iclscope.language_models.in_memory import load, prune, score, select
+    from iclscope.language_models.measurement import MeasurementResult
     from iclscope.language_models.models.loading import LanguageModel, load_language_model
     from iclscope.language_models.prompts.format import PromptFormat, PromptGroup
     from iclscope.language_models.prompts.scoring import label_scores
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LanguageModel",
+    "MeasurementResult",
     "ModelSource",
     "PromptFormat",
     "PromptGroup",
@@ -23,25 +26,34 @@ __all__ = [
     "Save",
     "SelectorOptions",
     "attention",
+    "compare_selectors",
     "dose",
     "evaluate",
     "label_scores",
+    "load",
     "load_language_model",
+    "measure_pruning",
     "prune",
     "save_pruned",
+    "score",
     "select",
 ]
 
 _HOMES = {
     "LanguageModel": "models.loading",
-    "load_language_model": "models.loading",
+    "MeasurementResult": "measurement",
+    "ModelSource": "settings",
     "PromptFormat": "prompts.format",
     "PromptGroup": "prompts.format",
-    "label_scores": "prompts.scoring",
-    "Save": "pruning.save",
-    "ModelSource": "settings",
     "PruneSettings": "settings",
+    "Save": "pruning.save",
     "SelectorOptions": "settings",
+    "label_scores": "prompts.scoring",
+    "load": "in_memory",
+    "load_language_model": "models.loading",
+    "prune": "in_memory",
+    "score": "in_memory",
+    "select": "in_memory",
 }
 """Where each name that is not in `api` is defined."""
 

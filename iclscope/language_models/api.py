@@ -3,162 +3,91 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import polars as pl
 
-from iclscope.core.addresses import shown_address
 from iclscope.core.errors import require
 from iclscope.core.files import user_path
-from iclscope.core.settings import Settings
-from iclscope.execution.run_folder import read_note
-from iclscope.language_models.dilution.measurement import Dose, noted_settings
+from iclscope.language_models.dilution.measurement import Dose
 from iclscope.language_models.dilution.settings import RANDOM, DoseSettings
 from iclscope.language_models.evaluation.measurement import Evaluation
 from iclscope.language_models.heads.measurement import Attention
-from iclscope.language_models.measurement import Measurement, MeasurementResult, Progress, measure
-from iclscope.language_models.models.fingerprint import encoder_hash
-from iclscope.language_models.prompts.prepared import Prepared, prepare
+from iclscope.language_models.measurement import MeasurementResult, Progress
+from iclscope.language_models.models.loading import LanguageModel
+from iclscope.language_models.prompts.prepared import prepare
 from iclscope.language_models.pruning.measurement import Pruning, save_unmeasured
 from iclscope.language_models.pruning.rows import PruneRows
 from iclscope.language_models.pruning.save import Save, Saved, check_save
-from iclscope.language_models.report import RowsT
-from iclscope.language_models.run_folder import MEASUREMENT, RunFolder
+from iclscope.language_models.requests import AnyModel, TextOptions, run_measurement, text_measurement
 from iclscope.language_models.selection.measurement import Selection
-from iclscope.language_models.selectors import TextFeatures
 from iclscope.language_models.settings import (
     SELECTORS,
     SUM,
     AttentionSettings,
     EvaluateSettings,
-    ModelSource,
+    LabelScore,
     PruneSettings,
+    SelectorName,
     SelectorOptions,
     SelectSettings,
-    TextMeasurement,
 )
 from iclscope.language_models.texts.in_memory import kind_of
 
 
-def planned(
-    kind: type[Measurement[Any, RowsT]],
-    asked: TextMeasurement,
-    settings: Settings,
-    out: str | Path | None = None,
-    *,
-    force: bool = False,
-    **more: Any,
-) -> Measurement[Any, RowsT]:
-    """A measurement with its model, its texts and its folder, ready for `measure`.
-
-    Args:
-        kind: which measurement.
-        asked: of which model, with which texts.
-        settings: of the measurement.
-        out: the folder of results; None: ``results/llm/COMMAND-MODEL-DATA``.
-        force: recompute everything, even over results of other settings.
-        **more: what this measurement alone takes.
-
-    Raises:
-        BadRequest: if it cannot be measured, or the folder holds other files or results of other settings.
-    """
-    where = None if out is None else user_path(out, "--out")
-    at = asked.model.api
-    require(at is None or kind.by_answers, "--api", shown_address(at or ""), "evaluate and dose, which need no weights")
-
-    def noted(model: str, data: str) -> Mapping[str, Any]:
-        place = _default_folder(kind.command, model, data) if where is None else where
-        return {} if force else read_note(place, MEASUREMENT) or {}
-
-    prepared = prepare(asked, noted=noted)
-    return kind(prepared, settings, results_folder(kind.command, prepared, settings, where, force=force), **more)
-
-
-def results_folder(
-    command: str, prepared: Prepared, settings: Settings, out: str | Path | None = None, *, force: bool = False
-) -> RunFolder:
-    """The folder of a measurement's results.
-
-    Args:
-        command: ``evaluate``, ``select``, ``dose``, ``prune`` or ``attention``.
-        prepared: model and texts.
-        settings: of the measurement.
-        out: where to; None: ``results/llm/COMMAND-MODEL-DATA``.
-        force: recompute everything, even over results of other settings.
-
-    Raises:
-        BadRequest: if the folder holds other files or results of other settings, or ``--embeddings`` names no model.
-    """
-    own = (
-        noted_settings(prepared, settings)
-        if isinstance(settings, DoseSettings)
-        else settings.model_dump(mode="json", exclude={"label_score"})
-    )
-    noted = {"command": command, **prepared.noted(), **own}
-    if isinstance(settings, SelectSettings) and settings.options.embeddings is not None:
-        seen = TextFeatures(prepared.language_model, prepared.sampled, options=settings.options)
-        noted["embeddings"] = encoder_hash(seen.encoder)
-    usual = _default_folder(command, prepared.language_model.name, prepared.sampled.name)
-    return RunFolder(usual if out is None else Path(out), noted, force=force)
-
-
-def _default_folder(command: str, model: str, data: str) -> Path:
-    return Path("results") / "llm" / f"{command}-{model}-{data}"
-
-
 def evaluate(
-    model: str | Path | ModelSource,
+    model: AnyModel,
     data: Any = "words",
     *,
     shots: int | Sequence[int] = (0, 2, 4, 8, 16),
-    selectors: str | Sequence[str] = ("balanced",),
-    label_score: str = SUM,
+    selectors: SelectorName | Sequence[SelectorName] = ("balanced",),
+    label_score: LabelScore = SUM,
     out: str | Path | None = None,
     force: bool = False,
-    progress: Progress | None = None,
-    **asked: Any,
+    progress: Progress | bool | None = None,
+    **texts: Unpack[TextOptions],
 ) -> MeasurementResult[pl.DataFrame]:
     """Accuracy and calibrated accuracy against the number of demonstrations: ``iclscope llm evaluate``.
 
     Args:
-        model: a hub name, a folder, a GGUF file, or a `ModelSource`.
-        data: ``words``, a file, a folder, a data frame (polars, pandas), a ``Dataset`` or a ``DatasetDict``;
-            `load_task` says more.
+        model: a hub name, a folder, a GGUF file, a `ModelSource`, or a model from `load` or `prune`.
+        data: ``words``, a file, a folder, a data frame (polars, pandas), a ``pyarrow.Table``, a ``Dataset`` or a
+            ``DatasetDict``; `load_task` says more.
         shots: numbers of demonstrations, or one.
         selectors: how they are chosen; one or more names.
         label_score: what labels are compared by: ``sum``, ``token`` (mean per token) or ``character``; the rows have
             all three, so that nothing is measured again for another.
-        out: where to; what is finished there is not measured again.
-        force: recompute everything.
-        progress: called with the number of prompts read so far and the total.
-        **asked: what else a `TextMeasurement` has: ``format``, ``queries``, ``draws``, ``seed``, ``test``,
-            ``words``, ``encoding``, …
+        out: a folder for rows, claims, figure and report; what is finished there is not measured again. None: nothing
+            is written.
+        force: recompute everything in that folder.
+        progress: whether to show a bar, or a function that is called with the number of prompts read so far and the
+            total; None: a bar in a terminal and in a notebook.
+        **texts: the texts and queries, see `TextOptions`.
 
     Raises:
         BadRequest: if it cannot be done.
     """
     given: dict[str, Any] = {"shots": shots, "selectors": selectors, "label_score": label_score}
-    settings, wanted = EvaluateSettings(**given), _asked(model, data, asked)
-    return measure(planned(Evaluation, wanted, settings, out, force=force), progress=progress)
+    return run_measurement(Evaluation, model, data, EvaluateSettings(**given), out, force, progress, texts)
 
 
-def select(
-    model: str | Path | ModelSource,
+def compare_selectors(
+    model: AnyModel,
     data: Any = "words",
     *,
-    selectors: str | Sequence[str] = SELECTORS,
+    selectors: SelectorName | Sequence[SelectorName] = SELECTORS,
     shots: int | Sequence[int] = (2, 4, 8, 16),
     options: SelectorOptions | None = None,
     explain: int = 0,
-    label_score: str = SUM,
+    label_score: LabelScore = SUM,
     out: str | Path | None = None,
     force: bool = False,
-    progress: Progress | None = None,
-    **asked: Any,
+    progress: Progress | bool | None = None,
+    **texts: Unpack[TextOptions],
 ) -> MeasurementResult[pl.DataFrame]:
-    """Selectors of demonstrations at equal shots: ``iclscope llm select``.
+    """Accuracy with each selector of demonstrations at equal shots: ``iclscope llm select``.
 
     Args:
         model: as for `evaluate`.
@@ -166,24 +95,23 @@ def select(
         selectors: which to compare; one or more names.
         shots: numbers of demonstrations, or one.
         options: how selectors look at texts; None: the defaults.
-        explain: for how many queries to tell which demonstrations were taken and why.
+        explain: for how many queries to say which demonstrations were taken and why.
         label_score: as for `evaluate`.
         out: as for `evaluate`.
         force: as for `evaluate`.
         progress: as for `evaluate`.
-        **asked: as for `evaluate`.
+        **texts: as for `evaluate`.
 
     Raises:
         BadRequest: if it cannot be done.
     """
     given: dict[str, Any] = {"shots": shots, "selectors": selectors, "label_score": label_score}
     settings = SelectSettings(**given, options=SelectorOptions() if options is None else options)
-    measurement = planned(Selection, _asked(model, data, asked), settings, out, force=force, explain=explain)
-    return measure(measurement, progress=progress)
+    return run_measurement(Selection, model, data, settings, out, force, progress, texts, explain=explain)
 
 
 def dose(
-    model: str | Path | ModelSource,
+    model: AnyModel,
     data: Any = "words",
     *,
     irrelevant: Any = None,
@@ -193,10 +121,10 @@ def dose(
     label_score: str = SUM,
     out: str | Path | None = None,
     force: bool = False,
-    progress: Progress | None = None,
-    **asked: Any,
+    progress: Progress | bool | None = None,
+    **texts: Unpack[TextOptions],
 ) -> MeasurementResult[pl.DataFrame]:
-    """Error against the share of relevant demonstrations: ``iclscope llm dose``.
+    """Measure the error against the share of relevant demonstrations: ``iclscope llm dose``.
 
     Args:
         model: as for `evaluate`.
@@ -209,7 +137,7 @@ def dose(
         out: as for `evaluate`.
         force: as for `evaluate`.
         progress: as for `evaluate`.
-        **asked: as for `evaluate`.
+        **texts: as for `evaluate`.
 
     Returns:
         What was measured; ``sentences`` says how many demonstrations may be irrelevant.
@@ -218,20 +146,19 @@ def dose(
         BadRequest: if it cannot be done.
     """
     given: dict[str, Any] = {"shots": shots, "alphas": tuple(alphas), "labels": labels, "label_score": label_score}
-    settings = DoseSettings(irrelevant=irrelevant, **given)
-    return measure(planned(Dose, _asked(model, data, asked), settings, out, force=force), progress=progress)
+    return run_measurement(Dose, model, data, DoseSettings(irrelevant=irrelevant, **given), out, force, progress, texts)
 
 
-def prune(
-    model: str | Path | ModelSource,
+def measure_pruning(
+    model: AnyModel,
     data: Any = "words",
     *,
     settings: PruneSettings | None = None,
     save: Save | str | Path | None = None,
     out: str | Path | None = None,
     force: bool = False,
-    progress: Progress | None = None,
-    **asked: Any,
+    progress: Progress | bool | None = None,
+    **texts: Unpack[TextOptions],
 ) -> MeasurementResult[PruneRows]:
     """What is lost and saved without some MLP neurons: ``iclscope llm prune``. The model given is never changed.
 
@@ -243,7 +170,7 @@ def prune(
         out: as for `evaluate`.
         force: as for `evaluate`.
         progress: as for `evaluate`.
-        **asked: as for `evaluate`.
+        **texts: as for `evaluate`.
 
     Raises:
         BadRequest: if it cannot be done.
@@ -254,17 +181,16 @@ def prune(
     if save is not None:
         save = save._replace(folder=user_path(save.folder, "--save"))
         check_save(save, settings)
-    measurement = planned(Pruning, _asked(model, data, asked), settings, out, force=force, save=save)
-    return measure(measurement, progress=progress)
+    return run_measurement(Pruning, model, data, settings, out, force, progress, texts, save=save)
 
 
 def save_pruned(
-    model: str | Path | ModelSource,
+    model: AnyModel,
     data: Any = "words",
     *,
     save: str | Path,
     settings: PruneSettings,
-    **asked: Any,
+    **texts: Unpack[TextOptions],
 ) -> Saved:
     """A smaller checkpoint, and nothing measured: ``iclscope llm prune --save DIR --save-rate R --save-score NAME``.
 
@@ -273,24 +199,25 @@ def save_pruned(
         data: as for `evaluate`; neurons are scored on its demonstrations.
         save: a new or an empty folder.
         settings: one rate and one score, and how neurons are scored.
-        **asked: as for `evaluate`.
+        **texts: as for `evaluate`.
 
     Raises:
         BadRequest: if it cannot be done.
     """
     check_save(Save(folder := user_path(save, "--save")), _checked(settings))
-    return save_unmeasured(prepare(_asked(model, data, asked)), settings, folder)
+    loaded = model if isinstance(model, LanguageModel) else None
+    return save_unmeasured(prepare(text_measurement(model, data, texts), loaded), settings, folder)
 
 
 def attention(
-    model: str | Path | ModelSource,
+    model: AnyModel,
     data: Any = "words",
     *,
     shots: int = 8,
     out: str | Path | None = None,
     force: bool = False,
-    progress: Progress | None = None,
-    **asked: Any,
+    progress: Progress | bool | None = None,
+    **texts: Unpack[TextOptions],
 ) -> MeasurementResult[pl.DataFrame]:
     """Where each head looks from the query: ``iclscope llm attention``.
 
@@ -301,21 +228,14 @@ def attention(
         out: as for `evaluate`.
         force: as for `evaluate`.
         progress: as for `evaluate`.
-        **asked: as for `evaluate`.
+        **texts: as for `evaluate`.
 
     Raises:
         BadRequest: if it cannot be done.
     """
-    settings, wanted = AttentionSettings(shots=shots), _asked(model, data, asked)
-    return measure(planned(Attention, wanted, settings, out, force=force), progress=progress)
+    return run_measurement(Attention, model, data, AttentionSettings(shots=shots), out, force, progress, texts)
 
 
 def _checked(settings: PruneSettings) -> PruneSettings:
     require(isinstance(settings, PruneSettings), "settings", kind_of(settings), "PruneSettings(rates=…, …)")
     return settings
-
-
-def _asked(model: object, data: object, asked: dict[str, Any]) -> TextMeasurement:
-    named = isinstance(model, (str, os.PathLike, ModelSource))
-    require(named, "MODEL", kind_of(model), "a hub name, a folder, a GGUF file, or a ModelSource")
-    return TextMeasurement(model=model, data=data, **asked)

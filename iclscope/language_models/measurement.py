@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar
@@ -16,6 +17,7 @@ import polars as pl
 
 from iclscope.claims.claim import JudgedClaim
 from iclscope.claims.crossed import at_level
+from iclscope.core.progress import progress_bar
 from iclscope.core.settings import Settings
 from iclscope.language_models.looks import LOOK_LEVEL, Look, looks_note
 from iclscope.language_models.prompts.prepared import Prepared
@@ -191,34 +193,38 @@ def unit_tables(
     return {table: pl.concat(rows, how="diagonal") for table, rows in parts.items()}
 
 
-def measure(measurement: Measurement[Any, RowsT], *, progress: Progress | None = None) -> MeasurementResult[RowsT]:
+def measure(
+    measurement: Measurement[Any, RowsT], *, progress: Progress | bool | None = None
+) -> MeasurementResult[RowsT]:
     """Measure, and write the rows, ``claims.json``, ``report.html`` and the figure into the folder of the measurement.
 
     Args:
-        measurement: what to measure; what is finished in its folder is not measured again.
-        progress: is told how far it is.
+        measurement: what to measure; what is finished in its folder, if it has one, is not measured again.
+        progress: whether to show a bar, or a function that is called with the number of prompts read so far and the
+            total; None: a bar in a terminal and in a notebook.
 
     Raises:
         BadRequest: if a prompt is too long, or another command is at work in the folder; nothing has been read or
             written then.
     """
-    assert measurement.folder is not None
     began, fitted = time.monotonic(), measurement.fit()  # what is refused leaves no folder
-    with measurement.folder.reserved():
-        return _measured(measurement, fitted, measurement.folder, began, progress)
+    folder = measurement.folder
+    with nullcontext() if folder is None else folder.reserved():
+        return _measured(measurement, fitted, folder, began, progress)
 
 
 def _measured(
     measurement: Measurement[Any, RowsT],
     fitted: Fitted[Any],
-    folder: RunFolder,
+    folder: RunFolder | None,
     began: float,
-    progress: Progress | None,
+    progress: Progress | bool | None,
 ) -> MeasurementResult[RowsT]:
     """Do it, in a folder that nobody else writes to."""
     sampled, looks = fitted.prepared.settings, list[Look]()
     note = _noted(measurement, fitted.prepared)
-    folder.begin(note)
+    if folder is not None:
+        folder.begin(note)
     for draws in LOOKS if sampled.until_decided else (sampled.draws,):
         fitted = _with_draws(fitted, draws)
         tables = _tables(measurement, fitted, folder, progress)
@@ -226,7 +232,8 @@ def _measured(
             break
         with at_level(LOOK_LEVEL):
             looks.append(Look(draws, measurement.interpretation(fitted, tables).figure.claims))
-        folder.begin({**note, "looks": [one.noted() for one in looks]})
+        if folder is not None:
+            folder.begin({**note, "looks": [one.noted() for one in looks]})
         if looks[-1].is_decided:
             break
     interpretation = measurement.interpretation(fitted, tables)
@@ -267,15 +274,21 @@ def _with_draws(fitted: Fitted[Any], draws: int) -> Fitted[Any]:
 
 
 def _tables(
-    measurement: Measurement[Any, Any], fitted: Fitted[Any], folder: RunFolder, progress: Progress | None
+    measurement: Measurement[Any, Any], fitted: Fitted[Any], folder: RunFolder | None, progress: Progress | bool | None
 ) -> dict[str, pl.DataFrame]:
     """Measure what is not finished, and write the tables."""
     units = measurement.units(fitted.prepared)
-    total = sum(unit.prompts for unit in units if _place(folder, fitted, unit).finished(unit.name) is None)
-    tables = unit_tables(measurement, fitted=fitted, on_progress=_Counter(total, progress).add)
+    total = sum(
+        unit.prompts for unit in units if folder is None or _place(folder, fitted, unit).finished(unit.name) is None
+    )
+    shown = None if callable(progress) else progress
+    with progress_bar("prompts", total, show=False if callable(progress) else shown) as advance:
+        add = _Counter(total, progress).add if callable(progress) else advance
+        tables = unit_tables(measurement, fitted=fitted, on_progress=add)
     results = measurement.results(tables)
     for name, rows in results.items():
-        folder.write_rows(rows, name)
+        if folder is not None:
+            folder.write_rows(rows, name)
     return {**tables, **results}
 
 

@@ -79,7 +79,7 @@ class Interpretation(Generic[RowsT]):
 
 
 def write_report(
-    folder: RunFolder,
+    folder: RunFolder | None,
     prepared: Prepared,
     interpretation: Interpretation[Any],
     *,
@@ -91,7 +91,7 @@ def write_report(
     """Write the figure (PNG, PDF), ``claims.json`` (``.csv``, ``.tex``) and ``report.html``.
 
     Args:
-        folder: where to.
+        folder: where to; None: nothing is written.
         prepared: model and texts.
         interpretation: of the rows.
         command: ``evaluate``, ``select``, ``prune`` or ``attention``.
@@ -114,6 +114,8 @@ def write_report(
             f"With {prepared.settings.draws} draw(s) the intervals say little of other demonstrations: ask for more "
             "--draws; what is finished is kept."
         )
+    if folder is None:
+        return notes
     section = FigureSection(
         name=drawn.name,
         title=drawn.title,

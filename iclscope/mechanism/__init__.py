@@ -1,8 +1,7 @@
-"""What trained weights do."""
+"""What trained models do inside: attention, neurons, phases, gradient descent."""
 
 from iclscope.mechanism.attention import attention_concentration
-from iclscope.mechanism.attention_output import AttentionOutput, attention_output
-from iclscope.mechanism.feature_scores import QueryMeans, feature_scores, query_means
+from iclscope.mechanism.attention_outputs import AttentionOutput, attention_output
 from iclscope.mechanism.gradient_descent import Alignment, Answers, alignment, answers_of, interpolated, rescaled
 from iclscope.mechanism.layers import LayerAttention, LayerNeurons, layer_attention, layer_neurons
 from iclscope.mechanism.neurons import (
@@ -12,13 +11,14 @@ from iclscope.mechanism.neurons import (
     neuron_alignment,
     preactivations,
 )
+from iclscope.mechanism.pattern_projections import Projections, projections
 from iclscope.mechanism.phases import (
     BalancedPhases,
     UnderRepresentedPhases,
     balanced_phases,
     under_represented_phases,
 )
-from iclscope.mechanism.projections import Projections, projections
+from iclscope.mechanism.query_scores import QueryMeans, feature_scores, query_means
 
 __all__ = [
     "Alignment",
@@ -49,3 +49,7 @@ __all__ = [
     "rescaled",
     "under_represented_phases",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

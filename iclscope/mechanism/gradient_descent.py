@@ -24,7 +24,7 @@ Predictor = Callable[[FunctionPrompts], Tensor]
 
 
 class Alignment(NamedTuple):
-    """How alike two predictors are; means over prompts.
+    """How similar two predictors are; means over prompts.
 
     Attributes:
         prediction_distance: |ŷ − ŷ'|.
@@ -38,7 +38,7 @@ class Alignment(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """What a predictor says, and how that depends on the query.
+    """Predictions and their sensitivities to the query.
 
     Attributes:
         predictions: ŷ.
@@ -65,7 +65,7 @@ def answers_of(predict: Predictor, prompts: FunctionPrompts) -> Answers:
 
 
 def alignment(one: Answers, other: Answers) -> Alignment:
-    """The first three measures, of two predictors' answers to the same prompts."""
+    """The first three measures, for two predictors' answers to the same prompts."""
     distance = (one.predictions - other.predictions).abs()
     cosine = torch.cosine_similarity(one.sensitivities, other.sensitivities, dim=2)
     apart = (one.sensitivities - other.sensitivities).norm(dim=2)

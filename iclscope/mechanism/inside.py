@@ -7,7 +7,7 @@ from torch import Tensor
 from iclscope.mechanism.attention import attention_concentration
 from iclscope.mechanism.layers import layer_attention, layer_neurons
 from iclscope.mechanism.neurons import neuron_alignment
-from iclscope.mechanism.projections import projections
+from iclscope.mechanism.pattern_projections import projections
 from iclscope.models.gpt2 import GPT2Transformer
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
 from iclscope.tasks.patterns import PatternPrompts, PatternSampler

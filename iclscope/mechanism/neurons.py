@@ -15,7 +15,7 @@ from iclscope.tasks.patterns import PatternBasis, PatternPrompts
 
 
 class NeuronAlignment(NamedTuple):
-    """Rows of W_O W_V, one per neuron, against what the theory says they turn to.
+    """Rows of W_O W_V, one per neuron, compared with the directions that the theory predicts.
 
     Attributes:
         feature_cosine: cosine of the feature part (first d_X entries) with μ̄, the mean of the relevant patterns.

@@ -1,4 +1,4 @@
-"""What reads a prompt."""
+"""Models: what reads prompts."""
 
 from iclscope.models.expected import expect_model, expect_model_of
 from iclscope.models.feature_attention import FeatureAttention, FeatureAttentionConfig, FeatureAttentionPrediction
@@ -46,3 +46,7 @@ __all__ = [
     "load_model",
     "stack_models",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,10 +1,10 @@
-"""What our own models with a run axis share: runs, copies, checkpoints. A model adds its weights and `predict`."""
+"""The base of models with a run axis: runs, copies, checkpoints. A model adds its weights and `predict`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Self, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,21 +12,18 @@ from torch import Tensor, nn
 from iclscope.core.arguments import list_of, seeds_from
 from iclscope.core.errors import require, unusable
 from iclscope.core.files import user_path
-from iclscope.core.renamed import adopt_old_overrides, renamed_property
-from iclscope.core.settings import Settings
+from iclscope.core.html import html_settings
 from iclscope.models.copies import copy_of_runs
 from iclscope.models.expected import expect_place
+from iclscope.models.model_config import ModelConfig as ModelConfig  # where models are made of one
 from iclscope.models.pretrained import load_pretrained, write_pretrained
 from iclscope.tasks.known import settings_of_tasks, task_from_settings
 from iclscope.tasks.prompts import Sampler, TrainingPrompts
 from iclscope.tasks.task import Task
 
-_RENAMED = {"told": "title", "described": "summary"}
-"""Old names that configs of other packages may still override."""
-
 
 class Matrix(NamedTuple):
-    """How a weight is made of matrices that map vectors to vectors, for update rules that move each as one.
+    """How a weight is composed of matrices, for optimizers that update each matrix as a whole.
 
     Attributes:
         parts: how many stand beside each other along the outputs: three where Q, K and V are one weight.
@@ -35,65 +32,6 @@ class Matrix(NamedTuple):
 
     parts: int = 1
     outputs_last: bool = True
-
-
-class ModelConfig(Settings):
-    """Sizes and initial values of one run of a model; a subclass has a field ``kind``, its name in the registry."""
-
-    version: ClassVar[str | None] = None
-    """Of a model of another package: raised when the same settings give other numbers. None: its source counts."""
-
-    if TYPE_CHECKING:  # fields of a subclass, or properties of it
-
-        @property
-        def kind(self) -> str:
-            """Its name in the registry."""
-
-        @property
-        def d_X(self) -> int:
-            """Input dimension."""
-
-    @property
-    def shape(self) -> tuple[object, ...]:
-        """What must agree for models to be stacked along the run axis: everything, unless initial values differ."""
-        return tuple(self.model_dump().values())
-
-    @property
-    def title(self) -> str:
-        """The model in a few words."""
-        return self.kind.replace("_", " ")
-
-    def summary(self) -> dict[str, float | str]:
-        """The sizes for a reader, in the order to be shown."""
-        sizes = {name: str(value) for name, value in self.model_dump(mode="json").items() if name != "kind"}
-        return {"model": self.title, **sizes}
-
-    told: ClassVar[Any] = renamed_property("told", "title")
-    described: ClassVar[Any] = renamed_property("described", "summary")
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **settings: Any) -> None:
-        """Let classes of other packages override what was renamed under its old names."""
-        super().__pydantic_init_subclass__(**settings)
-        adopt_old_overrides(cls, _RENAMED)
-
-    def check_task(self, task: Task) -> None:
-        """Refuse a task whose prompts a model of these sizes cannot read.
-
-        Raises:
-            BadRequest: naming what does not fit.
-        """
-        own = (self.d_X, getattr(self, "d_Y", 1))
-        require((task.d_X, task.d_Y) == own, "(d_X, d_Y) of a task", (task.d_X, task.d_Y), f"{own}, the model's")
-        require(task.query_only, "predictions", "every", "the query alone: this model answers one query per prompt")
-
-    def runs_at_a_time(self, device: torch.device) -> int:  # noqa: ARG002 (the same on every device)
-        """How many runs are worth training together."""
-        return 16
-
-    def operations(self, length: int) -> int:
-        """Roughly what a prompt costs, up to a factor."""
-        return 10 * length
 
 
 Config = TypeVar("Config", bound=ModelConfig)
@@ -154,8 +92,22 @@ class RunModel(nn.Module, Generic[Config]):
         self.set_initial_weights(dtype, torch.device(device))
 
     def set_initial_weights(self, dtype: torch.dtype, device: torch.device) -> None:
-        """Make the weights, a function of configs and seeds alone."""
+        """Create the weights, as a function of configs and seeds alone."""
         raise NotImplementedError(f"{type(self).__name__} says how its weights start")
+
+    @classmethod
+    def for_task(cls, task: Task, **settings: Any) -> Self:
+        """A model with the input and answer dimensions of a task.
+
+        Args:
+            task: whose input and answer dimensions it gets.
+            settings: the other fields of the config, ``seeds``, ``dtype`` and ``device``.
+        """
+        sizes = {name: getattr(task, name) for name in ("d_X", "d_Y") if name in cls.config_type.model_fields}
+        return cls(**{**sizes, **settings})
+
+    def _repr_html_(self) -> str:
+        return html_settings(self.config.title, {**self.config.summary(), "seeds": ", ".join(map(str, self.seeds))})
 
     @property
     def config(self) -> Config:
@@ -218,7 +170,7 @@ class RunModel(nn.Module, Generic[Config]):
     def answers(
         self, sampler: Sampler, sizes: Iterable[tuple[int, int]], *, purpose: str, neurons: Tensor | None = None
     ) -> Iterator[tuple[Tensor, TrainingPrompts]]:
-        """Outputs on prompts of a sampler, part by part; a model that has a faster way than `predict` says so here.
+        """Outputs on prompts of a sampler, part by part; override it if there is a faster way than `predict`.
 
         Args:
             sampler: which prompts, for the same runs.
@@ -232,7 +184,7 @@ class RunModel(nn.Module, Generic[Config]):
             yield self.predict(prompts, **kept).output, prompts
 
     def compiled_gradients(self, sampler: Sampler, loss: str, optimizer: str) -> Callable[..., Any] | None:
-        """What makes gradients faster than autograd, for a sampler, a loss and an update rule; None: nothing does.
+        """Gradients that are faster than autograd for this sampler, loss and update rule; None: there are none.
 
         Returns:
             (model to begin with, batch size, state that was kept of an interrupted training) → a
@@ -242,11 +194,11 @@ class RunModel(nn.Module, Generic[Config]):
         return None
 
     def assumed_task(self) -> Task | None:
-        """The task of a model that does not tell what it was trained on; None: nothing can be assumed."""
+        """The task to assume for a model that does not say what it was trained on; None: none."""
         return None
 
     def forward(self, *prompts: Any, **settings: Any) -> Any:
-        """The same as `predict`, so that a model is called as any module is."""
+        """The same as `predict`, so that a model can be called like any module."""
         return self.predict(*prompts, **settings)
 
     def runs(self, indices: Sequence[int]) -> Self:

@@ -1,4 +1,4 @@
-"""A plain ``torch.nn.Module`` of the user's as a model with a run axis.
+"""Your own ``torch.nn.Module`` as a model with a run axis.
 
 The module reads tokens as GPT-2 does, and gives a number per token or per prompt. Each run's weights come from its
 seed; all runs are read at once through ``torch.func``, so a module must be a function of its weights and tokens alone.
@@ -26,7 +26,7 @@ _SEEDING = threading.Lock()
 
 
 class ModulePrediction(NamedTuple):
-    """What a module says of a batch of prompts.
+    """What a module predicts for a batch of prompts.
 
     Attributes:
         output: a number per prediction: [run, batch] at the query, [run, batch, points] at every x.
@@ -113,7 +113,7 @@ class WrappedModule(RunModel[ModuleConfig]):
 def from_module(
     kind: str, make: Callable[..., nn.Module], *, tokens: TokenFormat = "alternating", **settings: Any
 ) -> type[WrappedModule]:
-    """A model of many runs, from what makes a plain module.
+    """Turn a plain module into a model with many runs.
 
     Give it to `iclscope.register`, or declare it as an entry point ``iclscope.models``.
 

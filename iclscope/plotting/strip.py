@@ -3,21 +3,47 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from markupsafe import Markup
-
-if TYPE_CHECKING:
-    # Types only: experiments draw with this room, so it must not import them when it is loaded.
-    from iclscope.claims.claim import Region
-    from iclscope.claims.intervals import Interval
 
 WIDTH, HEIGHT = 132, 20  # CSS pixels
 _MIDDLE = HEIGHT / 2
 _EDGE = 4.0  # left free for the points of arrows
 
 
-def strip_svg(estimate: Interval, expected: Region) -> Markup:
+class Ends(Protocol):
+    """An interval or a region."""
+
+    @property
+    def low(self) -> float:
+        """Its lower end."""
+
+    @property
+    def high(self) -> float:
+        """Its upper end."""
+
+
+class Estimated(Ends, Protocol):
+    """An interval with the estimate in it."""
+
+    @property
+    def value(self) -> float:
+        """The estimate."""
+
+
+_COLOURS = Markup(
+    "<style>.iclscope .band{fill:#0072b2;fill-opacity:.2}.iclscope .axis{stroke:#888;stroke-opacity:.5}"
+    ".iclscope .interval{stroke:currentColor;stroke-width:1.6}.iclscope .dot{fill:currentColor}</style>"
+)
+
+
+def styled_strip(estimate: Estimated, expected: Ends) -> Markup:
+    """The strip with colours of its own, for a notebook, which has no style sheet of ours."""
+    return Markup('<span class="iclscope">{}{}</span>').format(_COLOURS, strip_svg(estimate, expected))
+
+
+def strip_svg(estimate: Estimated, expected: Ends) -> Markup:
     """Draw the expected region as a band, the 95 % interval as a line and the estimate as a dot.
 
     What lies outside the window ends in an arrow at its edge. Colours come from the page's style sheet (classes
@@ -37,7 +63,7 @@ def strip_svg(estimate: Interval, expected: Region) -> Markup:
     )
 
 
-def _measured(estimate: Interval, window: tuple[float, float]) -> list[str]:
+def _measured(estimate: Estimated, window: tuple[float, float]) -> list[str]:
     low, high = window
     start, end = (_at(x, window, _EDGE, WIDTH - _EDGE) for x in (estimate.low, estimate.high))
     parts = [f'<line class="interval" x1="{start:.1f}" y1="{_MIDDLE:g}" x2="{end:.1f}" y2="{_MIDDLE:g}"/>']
@@ -49,9 +75,9 @@ def _measured(estimate: Interval, window: tuple[float, float]) -> list[str]:
     return parts
 
 
-def _window(estimate: Interval, expected: Region) -> tuple[float, float]:
+def _window(estimate: Estimated, expected: Ends) -> tuple[float, float]:
     """The numbers at the two edges: all that matters for the verdict is inside, what is far away is not."""
-    ends = [end for end in expected if math.isfinite(end)]
+    ends = [end for end in (expected.low, expected.high) if math.isfinite(end)]
     marks = ends + ([estimate.value] if math.isfinite(estimate.value) else [])
     if not marks:
         return -1.0, 1.0

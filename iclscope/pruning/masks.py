@@ -1,4 +1,4 @@
-"""Which neurons stay when a share of them is removed."""
+"""Masks of the neurons to keep when a share is removed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ METHODS: tuple[Method, ...] = ("smallest", "random", "largest")
 def kept_neurons(
     scores: Float[Tensor, "run width"], rate: float, method: Method, *, seeds: Sequence[int] | None = None
 ) -> Bool[Tensor, "run width"]:
-    """Keep all neurons but a share ``rate``.
+    """Keep all but a share ``rate`` of the neurons.
 
     Args:
         scores: how much each neuron matters.

@@ -21,11 +21,14 @@ from matplotlib.figure import Figure
 from iclscope.claims.claim import Claim
 from iclscope.claims.conditions import Condition, all_met
 from iclscope.claims.paper import PAPERS as PAPERS  # where they are asked for with their figures
+from iclscope.claims.paper import Paper
 from iclscope.claims.paper import paper_named as paper_named
 from iclscope.claims.published import Distances
-from iclscope.core.arguments import list_of, whole_number
+from iclscope.core.arguments import expect, list_of, whole_number
 from iclscope.core.errors import require
+from iclscope.core.html import html_table
 from iclscope.core.refusals import advice
+from iclscope.core.registry import PAPERS as REGISTRY
 from iclscope.core.registry import modules_below
 from iclscope.training.trained import TrainedGroup
 from iclscope.training.trial import Trial
@@ -39,6 +42,10 @@ _DEFINES = re.compile(r"^\s*EXPERIMENT\b\s*[:=]", re.MULTILINE)
 @dataclass(frozen=True)
 class Preset:
     """The compute budget of an experiment.
+
+    >>> import iclscope as icl
+    >>> icl.Preset.named("quick", seeds=3).seeds
+    (0, 1, 2)
 
     Attributes:
         name: "quick" (two cores, minutes), "lab" (one good GPU, minutes) or "paper" (the published settings where they
@@ -87,7 +94,7 @@ class Preset:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One figure of a paper: what is trained, how it is measured, what is claimed, how it is drawn.
+    """One figure of a paper: what to train, how to measure it, what is claimed, how to draw it.
 
     Attributes:
         name: the figure's name on the command line and on disk.
@@ -137,6 +144,10 @@ class Experiment:
                 found.update(Path(file).read_bytes() + b"\0")
         return found.hexdigest()[:16]
 
+    def _repr_html_(self) -> str:
+        rows = [(claim.id, claim.form, claim.statement, claim.source) for claim in self.claims]
+        return html_table(rows, head=("claim", "form", "statement", "source"), title=f"{self.name}: {self.title}")
+
     def rows(self, groups: Iterable[TrainedGroup[Any]], preset: Preset, workers: int = 1) -> pl.DataFrame:
         """Measure trained models into the figure's table, controls included.
 
@@ -156,8 +167,37 @@ class Experiment:
         return self.measure(replace(group, meets=meets), preset)
 
 
+def paper_and_figures(asked: str | Paper | Experiment, figures: Sequence[str] = ()) -> tuple[str, Sequence[str]]:
+    """The short name of a paper, known from now on, and which of its figures are meant.
+
+    Args:
+        asked: a paper or its name, or one experiment; one that is of no paper becomes a paper of its own name.
+        figures: the figures of a paper.
+
+    Raises:
+        BadRequest: if it is neither, or another paper has its name.
+    """
+    if isinstance(asked, Experiment):
+        expect(not figures, "figures", figures, "none: an Experiment is one figure")
+        own = next((name for name in PAPERS if asked.name in _figures(name) and _is_of(name, asked)), None)
+        if own is not None:
+            return own, (asked.name,)
+        seeds = {"quick": 5, "lab": 20, "paper": 100}
+        asked = Paper(asked.name, asked.title, "", asked.title, seeds, "", "", abilities=None, figures=(asked,))
+    expect(isinstance(asked, (str, Paper)), "paper", asked, "the name of a paper, a Paper or an Experiment")
+    if isinstance(asked, Paper):
+        if asked.name not in PAPERS or PAPERS[asked.name] is not asked:
+            REGISTRY.add(asked.name, asked)
+        return asked.name, figures
+    return asked, figures
+
+
+def _is_of(paper: str, experiment: Experiment) -> bool:
+    return experiments_named(paper, (experiment.name,))[0] is experiment
+
+
 def figure_names(paper: str) -> list[str]:
-    """The names of a paper's figures, in the order of the report, without importing one that says its name plainly."""
+    """The names of a paper's figures, in report order, without importing those whose name is a literal."""
     return list(_figures(paper))
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from iclscope.core.progress import Advance, progress_bar
 
 
 @runtime_checkable
@@ -101,3 +103,34 @@ def progress_bars(console: Console) -> Iterator[ProgressReport]:
     )
     with Progress(*columns, console=console, transient=True) as progress:
         yield Bars(progress)
+
+
+class OneBar(NullProgress):
+    """One bar, of training, for calls from Python."""
+
+    def __init__(self, stack: ExitStack, show: bool | None) -> None:
+        self._stack, self._show = stack, show
+        self._advance: Advance = lambda _: None
+
+    def expect(self, figures: int, run_steps: int) -> None:  # noqa: ARG002 (training takes nearly all the time)
+        """Show a bar with this total."""
+        self._advance = self._stack.enter_context(progress_bar("training", run_steps, show=self._show))
+
+    def steps(self, run_steps: int) -> None:
+        """Move the bar."""
+        self._advance(run_steps)
+
+    def skip(self, run_steps: int) -> None:
+        """Move the bar: what is not needed is done."""
+        self._advance(run_steps)
+
+
+@contextmanager
+def reported(progress: ProgressReport | bool | None) -> Iterator[ProgressReport]:
+    """Where to report progress: to what is given, or by one bar.
+
+    Args:
+        progress: a report, or whether to show a bar; None: in a terminal and in a notebook.
+    """
+    with ExitStack() as stack:
+        yield OneBar(stack, progress) if isinstance(progress, bool) or progress is None else progress

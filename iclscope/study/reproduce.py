@@ -12,26 +12,37 @@ from typing import NamedTuple
 
 import polars as pl
 import torch
+from markupsafe import escape
 
 from iclscope.claims.claim import JudgedClaim
+from iclscope.claims.paper import Paper
+from iclscope.claims.verdicts import Verdicts
 from iclscope.core.environment import chosen_device, environment
 from iclscope.core.errors import JobsFailed
 from iclscope.core.files import user_path
+from iclscope.core.interrupted import Interrupted, give_back, is_interactive
 from iclscope.core.threads import one_thread_per_operation
 from iclscope.execution.failures import FATAL, reason_of
 from iclscope.execution.groups import step_cost, unique_trials
 from iclscope.execution.local import workers_on
 from iclscope.execution.run_trials import groups_by_owner, load_groups, run_groups
 from iclscope.plotting.style import new_figure
-from iclscope.study.experiment import Experiment, Preset, experiments_named, figure_names, paper_named
+from iclscope.study.experiment import (
+    Experiment,
+    Preset,
+    experiments_named,
+    figure_names,
+    paper_and_figures,
+    paper_named,
+)
 from iclscope.study.folder import ResultFolder
-from iclscope.study.progress import NullProgress, ProgressReport
+from iclscope.study.progress import ProgressReport, reported
 from iclscope.study.report import REPORT, write_report
 from iclscope.training.trial import Trial
 
 
 class Reproduction(NamedTuple):
-    """What a reproduction made.
+    """The result of a reproduction.
 
     Attributes:
         folder: where everything is.
@@ -47,17 +58,24 @@ class Reproduction(NamedTuple):
     missing: Sequence[str]
     failed: Mapping[str, str] = MappingProxyType({})
 
+    def __repr__(self) -> str:
+        missing = f"\nmissing: {', '.join(self.missing)}" if self.missing else ""
+        return f"{Verdicts(self.claims)!r}{missing}\nreport: {self.report}"
 
-class InterruptedReproduction(KeyboardInterrupt):
-    """Ctrl-C; what was finished by then is in ``reproduction``."""
+    def _repr_html_(self) -> str:
+        return f"{Verdicts(self.claims)._repr_html_()}<p>Report: {escape(str(self.report))}</p>"
+
+
+class InterruptedReproduction(Interrupted):
+    """Raised on Ctrl-C; ``reproduction`` has what was finished."""
 
     def __init__(self, reproduction: Reproduction) -> None:
-        super().__init__()
+        super().__init__(reproduction)
         self.reproduction = reproduction
 
 
 class IncompleteReproduction(JobsFailed):
-    """Some figures failed; all others are in ``reproduction``, and the same request makes only these again."""
+    """Some figures failed; ``reproduction`` has the others, and the same call retries only those that failed."""
 
     def __init__(self, reproduction: Reproduction) -> None:
         count = len(reproduction.failed)
@@ -70,7 +88,7 @@ class IncompleteReproduction(JobsFailed):
 
 
 class Plan(NamedTuple):
-    """A request that can be honoured."""
+    """A checked request."""
 
     experiments: Sequence[Experiment]
     preset: Preset
@@ -101,7 +119,7 @@ def planned(
 
 
 def reproduce(
-    paper: str,
+    paper: str | Paper | Experiment,
     *,
     figures: str | Sequence[str] = (),
     preset: str = "quick",
@@ -110,14 +128,14 @@ def reproduce(
     out: str | Path | None = None,
     force: bool = False,
     redraw: bool = False,
-    progress: ProgressReport | None = None,
+    progress: ProgressReport | bool | None = None,
 ) -> Reproduction:
     """Train a paper's models, redraw its figures and judge every claim.
 
     What the folder already holds is kept; only what is missing is trained, measured and drawn.
 
     Args:
-        paper: short name, for instance "li2024".
+        paper: short name, for instance "li2024"; a `Paper`; or an `Experiment`, one figure, of a paper or by itself.
         figures: names of figures; none means all.
         preset: "quick" (minutes on two cores), "lab" (minutes on one good GPU) or "paper".
         seeds: seeds per point; None: the preset's own number.
@@ -125,18 +143,27 @@ def reproduce(
         out: the folder to write; None: ``results/PAPER``.
         force: recompute everything, even over results of other settings.
         redraw: measure and draw the figures again, from the trained models that are there.
-        progress: where to report progress.
+        progress: whether to show a bar, or where to report progress; None: a bar in a terminal and in a notebook.
+
+    Returns:
+        What was made. After Ctrl-C at a prompt or in a notebook, what is finished.
 
     Raises:
         BadRequest: before anything is computed or written, if a setting is not allowed.
         IncompleteReproduction: if figures failed, after all others have been made and reported.
-        InterruptedReproduction: on Ctrl-C, after the finished figures have been reported.
+        InterruptedReproduction: on Ctrl-C in a script, after the finished figures have been reported.
     """
     figures = (figures,) if isinstance(figures, str) else figures
+    paper, figures = paper_and_figures(paper, figures)
     plan = planned(paper, figures=figures, preset=preset, seeds=seeds, device=device, out=out, force=force)
     folder = plan.folder
-    with folder.reserved():
-        return _reproduced(paper, plan, progress or NullProgress(), force=force, redraw=redraw)
+    with folder.reserved(), reported(progress) as report:
+        try:
+            return _reproduced(paper, plan, report, force=force, redraw=redraw)
+        except InterruptedReproduction as stopped:
+            if not is_interactive():
+                raise
+            return give_back(stopped.reproduction, "the figures that are missing are named in it")
 
 
 def _reproduced(paper: str, plan: Plan, progress: ProgressReport, *, force: bool, redraw: bool) -> Reproduction:

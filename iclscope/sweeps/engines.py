@@ -1,10 +1,11 @@
-"""The engines there are, by name, and a sweep in one call."""
+"""Engines by name, and a sweep in one call."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import torch
@@ -12,6 +13,8 @@ import torch
 from iclscope.core.environment import chosen_device
 from iclscope.core.errors import one_of_these, require
 from iclscope.core.files import user_path
+from iclscope.core.interrupted import give_back
+from iclscope.core.progress import progress_bar
 from iclscope.execution.jobs import Engine
 from iclscope.execution.local import LocalEngine
 from iclscope.execution.stores.finished import Finished
@@ -19,6 +22,7 @@ from iclscope.execution.stores.store_files import StoreFiles
 from iclscope.sweeps.file.sweep_file import Sweep, load_sweep
 from iclscope.sweeps.run_sweep import run_sweep, sweep_status
 from iclscope.sweeps.sweep_folder import SweepFolder
+from iclscope.sweeps.table import sweep_table
 
 ENGINES = ("local", "ray")
 
@@ -77,7 +81,7 @@ def store_of(folder: SweepFolder, address: str | Path | None, *, keep_weights: b
 
 
 def sweep(
-    file: str | Path | Sweep,
+    file: str | Path | Mapping[str, Any] | Sweep,
     *,
     out: str | Path | None = None,
     store: str | Path | None = None,
@@ -85,30 +89,47 @@ def sweep(
     address: str | None = None,
     device: str = "auto",
     keep_weights: bool = False,
+    progress: bool | None = None,
 ) -> pl.DataFrame:
-    """Train and test every trial of a sweep that its store does not hold yet; what ``iclscope sweep`` does.
+    """Train and test every trial of a sweep that is not in its store yet; the same as ``iclscope sweep``.
 
     Args:
-        file: a YAML file (docs/sweeps.md), or a sweep.
+        file: a YAML file (docs/sweeps.md), the same as a mapping, or a `Sweep`. A mapping without a name is called
+            "sweep".
         out: the folder of the results; None: ``results/sweeps/NAME``.
         store: where finished trials are kept, a folder or an address that fsspec knows; None: ``store`` in that folder.
         engine: "local" or "ray".
         address: HOST:PORT of the Ray cluster.
         device: "auto", "cpu" or "cuda".
         keep_weights: whether to store trained weights too.
+        progress: whether to show a bar; None: in a terminal and in a notebook.
 
     Returns:
-        The table: a row per trial, test and context length (`table.sweep_table`).
+        The table: a row per trial, test and context length (`table.sweep_table`). After Ctrl-C at a prompt or in a
+        notebook, the rows of the trials that are finished.
 
     Raises:
         BadRequest: before anything is trained or written, if a setting is not allowed.
-        KeyboardInterrupt: on Ctrl-C; what is finished is stored, and the same call goes on.
+        Interrupted: on Ctrl-C in a script, with the finished rows; they are stored, and the same call goes on.
         StorageFailed: if results can no longer be written; likewise.
     """
     check_engine(engine, address, device)
-    described = file if isinstance(file, Sweep) else load_sweep(file)
+    described = _described(file)
     folder = folder_of(described, out)
     kept = store_of(folder, store, keep_weights=keep_weights)
-    sweep_status(described, kept)
-    with engine_named(engine, address, device, folder) as performs:
-        return run_sweep(described, folder, kept, performs)
+    status = sweep_status(described, kept)
+    with (
+        engine_named(engine, address, device, folder) as performs,
+        progress_bar(described.name, status.work, show=progress) as advance,
+    ):
+        try:
+            return run_sweep(described, folder, kept, performs, on_step=advance)
+        except KeyboardInterrupt:
+            rows = sweep_table(described, kept.rows)
+            return give_back(rows, f"{rows['trial'].n_unique()} of {status.trials} trials are finished")
+
+
+def _described(given: str | Path | Mapping[str, Any] | Sweep) -> Sweep:
+    if isinstance(given, Sweep):
+        return given
+    return Sweep(**given) if isinstance(given, Mapping) else load_sweep(given)

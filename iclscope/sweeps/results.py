@@ -38,7 +38,7 @@ _MOST_NAMED = 5
 
 
 def sweep_rows(folder: str | Path) -> pl.DataFrame:
-    """The rows of a sweep as a dataframe.
+    """The rows of a sweep as a data frame.
 
     They are the plain Parquet file ``rows.parquet`` of the folder, which any other reader of Parquet takes too.
 
@@ -56,7 +56,7 @@ def sweep_rows(folder: str | Path) -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class SweepResults:
-    """A sweep that was run.
+    """The results of a sweep.
 
     Attributes:
         folder: where its results are.
@@ -154,7 +154,7 @@ def has_lengths(rows: pl.DataFrame, settings: Sequence[str]) -> bool:
 
 
 def load_results(folder: str | Path) -> SweepResults:
-    """Read what a sweep left.
+    """Read the results of a sweep.
 
     Args:
         folder: the folder of its results.

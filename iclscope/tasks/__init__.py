@@ -1,4 +1,4 @@
-"""What a prompt is made of. Tasks know nothing of models."""
+"""Tasks: what prompts are made of. They know nothing about models."""
 
 from iclscope.tasks.examples import CountedPrompts, ExamplePrompts, InContextExamples, SignedPrompts, columns_of
 from iclscope.tasks.function_classes import FunctionClass
@@ -42,3 +42,7 @@ __all__ = [
     "task_from_settings",
     "tasks_of_runs",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

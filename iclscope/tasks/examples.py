@@ -180,7 +180,7 @@ class CountedPrompts(Protocol):
 
     @property
     def answer_scale(self) -> float:
-        """What an input is answered with."""
+        """The answer that each input gets."""
         ...
 
     def written_out(self) -> InContextExamples:

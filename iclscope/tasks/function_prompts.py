@@ -1,4 +1,4 @@
-"""Prompts of a function: inputs, answers in the context, and values that are asked for."""
+"""Prompts about a function: inputs, answers in the context, and target values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from iclscope.tasks.examples import InContextExamples
 
 @dataclass(frozen=True)
 class FunctionPrompts:
-    """Inputs, and what a function says of them.
+    """Inputs and a function's values at them.
 
     Attributes:
         inputs: x of every point, the last query included.

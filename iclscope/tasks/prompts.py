@@ -1,4 +1,4 @@
-"""What every prompt offers to a model, whatever the task.
+"""The interface between prompts and models, the same for every task.
 
 A prompt of context length l is the matrix P = [p_1 … p_l p_query] of Li 2024, Section 2: inputs in the first d_X
 rows, label embeddings in the last d_Y, the query's label embedding zero. A softmax-attention layer reads the
@@ -49,7 +49,7 @@ class TrainingPrompts(Protocol):
 
 @runtime_checkable
 class Sampler(Protocol):
-    """What draws the prompts of a task for many runs; all that training and evaluation ask of it."""
+    """Draws the prompts of a task for many runs."""
 
     def prompts(self, batch: int, *, purpose: str, step: int = 0, size: PromptSize | None = None) -> TrainingPrompts:
         """A batch for every run, a pure function of (seed, purpose, step), and of the size if one is given."""

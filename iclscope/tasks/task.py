@@ -18,6 +18,7 @@ from torch import Tensor
 
 from iclscope.core.arguments import seeds_from
 from iclscope.core.errors import require
+from iclscope.core.html import html_settings
 from iclscope.core.renamed import adopt_old_overrides, renamed_property
 from iclscope.core.settings import Settings
 from iclscope.tasks.prompt_sampler import PromptSampler, StreamOf
@@ -25,7 +26,7 @@ from iclscope.tasks.prompts import PromptSize, Sampler, TrainingPrompts
 
 
 class Metric(NamedTuple):
-    """What is measured of answers.
+    """A metric of answers.
 
     Attributes:
         name: of the column.
@@ -126,7 +127,7 @@ class Task(Settings):
 
     @property
     def answered_lengths(self) -> Sequence[int]:
-        """The numbers of examples after which the model predicts."""
+        """The numbers of examples after which the model makes predictions."""
         longest = self.length_range[1]
         return (longest,) if self.query_only else range(longest + 1)
 
@@ -145,14 +146,14 @@ class Task(Settings):
         return self.scale
 
     def check_effect(self, changes: Mapping[str, Any]) -> None:
-        """Refuse changes that other settings leave without effect.
+        """Refuse changes that have no effect because of other settings.
 
         Raises:
             BadRequest: naming the first.
         """
 
     def check_sizes(self) -> None:
-        """Refuse numbers whose squares single precision cannot hold.
+        """Refuse numbers whose squares overflow single precision.
 
         Raises:
             BadRequest: naming the setting.
@@ -160,16 +161,16 @@ class Task(Settings):
 
     @property
     def title(self) -> str:
-        """The task in a word or two."""
+        """The task in a few words."""
         return self.kind.replace("_", " ")
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """The settings that mean something, in the order to be shown."""
+        """The settings that have an effect, in display order."""
         return tuple(name for name in type(self).model_fields if name != "kind")
 
     def summary(self) -> dict[str, float | str]:
-        """The settings for a reader, in the order to be shown."""
+        """The settings in the paper's symbols, in display order."""
         return {name: str(value) for name, value in self.model_dump(mode="json").items() if name != "kind"}
 
     told: ClassVar[Any] = renamed_property("told", "title")
@@ -184,6 +185,9 @@ class Task(Settings):
     def replace(self, **changes: Any) -> Self:
         """The same task with some settings changed, checked like a new one."""
         return type(self)(**{**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
+
+    def _repr_html_(self) -> str:
+        return html_settings(self.title, self.summary())
 
     def tested_with(self, changes: Mapping[str, Any]) -> Self:
         """The task to test a model on that was trained on this one, with some settings changed."""
@@ -262,7 +266,7 @@ class Task(Settings):
 
 
 class RegressionTask(Task):
-    """A task whose answers are single numbers."""
+    """The base of tasks whose answers are single numbers."""
 
     @property
     def d_Y(self) -> int:

@@ -1,4 +1,4 @@
-"""What a paper predicts: formulas only, imported when they are first asked for, since few of them need PyTorch."""
+"""What each paper predicts, as formulas; imported on first use, since few of them need PyTorch."""
 
 from __future__ import annotations
 

@@ -7,6 +7,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
+
+
+class StoppedTraining(KeyboardInterrupt):
+    """A training that was asked to stop, with its state after the last step that was made."""
+
+    def __init__(self, state: Any) -> None:
+        super().__init__()
+        self.state = state
 
 
 class InterruptRequest:

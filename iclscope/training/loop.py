@@ -16,7 +16,7 @@ from iclscope.core.gradient_mode import gradients_enabled
 from iclscope.models.run_model import Matrix
 from iclscope.tasks.prompts import Sampler
 from iclscope.training.gradients import Gradients, Loss, TrainableModel, gradients_of
-from iclscope.training.interrupts import stop_requests
+from iclscope.training.interrupts import StoppedTraining, stop_requests
 from iclscope.training.losses import hinge_loss
 from iclscope.training.optimizers import OptimizerName, UpdateRule, clipped, optimizer_of
 from iclscope.training.state import RUNNING, TrainingState
@@ -26,7 +26,7 @@ OnLoss = Callable[[int, Sequence[int], Tensor], None]
 
 
 class Probe(NamedTuple):
-    """What to record on the way.
+    """What to record during training.
 
     Attributes:
         measure: (model, which of all runs it holds) → named tensors with leading run axis.
@@ -41,7 +41,7 @@ class Probe(NamedTuple):
 
 
 class Checkpointing(NamedTuple):
-    """Where and how often a running training is saved.
+    """Where and how often to save a training that is running.
 
     Attributes:
         path: the file; an interrupted training that finds it goes on from there.
@@ -106,7 +106,7 @@ def train_runs(
         The final state; its weights load into a model of the same runs.
 
     Raises:
-        KeyboardInterrupt: when asked to stop, after the step under way and after saving.
+        StoppedTraining: a KeyboardInterrupt with the state, when asked to stop, after the current step and a save.
     """
     runs = len(learning_rate)
     held = {len(tensor) for tensor in model.state_dict().values()}
@@ -158,7 +158,8 @@ def train_runs(
                 state.save(checkpointing.path, checkpointing.fingerprint)
                 saved_at = time.monotonic()
             if stopping:
-                raise KeyboardInterrupt
+                live.write_back()
+                raise StoppedTraining(state)
     live.write_back()
     _note_divergence_at_the_end(state)
     return state
@@ -210,7 +211,7 @@ class _LiveRuns:
 
 
 def matrices_of(model: Any) -> dict[int, Matrix]:
-    """Which of the weights that are trained are made of matrices, by their place among them."""
+    """The trainable weights that are made of matrices, by their index among the trainable ones."""
     named = getattr(model, "matrices", {})
     trained = [name for name, weight in model.named_parameters() if weight.requires_grad]
     return {place: named[name] for place, name in enumerate(trained) if name in named}

@@ -1,4 +1,4 @@
-"""How large the prompts of a step are: from small to large, or of a length redrawn at every step.
+"""Prompt sizes over training: growing, or a random length at each step.
 
 All are pure functions of the step alone, so runs that train together have prompts of one size, and a training that is
 resumed goes on with the sizes it would have had.
@@ -57,7 +57,7 @@ Schedule = Curriculum | LengthPerStep
 
 
 def check_schedule(schedule: Schedule, task: Task) -> None:
-    """Refuse a schedule with prompts that a task does not have.
+    """Refuse a schedule that asks for prompt sizes the task does not have.
 
     Raises:
         BadRequest: naming what does not fit.

@@ -1,4 +1,4 @@
-"""A trial: one training with all that decides its numbers, and nothing else."""
+"""A trial: everything that determines the numbers of one training, and nothing else."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _all_probes() -> set[str]:
 
 
 class Training(Settings):
-    """How weights are found."""
+    """The settings of a training: optimizer, loss, steps."""
 
     neutral_values: ClassVar[Mapping[str, Any]] = {
         "decay_power": 1.0,
@@ -92,7 +92,7 @@ class Training(Settings):
 
 
 class Evaluation(Settings):
-    """What is recorded on the way."""
+    """What is recorded during training."""
 
     on: dict[str, AnyTask] = Field(
         default_factory=dict, description="tasks to measure on, by name; empty: nothing is recorded"
@@ -117,7 +117,14 @@ def name_of(values: Mapping[str, Any]) -> str:
 
 
 class Trial(Settings):
-    """One training: task, model, training, evaluation, seed."""
+    """One training: task, model, training, evaluation, seed.
+
+    >>> import iclscope as icl
+    >>> trial = icl.Trial(task={"kind": "linear_regression", "d_X": 2}, model={"kind": "linear_attention", "d_X": 2},
+    ...                   training=icl.Training(optimizer="adam", loss="squared", steps=10))
+    >>> trial.hash == icl.Trial(**trial.model_dump()).hash
+    True
+    """
 
     task: AnyTask = Field(default_factory=lambda: PatternClassification())
     model: AnyConfig = Field(default_factory=lambda: SoftmaxReLUConfig())

@@ -18,7 +18,7 @@ from iclscope.baselines.regression import LASSO_ALPHAS, lasso, lasso_path_predic
 from iclscope.core.errors import BadRequest
 
 # The package's own name "lasso" is the function.
-module: Any = importlib.import_module("iclscope.baselines.regression.lasso")
+module: Any = importlib.import_module("iclscope.baselines.regression.lasso_paths")
 
 Prompts = tuple[Tensor, Tensor, Tensor]
 

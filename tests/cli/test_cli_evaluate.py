@@ -38,27 +38,27 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Checkpoints of every kind of model and task, each trained for a few steps."""
     folder = tmp_path_factory.mktemp("made")
     untrained = GPT2Transformer(d_X=5, positions=22, seeds=[0, 3], **GPT2)
-    linear = icl.train(LINEAR, untrained, steps=5, batch_size=8).model
+    linear = icl.train(untrained, LINEAR, steps=5, batch_size=8).model
     linear.save_pretrained(folder / "linear")
     linear.run(1).save_pretrained(folder / "one")
     untrained.save_pretrained(folder / "untold")
     at_the_query = LINEAR.replace(predictions="query", length=4)
     columns = GPT2Transformer(d_X=5, positions=5, tokens="columns", **GPT2)
-    icl.train(at_the_query, columns, steps=2, batch_size=8).model.save_pretrained(folder / "columns")
+    icl.train(columns, at_the_query, steps=2, batch_size=8).model.save_pretrained(folder / "columns")
     long = GPT2Transformer(d_X=8, positions=100, layers=1, heads=1, embedding=4)
-    icl.train(FunctionClass(d_X=8, length=40), long, steps=1, batch_size=2).model.save_pretrained(folder / "long")
+    icl.train(long, FunctionClass(d_X=8, length=40), steps=1, batch_size=2).model.save_pretrained(folder / "long")
 
     one_layer = SoftmaxReLUTransformer(d_X=9, d_Y=4, width=12, seeds=3)
     own = [PATTERNS.replace(alpha=alpha) for alpha in (0.6, 0.8, 0.8)]
-    patterns = icl.train(own, one_layer, steps=30, batch_size=32).model
+    patterns = icl.train(one_layer, own, steps=30, batch_size=32).model
     patterns.save_pretrained(folder / "patterns")
     patterns.run(0).save_pretrained(folder / "one-patterns")
     one_layer.save_pretrained(folder / "untold-patterns")
     regression = LinearRegression(d_X=3, length=4)
     for name, task in (("regression", regression), ("linear-attention", LINEAR.replace(d_X=3, predictions="query"))):
-        icl.train(task, LinearAttention(d_X=3), steps=2, batch_size=4).model.save_pretrained(folder / name)
+        icl.train(LinearAttention(d_X=3), task, steps=2, batch_size=4).model.save_pretrained(folder / name)
     reader = GPT2Transformer(d_X=9, d_Y=4, positions=7, tokens="columns", seeds=2, **GPT2)
-    icl.train(PATTERNS, reader, steps=5, batch_size=8, optimizer="adam").model.save_pretrained(folder / "gpt2-patterns")
+    icl.train(reader, PATTERNS, steps=5, batch_size=8, optimizer="adam").model.save_pretrained(folder / "gpt2-patterns")
     return folder
 
 

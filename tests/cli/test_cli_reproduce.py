@@ -185,7 +185,7 @@ def test_ctrl_c_in_the_middle_of_a_real_figure(tmp_path: Path) -> None:
     folder = tmp_path / "real"
     # What is compiled is compiled now: a training that is still compiling has nothing to save, and is dropped.
     task = icl.tasks.PatternClassification()
-    icl.evaluate(icl.train(task, icl.models.SoftmaxReLUTransformer(seeds=2), steps=1).model, task, prompts=4)
+    icl.evaluate(icl.train(icl.models.SoftmaxReLUTransformer(seeds=2), task, steps=1).model, task, prompts=4)
     process = start_attention(folder)
     try:
         deadline = time.monotonic() + 60

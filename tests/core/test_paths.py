@@ -22,7 +22,7 @@ from iclscope.core.files import (
     write_text,
 )
 from iclscope.execution.stores.store_files import StoreFiles
-from iclscope.language_models.api import prune
+from iclscope.language_models.api import measure_pruning
 from iclscope.language_models.pruning.save import Save
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.texts.labelled_text import load_task
@@ -205,7 +205,7 @@ def test_a_sweep_extends_a_file_in_the_home_folder(home: Path) -> None:
 def test_a_pruned_model_goes_into_the_home_folder(home: Path) -> None:
     write_text(_made(home / "taken") / "x", "not empty")
     with pytest.raises(BadRequest, match=f"--save: expected .*, got '{home}/taken'"):
-        prune("no-model", save=Save(Path("~/taken"), 0.2, None))
+        measure_pruning("no-model", save=Save(Path("~/taken"), 0.2, None))
 
 
 def test_two_writers_never_share_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,7 +128,7 @@ def test_refusals_from_python() -> None:
 
 def test_the_risks_of_patterns_are_those_of_evaluate_at_its_own_number_of_prompts() -> None:
     task = PatternClassification(M1=4, M2=2, d_X=6, d_Y=3, length=5)
-    model = icl.train(task, SoftmaxReLUTransformer(d_X=6, d_Y=3, width=6, seeds=2), steps=5, batch_size=16).model
+    model = icl.train(SoftmaxReLUTransformer(d_X=6, d_Y=3, width=6, seeds=2), task, steps=5, batch_size=16).model
     risks = icl.evaluate(model, task)
     table = error_table(model, task)
     assert table["value"].to_list() == pytest.approx([float(torch.mean(values)) for values in risks], rel=1e-12)

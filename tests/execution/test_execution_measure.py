@@ -15,8 +15,8 @@ from sweeps.sweep_runs import run_here, trained_in
 
 import iclscope as icl
 from iclscope.core.errors import BadRequest
-from iclscope.evaluation.errors_by_length import errors_by_length
-from iclscope.evaluation.evaluate import evaluate
+from iclscope.evaluation.evaluate_model import evaluate
+from iclscope.evaluation.length_errors import errors_by_length
 from iclscope.execution.measure import measured
 from iclscope.execution.run_trials import load_groups
 from iclscope.execution.units import PlannedTrial

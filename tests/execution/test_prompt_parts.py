@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from iclscope.evaluation.evaluate import evaluate
+from iclscope.evaluation.evaluate_model import evaluate
 from iclscope.execution.prompt_parts import predicting_in_parts
 from iclscope.models import GPT2Transformer, LinearAttention, SoftmaxReLUTransformer
 from iclscope.tasks import FunctionClass, LinearRegression, PatternClassification

@@ -213,13 +213,15 @@ def test_no_measurement_reads_the_control_token(tiny: Path, command: str, tmp_pa
         if command == "select":
             options = icl.language_models.SelectorOptions(patterns=2, candidates=12)
             names = ("similarity", "diverse", "pattern")
-            done: Any = icl.language_models.select(model, pool, selectors=names, options=options, shots=2, **asked)
+            done: Any = icl.language_models.compare_selectors(
+                model, pool, selectors=names, options=options, shots=2, **asked
+            )
             found.append([done.rows])
         else:
             settings = icl.language_models.PruneSettings(
                 rates=(0.5,), scores=("activation",), shots=2, prompts=4, texts=4, timings=1
             )
-            done = icl.language_models.prune(model, pool, settings=settings, **asked)
+            done = icl.language_models.measure_pruning(model, pool, settings=settings, **asked)
             found.append([done.rows.answers, done.rows.texts])
     for before, after in zip(*found, strict=True):
         assert_frame_equal(before, after)

@@ -242,7 +242,7 @@ def test_a_test_that_does_not_fit_ends_in_one_line(
 ) -> None:
     gpt2 = icl.models.GPT2Transformer(d_X=2, layers=1, heads=1, embedding=8, positions=12)
     task = icl.tasks.FunctionClass(d_X=2, length=4)
-    icl.train(task, gpt2, steps=1, batch_size=2).model.save_pretrained("checkpoint")
+    icl.train(gpt2, task, steps=1, batch_size=2).model.save_pretrained("checkpoint")
     refuse_large_batches(monkeypatch, 7)
     monkeypatch.setattr(icl.models.GPT2Transformer, "is_as_made", lambda _: False)  # compiled steps hold few prompts
     assert main(["evaluate", "checkpoint", "--prompts", "32", "--baseline", "none", "--out", "out.parquet"]) == 1

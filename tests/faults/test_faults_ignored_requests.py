@@ -40,7 +40,7 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], *, within
 
 
 def few_steps(task: Any, model: Any, **settings: Any) -> dict[str, torch.Tensor]:
-    return weights(icl.train(task, model, **{"steps": 3, "batch_size": 8, **settings}).model)
+    return weights(icl.train(model, task, **{"steps": 3, "batch_size": 8, **settings}).model)
 
 
 # Weights that may not change
@@ -62,7 +62,7 @@ def test_each_weight_of_the_one_layer_model_can_be_frozen(frozen: str) -> None:
     model = pattern_model(seeds=2)
     before = weights(model)
     dict(model.named_parameters())[frozen].requires_grad_(False)
-    result = icl.train(PATTERNS, model, steps=2, batch_size=16, learning_rate=1.0).model
+    result = icl.train(model, PATTERNS, steps=2, batch_size=16, learning_rate=1.0).model
     after = weights(result)
     assert torch.equal(after[frozen], before[frozen])
     assert any(not torch.equal(after[name], before[name]) for name in before)
@@ -214,7 +214,7 @@ def test_training_takes_a_loss_exactly_where_a_trial_takes_it(task: Any, loss: A
 
     model, training = LinearAttentionConfig(d_X=3), Training(loss=loss, optimizer="adam")
     by_trial = refusal(lambda: Trial(task=task, model=model, training=training))
-    by_training = refusal(lambda: icl.train(task, linear_model(), loss=loss, steps=1, batch_size=2))
+    by_training = refusal(lambda: icl.train(linear_model(), task, loss=loss, steps=1, batch_size=2))
     assert ("loss = 'hinge'" in by_trial) == ("loss = 'hinge'" in by_training) == (loss == "hinge")
     assert bool(by_training) == (loss == "hinge")
 

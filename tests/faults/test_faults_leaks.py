@@ -146,7 +146,7 @@ def test_what_is_nearest_to_a_query_is_not_the_query(model: Path, selector: str,
     options = icl.language_models.SelectorOptions(patterns=2, candidates=12)
     found = []
     for name, pool in (("leaky", [*copies, *others]), ("clean", others)):
-        rows = icl.language_models.select(
+        rows = icl.language_models.compare_selectors(
             model,
             table(pool),
             test=table(queries),

@@ -254,10 +254,10 @@ def test_a_changed_model_is_not_pruned_by_the_old_scores(own: Path, data: Path) 
         rates=(0.5,), scores=("magnitude",), shots=1, prompts=1, texts=1, timings=1
     )
     asked: dict[str, Any] = {"settings": settings, "queries": 2, "draws": 1, "out": own / "pruned"}
-    icl.language_models.prune(own / "tiny", data, **asked)
+    icl.language_models.measure_pruning(own / "tiny", data, **asked)
     flip_the_last_bit(own / "tiny")
     with pytest.raises(icl.BadRequest):
-        icl.language_models.prune(own / "tiny", data, **asked)
+        icl.language_models.measure_pruning(own / "tiny", data, **asked)
 
 
 def test_the_type_of_the_weights_in_the_file_decides_too(own: Path, data: Path) -> None:

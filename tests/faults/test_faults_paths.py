@@ -237,7 +237,9 @@ def test_home_is_meant_in_every_place_of_a_measurement(model: Path, home: Path) 
         rates=(0.5,), scores=("magnitude",), shots=1, prompts=1, texts=1, timings=1
     )
     save = icl.language_models.Save(Path("~/smaller"), 0.5, "magnitude")
-    icl.language_models.prune("~/tiny", "~/ours.csv", settings=settings, save=save, out="~/pruned", queries=2, draws=1)
+    icl.language_models.measure_pruning(
+        "~/tiny", "~/ours.csv", settings=settings, save=save, out="~/pruned", queries=2, draws=1
+    )
     assert (home / "smaller" / "config.json").is_file()
     assert (home / "run" / "rows.parquet").is_file()
     assert sorted(path.name for path in Path.cwd().iterdir()) == []

@@ -28,7 +28,7 @@ def model(**settings: Any) -> Any:
 
 
 def trained() -> Any:
-    return icl.train(TASK, model(), steps=1, batch_size=2)
+    return icl.train(model(), TASK, steps=1, batch_size=2)
 
 
 class Mine(torch.nn.Module):
@@ -46,32 +46,32 @@ API: Any = icl  # nothing that is wrong here would pass a check of types
 LLM: Any = icl.language_models
 
 CASES: dict[str, tuple[Callable[[], object], tuple[str, ...]]] = {
-    "train: swapped": (lambda: API.train(model(), TASK), ("LinearRegression", "train(task, model)")),
+    "train: swapped": (lambda: API.train(TASK, TASK), ("LinearRegression", "train(model, task)")),
     "evaluate: swapped": (lambda: API.evaluate(TASK, model()), ("LinearRegression", "evaluate(model, task)")),
-    "train: a module": (lambda: API.train(TASK, Mine()), ("model", "Mine")),
+    "train: a module": (lambda: API.train(Mine(), TASK), ("model", "Mine")),
     "evaluate: a module": (lambda: API.evaluate(Mine(), TASK), ("model", "Mine")),
     "evaluate: a module with predict": (lambda: API.evaluate(WithPredict(), TASK), ("model", "WithPredict")),
     "evaluate: a class": (lambda: API.evaluate(API.models.LinearAttention, TASK), ("model", "class LinearAttention")),
-    "train: a class of task": (lambda: API.train(LinearRegression, model()), ("task", "class LinearRegression")),
-    "train: weights": (lambda: API.train(TASK, model().state_dict()), ("model", "OrderedDict")),
-    "train: loss": (lambda: API.train(TASK, model(), loss="mse"), ("loss", "'mse'", "squared")),
-    "train: loss in capitals": (lambda: API.train(TASK, model(), loss="Squared"), ("loss", "'Squared'", "squared")),
+    "train: a class of task": (lambda: API.train(model(), LinearRegression), ("task", "class LinearRegression")),
+    "train: weights": (lambda: API.train(model().state_dict(), TASK), ("model", "OrderedDict")),
+    "train: loss": (lambda: API.train(model(), TASK, loss="mse"), ("loss", "'mse'", "squared")),
+    "train: loss in capitals": (lambda: API.train(model(), TASK, loss="Squared"), ("loss", "'Squared'", "squared")),
     "train: a loss of torch": (
-        lambda: API.train(TASK, model(), loss=torch.nn.MSELoss()),
+        lambda: API.train(model(), TASK, loss=torch.nn.MSELoss()),
         ("loss", "MSELoss", "squared"),
     ),
-    "train: optimizer": (lambda: API.train(TASK, model(), optimizer="adamw"), ("optimizer", "'adamw'", "adam")),
-    "train: steps": (lambda: API.train(TASK, model(), steps="3"), ("steps", "'3'")),
-    "train: half a step": (lambda: API.train(TASK, model(), steps=2.5), ("steps", "2.5")),
-    "train: steps before the first": (lambda: API.train(TASK, model(), steps=-1), ("steps", "-1")),
-    "train: steps true": (lambda: API.train(TASK, model(), steps=True), ("steps", "True")),
-    "train: rate": (lambda: API.train(TASK, model(), learning_rate="0.1"), ("learning_rate", "'0.1'")),
-    "train: rate below 0": (lambda: API.train(TASK, model(), learning_rate=-0.1, steps=1), ("learning_rate", "-0.1")),
+    "train: optimizer": (lambda: API.train(model(), TASK, optimizer="adamw"), ("optimizer", "'adamw'", "adam")),
+    "train: steps": (lambda: API.train(model(), TASK, steps="3"), ("steps", "'3'")),
+    "train: half a step": (lambda: API.train(model(), TASK, steps=2.5), ("steps", "2.5")),
+    "train: steps before the first": (lambda: API.train(model(), TASK, steps=-1), ("steps", "-1")),
+    "train: steps true": (lambda: API.train(model(), TASK, steps=True), ("steps", "True")),
+    "train: rate": (lambda: API.train(model(), TASK, learning_rate="0.1"), ("learning_rate", "'0.1'")),
+    "train: rate below 0": (lambda: API.train(model(), TASK, learning_rate=-0.1, steps=1), ("learning_rate", "-0.1")),
     "train: rate no number": (
-        lambda: API.train(TASK, model(), learning_rate=np.nan, steps=1),
+        lambda: API.train(model(), TASK, learning_rate=np.nan, steps=1),
         ("learning_rate", "nan"),
     ),
-    "train: a result": (lambda: API.train(TASK, trained()), ("TrainingResult", ".model")),
+    "train: a result": (lambda: API.train(trained(), TASK), ("TrainingResult", ".model")),
     "evaluate: a result": (lambda: API.evaluate(trained(), TASK), ("TrainingResult", ".model")),
     "evaluate: a baseline": (
         lambda: API.evaluate(API.baselines.Baseline("least squares"), TASK),
@@ -130,9 +130,9 @@ def test_seeds_of_every_kind_are_the_same_runs(seeds: Any) -> None:
 
 @pytest.mark.parametrize("around", [torch.no_grad, torch.inference_mode, torch.enable_grad])
 def test_training_is_the_same_whatever_is_around_the_call(around: Any) -> None:
-    plain = API.train(TASK, model(), steps=3, batch_size=4).model
+    plain = API.train(model(), TASK, steps=3, batch_size=4).model
     with around():
-        inside = API.train(TASK, model(), steps=3, batch_size=4).model
+        inside = API.train(model(), TASK, steps=3, batch_size=4).model
         assert torch.is_grad_enabled() == (around is torch.enable_grad)
     assert any(
         not torch.equal(one, other) for one, other in zip(inside.parameters(), model().parameters(), strict=True)
@@ -144,8 +144,8 @@ def test_training_is_the_same_whatever_is_around_the_call(around: Any) -> None:
 
 def test_what_inference_mode_trained_can_be_trained_on() -> None:
     with torch.inference_mode():
-        first = API.train(TASK, model(), steps=2, batch_size=4).model
-    again = API.train(TASK, first, steps=2, batch_size=4).model
-    plain = API.train(TASK, API.train(TASK, model(), steps=2, batch_size=4).model, steps=2, batch_size=4).model
+        first = API.train(model(), TASK, steps=2, batch_size=4).model
+    again = API.train(first, TASK, steps=2, batch_size=4).model
+    plain = API.train(API.train(model(), TASK, steps=2, batch_size=4).model, TASK, steps=2, batch_size=4).model
     for one, other in zip(again.parameters(), plain.parameters(), strict=True):
         assert torch.equal(one, other)

@@ -191,7 +191,7 @@ def test_from_python_the_whole_traceback_is_without_secrets(monkeypatch: pytest.
         lambda address: icl.language_models.evaluate("nowhere/at-all", address),
         lambda address: icl.reproduce("li2024", figures=["nothing"], out=address),
         lambda address: icl.evaluate(address, icl.tasks.LinearRegression()),
-        lambda address: icl.train(icl.tasks.LinearRegression(), address),
+        lambda address: icl.train(address, icl.tasks.LinearRegression()),
         lambda address: icl.reproduce(address),
         lambda address: icl.sweep("s.yaml", engine="ray", address=address.replace("ADDRESS", "")),
     ],

@@ -42,7 +42,7 @@ def selected(model: Path, pool: list[tuple[str, str]], queries: list[tuple[str, 
     options = icl.language_models.SelectorOptions(candidates=len(pool), patterns=2)
     test = pl.DataFrame(queries, schema=columns, orient="row")
     data = pl.DataFrame(pool, schema=columns, orient="row")
-    return icl.language_models.select(model, data, test=test, options=options, out=out, **asked)
+    return icl.language_models.compare_selectors(model, data, test=test, options=options, out=out, **asked)
 
 
 def as_given(done: Any, selector: str = "bm25") -> pl.DataFrame:

@@ -226,10 +226,12 @@ def test_an_end_that_the_tokenizer_adds_changes_nothing(texts: Path, tmp_path: P
         heads = icl.language_models.attention(
             model, "words", shots=5, out=tmp_path / f"a-{make}", queries=20, draws=1
         ).heads
-        taken = icl.language_models.select(
+        taken = icl.language_models.compare_selectors(
             model, texts, selectors=("similarity", "pattern"), options=few, shots=1, out=tmp_path / f"s-{make}", **asked
         ).rows
-        pruned = icl.language_models.prune(model, texts, settings=some, out=tmp_path / f"p-{make}", **asked).rows
+        pruned = icl.language_models.measure_pruning(
+            model, texts, settings=some, out=tmp_path / f"p-{make}", **asked
+        ).rows
         found.append((heads, taken, pruned.answers, pruned.texts))
     for before, after in zip(*found, strict=True):
         assert_frame_equal(before.drop(cs.contains("seconds")), after.drop(cs.contains("seconds")))

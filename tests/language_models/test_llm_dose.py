@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from refusals import says
 
 from iclscope import language_models
 from iclscope.core.errors import BadRequest
@@ -110,7 +111,7 @@ def test_irrelevant_texts_that_are_not_or_too_few(tmp_path: Path) -> None:
     assert "1 of these are DATA's own" in refusal(ASKED, tmp_path, [*things, ("FILM 3.", "odd")])
     same = [(f"thing {i}", "good" if i % 2 else "bad") for i in range(20)]
     assert "the labels of these are DATA's own" in refusal(ASKED, tmp_path, same)
-    assert "at least 8 texts; it has 5" in refusal(ASKED, tmp_path, things[:5])
+    assert says(refusal(ASKED, tmp_path, things[:5]), "at least 8 texts; it has 5")
 
 
 def made_rows(rate: dict[tuple[str, int, float], float], *, queries: int = 400, draws: int = 4) -> pl.DataFrame:

@@ -19,10 +19,10 @@ GOLDEN = Path(__file__).with_name("golden_rows.json")
 ASKED: dict[str, Any] = {"queries": 4, "draws": 2, "seed": 0}
 MEASUREMENTS: dict[str, Callable[..., Any]] = {
     "evaluate": lambda model, out: language_models.evaluate(model, shots=(0, 1, 2), out=out, **ASKED),
-    "select": lambda model, out: language_models.select(
+    "select": lambda model, out: language_models.compare_selectors(
         model, shots=(1, 2), options=SelectorOptions(patterns=3, candidates=40), out=out, **ASKED
     ),
-    "prune": lambda model, out: language_models.prune(
+    "prune": lambda model, out: language_models.measure_pruning(
         model, settings=PruneSettings(rates=(0.25,), shots=5, texts=2, prompts=2, timings=0), out=out, **ASKED
     ),
     "attention": lambda model, out: language_models.attention(model, shots=5, out=out, **ASKED | {"queries": 60}),

@@ -14,8 +14,9 @@ import pytest
 from refusals import says
 
 from iclscope.core.errors import BadRequest
-from iclscope.language_models import api, evaluate
+from iclscope.language_models import evaluate
 from iclscope.language_models.prompts.prepared import prepare, text_task
+from iclscope.language_models.requests import text_measurement
 from iclscope.language_models.settings import EvaluateSettings, PruneSettings, SelectSettings, TextMeasurement
 from iclscope.language_models.texts.labelled_text import LabelledTexts, load_task
 
@@ -33,6 +34,7 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "pandas, another index": lambda: pd.DataFrame(COLUMNS, index=[5, 5, 0, 9]),
     "pandas, objects": lambda: pd.DataFrame(COLUMNS, dtype=object),
     "pandas, categories": lambda: pd.DataFrame(COLUMNS, dtype="category"),
+    "arrow": lambda: pl.DataFrame(COLUMNS).to_arrow(),
     "datasets": lambda: datasets.Dataset.from_dict(COLUMNS),
     "datasets, numbered": lambda: NUMBERED,
     "datasets, as arrays": lambda: NUMBERED.with_format("numpy"),
@@ -148,7 +150,7 @@ def test_shots_and_selectors_of_other_types_are_refused_in_one_line(given: dict[
 def test_what_else_is_of_another_type(given: dict[str, Any], told: str) -> None:
     arguments = {"model": "none", "data": "words"} | given
     with pytest.raises(BadRequest) as refused:
-        prepare(api._asked(arguments.pop("model"), arguments.pop("data"), arguments))
+        prepare(text_measurement(arguments.pop("model"), arguments.pop("data"), arguments))
     assert says(str(refused.value), told)
     assert "\n" not in str(refused.value)
 

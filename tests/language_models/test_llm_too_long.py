@@ -40,7 +40,7 @@ def evaluate(model: str, **asked: Any) -> Any:
 
 def select(model: str, **asked: Any) -> Any:
     options = llm.SelectorOptions(patterns=2)
-    return llm.select(
+    return llm.compare_selectors(
         model, **{"shots": (4,), "selectors": ("balanced", "bm25", "pattern"), "options": options, **asked}
     )
 
@@ -48,7 +48,7 @@ def select(model: str, **asked: Any) -> Any:
 def prune(model: str, **asked: Any) -> Any:
     shots = asked.pop("shots", 4)
     settings = PruneSettings(rates=(0.2,), scores=("random",), shots=shots, prompts=2, texts=2, timings=1)
-    return llm.prune(model, settings=settings, **asked)
+    return llm.measure_pruning(model, settings=settings, **asked)
 
 
 def attention(model: str, **asked: Any) -> Any:

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from iclscope.core.errors import BadRequest
 from iclscope.models import FeatureAttention, FeatureAttentionConfig, load_model
+from iclscope.models.words import model_text
 from iclscope.papers.vonoswald2023 import theory as theory
-from iclscope.study.pages.task_text import model_text
 from iclscope.tasks import FunctionClass, LinearRegression, SineRegression
 from iclscope.tasks.function_classes import FunctionPrompts
 

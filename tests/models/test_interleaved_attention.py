@@ -13,7 +13,7 @@ from torch import Tensor
 
 from iclscope.core.errors import BadRequest
 from iclscope.models import InterleavedAttention, InterleavedAttentionConfig, load_model
-from iclscope.study.pages.task_text import model_text
+from iclscope.models.words import model_text
 from iclscope.tasks import FunctionClass, LinearRegression, PatternClassification
 from iclscope.tasks.function_classes import FunctionPrompts
 

@@ -19,8 +19,8 @@ import iclscope as icl
 from iclscope.core.errors import BadRequest
 from iclscope.models import GPT2Transformer, LinearAttention, LinearAttentionConfig, load_model
 from iclscope.models.linear_attention import LinearAttentionPrediction
+from iclscope.models.words import model_text
 from iclscope.papers.zhang2024.theory import start_condition
-from iclscope.study.pages.task_text import model_text
 from iclscope.tasks import FunctionClass, InContextExamples, LinearRegression, PatternClassification
 from iclscope.tasks.function_classes import FunctionPrompts
 from iclscope.tasks.prompts import PromptSize
@@ -273,4 +273,4 @@ def test_a_start_that_breaks_the_condition_of_zhang_is_warned_of() -> None:
         LinearAttention(d_X=D, initial="zhang", initial_scale=small).check_task(task)
         LinearAttention(d_X=D, initial_scale=large).check_task(task)
     with pytest.warns(UserWarning, match=r"breaks s²‖Γ‖√d < 2 \(it is 2\.1\)"):
-        icl.train(task, LinearAttention(d_X=D, initial="zhang", initial_scale=large), steps=1, batch_size=2)
+        icl.train(LinearAttention(d_X=D, initial="zhang", initial_scale=large), task, steps=1, batch_size=2)

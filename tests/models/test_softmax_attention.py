@@ -15,8 +15,8 @@ import iclscope as icl
 from iclscope.core.errors import BadRequest
 from iclscope.evaluation import evaluate
 from iclscope.models import GPT2Transformer, SoftmaxAttention, SoftmaxAttentionConfig, load_model, stack_models
+from iclscope.models.words import model_text, task_text
 from iclscope.papers.huang2024 import theory as huang2024
-from iclscope.study.pages.task_text import model_text, task_text
 from iclscope.tasks import FunctionClass, OrthonormalFeatures, PatternClassification
 from iclscope.tasks.examples import InContextExamples
 from iclscope.training.losses import mean_loss, squared_loss
@@ -92,7 +92,7 @@ def test_training_is_gradient_descent_on_the_scores() -> None:
     eta, steps = 0.5, 20
     task = TASK.replace(expectation="exact")
     start = SoftmaxAttention(seeds=2, d_X=5, dtype=torch.float64)
-    trained = icl.train(task, start, optimizer="sgd", learning_rate=eta, steps=steps, batch_size=1).model
+    trained = icl.train(start, task, optimizer="sgd", learning_rate=eta, steps=steps, batch_size=1).model
     S = np.zeros((3, 3))
     for _ in range(steps):
         S -= eta * huang2024.population_gradient(S, TASK.feature_probabilities, 6)
@@ -106,9 +106,9 @@ def test_training_is_gradient_descent_on_the_scores() -> None:
 def test_a_learning_rate_that_no_training_survives_is_reported_per_run() -> None:
     start = SoftmaxAttention(seeds=3, d_X=5)
     task = TASK.replace(expectation="counts")
-    found = icl.train(task, start, optimizer="sgd", learning_rate=[0.5, 1e39, 0.5], steps=5, batch_size=4)
+    found = icl.train(start, task, optimizer="sgd", learning_rate=[0.5, 1e39, 0.5], steps=5, batch_size=4)
     assert [step >= 0 for step in found.diverged_at.tolist()] == [False, True, False]
-    alone = icl.train(task, start.run(2), optimizer="sgd", learning_rate=0.5, steps=5, batch_size=4)
+    alone = icl.train(start.run(2), task, optimizer="sgd", learning_rate=0.5, steps=5, batch_size=4)
     assert torch.allclose(alone.model.Q[0], found.model.Q[2], atol=1e-6)
 
 

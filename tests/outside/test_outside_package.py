@@ -35,8 +35,8 @@ import iclscope as icl
 from cubic_theory import CubicRegression, KernelSmoother, SetNetwork, features
 
 task = CubicRegression(noise=0.3)
-smoother = icl.train(task, KernelSmoother(seeds=3), learning_rate=0.03, batch_size=64, steps=400).model
-network = icl.train(task, SetNetwork(seeds=2, d_X=1), learning_rate=0.003, batch_size=64, steps=800).model
+smoother = icl.train(KernelSmoother(seeds=3), task, learning_rate=0.03, batch_size=64, steps=400).model
+network = icl.train(SetNetwork(seeds=2, d_X=1), task, learning_rate=0.003, batch_size=64, steps=800).model
 for name, model in (("smoother", smoother), ("network", network)):
     model.save_pretrained(name)
 widths = [0.05 * 1.25**power for power in range(10)]

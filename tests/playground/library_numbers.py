@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from iclscope.evaluation.evaluate import evaluate
+from iclscope.evaluation.evaluate_model import evaluate
 from iclscope.models import SoftmaxReLUTransformer
 from iclscope.tasks.patterns import PatternClassification, PatternSampler, PatternShift
 from iclscope.training.loop import train_runs

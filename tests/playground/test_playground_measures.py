@@ -10,9 +10,9 @@ import torch
 from playground.library_numbers import PROMPTS, STANDARD, risks, sampler_of, test_task, trained, training_task
 from playground.tools import in_node, largest_difference
 
-from iclscope.evaluation.evaluate import evaluate
+from iclscope.evaluation.evaluate_model import evaluate
 from iclscope.mechanism import attention_concentration, large_neurons, neuron_alignment
-from iclscope.mechanism.projections import projections
+from iclscope.mechanism.pattern_projections import projections
 from iclscope.pruning import kept_neurons, magnitude
 
 pytestmark = pytest.mark.thorough

@@ -15,7 +15,7 @@ from iclscope.claims.claim import Claim, Control, Region
 from iclscope.claims.intervals import Interval
 from iclscope.claims.summaries import over_seeds, summarise
 from iclscope.core.registry import PAPERS
-from iclscope.evaluation.evaluate import evaluate
+from iclscope.evaluation.evaluate_model import evaluate
 from iclscope.models.softmax_relu import SoftmaxReLUConfig
 from iclscope.plotting.style import curve
 from iclscope.study.experiment import Experiment, Preset, paper_named

@@ -45,7 +45,7 @@ def weights(model: Model) -> dict[str, Tensor]:
 
 
 def train(task: Any, model: Any, **settings: Any) -> Any:
-    return icl.train(task, model, **{"steps": 4, "batch_size": 8, "learning_rate": 0.05, **settings}).model
+    return icl.train(model, task, **{"steps": 4, "batch_size": 8, "learning_rate": 0.05, **settings}).model
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])

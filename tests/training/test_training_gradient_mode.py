@@ -40,12 +40,12 @@ def equal(one: Any, other: Any) -> bool:
 def test_training_does_not_depend_on_the_mode_around_it(case: str, inside: bool, without: Any) -> None:
     task, make, settings = CASES[case]
     settings = {"steps": 3, "batch_size": 4, **settings}
-    usual = icl.train(task, make(), **settings).model
+    usual = icl.train(make(), task, **settings).model
     model = make()
     with without():
         if inside:
             model = make()
-        trained = icl.train(task, model, **settings).model
+        trained = icl.train(model, task, **settings).model
         assert not torch.is_grad_enabled(), "the caller's own mode is restored"
         inferring = torch.is_inference_mode_enabled()
     assert inferring == (without is torch.inference_mode)
@@ -53,7 +53,7 @@ def test_training_does_not_depend_on_the_mode_around_it(case: str, inside: bool,
     assert not equal(trained, make())
     # What comes out can be trained on, and measured, like any model.
     assert all(weight.requires_grad and not weight.is_inference() for weight in trained.parameters())
-    assert equal(icl.train(task, trained, **settings).model, icl.train(task, usual, **settings).model)
+    assert equal(icl.train(trained, task, **settings).model, icl.train(usual, task, **settings).model)
     with without():
         within = icl.evaluate(trained, task, prompts=8)
     for one, other in zip(within, icl.evaluate(trained, task, prompts=8), strict=True):

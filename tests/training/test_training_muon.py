@@ -163,8 +163,8 @@ def test_an_interrupted_training_goes_on_exactly(tmp_path: Path) -> None:
 
 
 def test_runs_do_not_mix() -> None:
-    both = icl.train(TASK, gpt2(), optimizer="muon", steps=3, batch_size=4).model
-    alone = icl.train(TASK, gpt2().run(1), optimizer="muon", steps=3, batch_size=4).model
+    both = icl.train(gpt2(), TASK, optimizer="muon", steps=3, batch_size=4).model
+    alone = icl.train(gpt2().run(1), TASK, optimizer="muon", steps=3, batch_size=4).model
     for (name, weight), (_, other) in zip(both.named_parameters(), alone.named_parameters(), strict=True):
         torch.testing.assert_close(weight[1], other[0], rtol=1e-9, atol=1e-12, msg=name)
 
@@ -215,7 +215,7 @@ def test_settings_that_do_not_belong_together_are_refused(settings: dict[str, An
 
 def test_a_model_without_matrices_is_refused() -> None:
     with pytest.raises(BadRequest, match=r"optimizer: expected sgd or adam"):
-        icl.train(PatternClassification(), icl.models.SoftmaxReLUTransformer(width=4), optimizer="muon", steps=1)
+        icl.train(icl.models.SoftmaxReLUTransformer(width=4), PatternClassification(), optimizer="muon", steps=1)
 
 
 def test_a_trial_that_muon_trains_has_a_name_of_its_own() -> None:

@@ -249,7 +249,7 @@ def test_a_model_knows_the_patterns_it_was_trained_on() -> None:
     """Another number of patterns means other patterns, so a test on them would mean nothing."""
     task = icl.tasks.PatternClassification(M1=4, M2=6, d_X=10, d_Y=4)
     model = icl.models.SoftmaxReLUTransformer(d_X=10, d_Y=4, width=6)
-    trained = icl.train(task, model, steps=2, batch_size=4).model
+    trained = icl.train(model, task, steps=2, batch_size=4).model
     icl.evaluate(trained, task.replace(tasks="unseen", alpha=0.4), prompts=8)
     with pytest.raises(icl.BadRequest, match=r"\(M1, M2\)"):
         icl.evaluate(trained, task.replace(M1=3), prompts=8)

@@ -80,7 +80,7 @@ def one_layer(**settings: Any) -> SoftmaxReLUTransformer:
 
 
 def train(task: Any, model: Any, **settings: Any) -> Any:
-    return icl.train(task, model, **{"steps": 3, "batch_size": 8, **settings}).model
+    return icl.train(model, task, **{"steps": 3, "batch_size": 8, **settings}).model
 
 
 def equal(one: Any, other: Any) -> bool:

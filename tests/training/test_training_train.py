@@ -54,9 +54,9 @@ def test_every_rule_and_loss_that_is_accepted_moves_the_weights(
     before = weights(model)
     if case == "one layer" and optimizer == "muon":
         with pytest.raises(BadRequest, match="optimizer: expected"):
-            icl.train(task, model, optimizer=optimizer, loss=loss, steps=2, batch_size=4)
+            icl.train(model, task, optimizer=optimizer, loss=loss, steps=2, batch_size=4)
         return
-    result = icl.train(task, model, optimizer=optimizer, loss=loss, learning_rate=0.01, steps=2, batch_size=4)
+    result = icl.train(model, task, optimizer=optimizer, loss=loss, learning_rate=0.01, steps=2, batch_size=4)
     assert equal(model, before), "the given model is changed"
     for name, weight in result.model.state_dict().items():
         assert bool(weight.isfinite().all())
@@ -75,17 +75,17 @@ def test_every_rule_and_loss_that_is_accepted_moves_the_weights(
     ],
 )
 def test_defaults_are_those_of_the_tasks_paper(task: Any, model: Any, defaults: dict[str, Any]) -> None:
-    by_default = icl.train(task, model(), steps=3, batch_size=4).model
-    written_out = icl.train(task, model(), steps=3, batch_size=4, **defaults).model
+    by_default = icl.train(model(), task, steps=3, batch_size=4).model
+    written_out = icl.train(model(), task, steps=3, batch_size=4, **defaults).model
     assert equal(by_default, written_out.state_dict())
-    other = icl.train(task, model(), steps=3, batch_size=4, rate_decay=True).model
+    other = icl.train(model(), task, steps=3, batch_size=4, rate_decay=True).model
     assert not equal(by_default, other.state_dict())
 
 
 @pytest.mark.parametrize("function", get_args(FunctionName))
 def test_every_class_of_functions_can_be_trained_on(function: FunctionName) -> None:
     task = FUNCTIONS.replace(function=function, width=5, noise=0.1)
-    result = icl.train(task, gpt2(task), steps=2, batch_size=4)
+    result = icl.train(gpt2(task), task, steps=2, batch_size=4)
     assert not equal(result.model, gpt2(task).state_dict())
     errors = icl.evaluate(result.model, task, prompts=8)
     assert errors.errors.shape == (2, 8, 5)
@@ -95,7 +95,7 @@ def test_every_class_of_functions_can_be_trained_on(function: FunctionName) -> N
 def test_the_error_falls_on_functions() -> None:
     task = FunctionClass(d_X=1, length=2, function="linear_classification")
     model = gpt2(task, 1, embedding=16, layers=2)
-    trained = icl.train(task, model, steps=150, batch_size=32, learning_rate=2e-2).model
+    trained = icl.train(model, task, steps=150, batch_size=32, learning_rate=2e-2).model
     before, after = (icl.evaluate(m, task, prompts=300).mean[0] for m in (model, trained))
     assert bool((before[1:] > 0.9).all())
     assert bool((after[1:] < 0.85).all())
@@ -106,7 +106,7 @@ def test_the_error_falls_on_patterns() -> None:
     task = PATTERNS.replace(tasks="all", training_tasks="all")
     # In double precision: in single, the last bits decide how far so short a training gets.
     model = gpt2(task, 1, tokens="columns", embedding=16, layers=2, dtype=torch.float64)
-    trained = icl.train(task, model, steps=200, batch_size=32, learning_rate=1e-2, optimizer="adam").model
+    trained = icl.train(model, task, steps=200, batch_size=32, learning_rate=1e-2, optimizer="adam").model
     before, after = (icl.evaluate(m, task, prompts=500) for m in (model, trained))
     assert float(before.classification_error) > 0.4
     assert float(after.classification_error) < 0.35
@@ -115,30 +115,30 @@ def test_the_error_falls_on_patterns() -> None:
 
 def test_a_run_is_trained_as_if_alone() -> None:
     task = FUNCTIONS.replace(noise=0.2)
-    together = icl.train(task, gpt2(task, [3, 4, 5]), steps=4, batch_size=4, schedule=Curriculum(dimensions=1)).model
-    alone = icl.train(task, gpt2(task, [4]), steps=4, batch_size=4, schedule=Curriculum(dimensions=1)).model
+    together = icl.train(gpt2(task, [3, 4, 5]), task, steps=4, batch_size=4, schedule=Curriculum(dimensions=1)).model
+    alone = icl.train(gpt2(task, [4]), task, steps=4, batch_size=4, schedule=Curriculum(dimensions=1)).model
     assert equal(alone, together.run(1).state_dict())
 
 
 @pytest.mark.parametrize("schedule", [Curriculum(dimensions=1, length=1, every=2), LengthPerStep(shortest=0)])
 def test_a_schedule_is_followed(schedule: Any) -> None:
     plain, scheduled = (
-        icl.train(FUNCTIONS, gpt2(FUNCTIONS), steps=5, batch_size=4, schedule=s).model for s in (None, schedule)
+        icl.train(gpt2(FUNCTIONS), FUNCTIONS, steps=5, batch_size=4, schedule=s).model for s in (None, schedule)
     )
     assert not equal(plain, scheduled.state_dict())
     whole = Curriculum(dimensions=3, length=4)
-    assert equal(plain, icl.train(FUNCTIONS, gpt2(FUNCTIONS), steps=5, batch_size=4, schedule=whole).model.state_dict())
+    assert equal(plain, icl.train(gpt2(FUNCTIONS), FUNCTIONS, steps=5, batch_size=4, schedule=whole).model.state_dict())
 
 
 def test_every_run_may_have_its_own_patterns_and_with_sgd_its_own_rate() -> None:
     tasks = [PATTERNS.replace(alpha=alpha) for alpha in (0.3, 0.9)]
     for make in (one_layer, lambda seeds: gpt2(PATTERNS, seeds, tokens="columns")):
         together = icl.train(
-            tasks, make([3, 4]), steps=3, batch_size=4, optimizer="sgd", learning_rate=[0.1, 0.5]
+            make([3, 4]), tasks, steps=3, batch_size=4, optimizer="sgd", learning_rate=[0.1, 0.5]
         ).model
         assert together.trained_on == tuple(tasks)
         for run, (task, rate) in enumerate(zip(tasks, (0.1, 0.5), strict=True)):
-            alone = icl.train(task, make([3 + run]), steps=3, batch_size=4, optimizer="sgd", learning_rate=rate).model
+            alone = icl.train(make([3 + run]), task, steps=3, batch_size=4, optimizer="sgd", learning_rate=rate).model
             for name, weight in alone.state_dict().items():
                 torch.testing.assert_close(weight[0], together.state_dict()[name][run], rtol=0, atol=1e-5)
 
@@ -147,7 +147,7 @@ def test_what_is_recorded_on_the_way() -> None:
     def measure(model: GPT2Transformer, live: Sequence[int]) -> Mapping[str, Tensor]:
         return {"bias": model.network.read_out.bias[:, 0]}
 
-    result = icl.train(FUNCTIONS, gpt2(FUNCTIONS), steps=4, batch_size=4, probe=Probe(measure, {0, 3, 4}))
+    result = icl.train(gpt2(FUNCTIONS), FUNCTIONS, steps=4, batch_size=4, probe=Probe(measure, {0, 3, 4}))
     assert list(result.recorded_at) == [0, 3, 4]
     assert result.trajectory["bias"].shape == (2, 3)
     assert torch.equal(result.trajectory["bias"][:, 0], gpt2(FUNCTIONS).network.read_out.bias[:, 0])
@@ -155,7 +155,7 @@ def test_what_is_recorded_on_the_way() -> None:
 
 
 def test_no_steps_leave_the_initial_weights() -> None:
-    result = icl.train(FUNCTIONS, gpt2(FUNCTIONS), steps=0)
+    result = icl.train(gpt2(FUNCTIONS), FUNCTIONS, steps=0)
     assert equal(result.model, gpt2(FUNCTIONS).state_dict())
     assert result.model.trained_on == (FUNCTIONS, FUNCTIONS)
 
@@ -202,5 +202,5 @@ def test_what_cannot_be_trained_is_refused_in_one_line(
     task: Any, model: Model, settings: dict[str, Any], named: str
 ) -> None:
     with pytest.raises(BadRequest, match=named) as refusal:
-        icl.train(task, model, **{"steps": 1, "batch_size": 2, **settings})
+        icl.train(model, task, **{"steps": 1, "batch_size": 2, **settings})
     assert "\n" not in str(refusal.value)

@@ -8,7 +8,7 @@ from functools import partial
 from jaxtyping import Float
 from torch import Tensor
 
-from iclscope.baselines.regression.lasso import LASSO_ALPHAS, lasso, lasso_path_predictions
+from iclscope.baselines.regression.lasso_paths import LASSO_ALPHAS, lasso, lasso_path_predictions
 from iclscope.baselines.regression.linear import averaging, least_squares
 from iclscope.baselines.regression.neighbours import nearest_neighbours
 from iclscope.baselines.regression.network import two_layer_network

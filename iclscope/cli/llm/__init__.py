@@ -27,7 +27,7 @@ class _Commands(LazyGroup):
 llm_app = typer.Typer(
     name="llm",
     cls=_Commands,
-    help="The same questions for Hugging Face language models: which demonstrations help, which neurons may go.",
+    help="The same questions for Hugging Face language models: which demonstrations help, which neurons can be pruned.",
     invoke_without_command=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -36,6 +36,6 @@ llm_app = typer.Typer(
 
 @llm_app.callback()
 def _measurements(context: typer.Context) -> None:
-    """The same questions for Hugging Face language models: which demonstrations help, which neurons may go."""
+    """The same questions for Hugging Face language models: which demonstrations help, which neurons can be pruned."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())

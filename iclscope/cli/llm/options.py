@@ -31,7 +31,7 @@ LabelScoreName = Annotated[
     typer.Option(
         "--label-score",
         metavar="|".join(LABEL_SCORES),
-        help="What labels are compared by: the sum of log-probabilities, or its mean per token or character.",
+        help="How labels are scored: summed log-probability, or its mean per token or character.",
     ),
 ]
 
@@ -80,23 +80,24 @@ def _asked(
     data: Annotated[
         str,
         typer.Argument(
-            metavar="DATA", help="words, or a JSONL, CSV, TSV, Parquet file, or a folder (datasets, train/test)."
+            metavar="DATA", help="words, a JSONL, CSV, TSV or Parquet file, or a folder (datasets, train/test)."
         ),
     ],
     test: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Queries; default: of DATA's folder, or set aside.")
+        str | None,
+        typer.Option(metavar="FILE", help="File of queries; default: those of DATA's folder, else part of DATA."),
     ] = None,
-    text: Annotated[str, typer.Option("--text", metavar="NAME", help="The column of texts.")] = "text",
-    label: Annotated[str, typer.Option("--label", metavar="NAME", help="The column of labels.")] = "label",
+    text: Annotated[str, typer.Option("--text", metavar="NAME", help="Name of the text column.")] = "text",
+    label: Annotated[str, typer.Option("--label", metavar="NAME", help="Name of the label column.")] = "label",
     label_word: Annotated[
         list[str] | None,
         typer.Option(
-            "--label-word", metavar="LABEL=WORD", help="What the model is to answer for a label; may be repeated."
+            "--label-word", metavar="LABEL=WORD", help="Word that the model should answer for a label (repeatable)."
         ),
     ] = None,
     encoding: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Of JSONL, CSV and TSV files, as cp1252 or utf-16; default: utf-8."),
+        typer.Option(metavar="NAME", help="Encoding of JSONL, CSV and TSV files, such as cp1252; default: utf-8."),
     ] = None,
     form: Annotated[
         str,
@@ -106,20 +107,23 @@ def _asked(
             help=r"How an example is written before its label; \n is a new line, \t a tab, \\ a backslash.",
         ),
     ] = DEFAULT_FORMAT,
-    queries: Annotated[int, typer.Option(metavar="N", help="Queries, at most.")] = 200,
-    draws: Annotated[int | None, typer.Option(metavar="N", help=f"Draws of demonstrations; default: {DRAWS}.")] = None,
+    queries: Annotated[int, typer.Option(metavar="N", help="Maximum number of queries.")] = 200,
+    draws: Annotated[
+        int | None, typer.Option(metavar="N", help=f"Number of draws of demonstrations; default: {DRAWS}.")
+    ] = None,
     until_decided: Annotated[
         bool,
         typer.Option("--until-decided", help=f"Add draws, {', '.join(map(str, LOOKS))}, until all claims are decided."),
     ] = False,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of queries and draws.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed for queries and draws.")] = 0,
     too_long: Annotated[
-        str, typer.Option(metavar="|".join(TOO_LONG), help="What becomes of prompts longer than MODEL reads.")
+        str, typer.Option(metavar="|".join(TOO_LONG), help="What to do with prompts longer than MODEL's context.")
     ] = REFUSE,
     dtype: Annotated[
-        str, typer.Option(metavar="|".join(DTYPES), help="Of the weights; auto: bfloat16 where it is native.")
+        str,
+        typer.Option(metavar="|".join(DTYPES), help="Precision of the weights; auto: bfloat16 where it is native."),
     ] = "auto",
-    device: Annotated[str, typer.Option(metavar="|".join(DEVICES), help="Where to compute.")] = "auto",
+    device: Annotated[str, typer.Option(metavar="|".join(DEVICES), help="Device to run on.")] = "auto",
     api: Annotated[
         str | None,
         typer.Option(metavar="URL", help="Ask MODEL at an OpenAI-compatible address; its key: OPENAI_API_KEY."),
@@ -128,7 +132,9 @@ def _asked(
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Run Python code that comes with the model.")
     ] = False,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default: results/llm/COMMAND-MODEL-DATA.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Results folder; default: results/llm/COMMAND-MODEL-DATA.")
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Recompute everything, even over results of other settings.")
     ] = False,

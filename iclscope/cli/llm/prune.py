@@ -26,25 +26,28 @@ def prune_command(
         str, typer.Option(metavar="R,R,…", help="Shares of the neurons of each layer to remove.")
     ] = "0.05,0.1,0.2,0.3,0.4",
     score: Annotated[
-        str, typer.Option(metavar=",".join(SCORES), help="By what neurons are chosen; random and largest are controls.")
+        str, typer.Option(metavar=",".join(SCORES), help="Score that ranks neurons; random and largest are controls.")
     ] = ",".join(SCORES),
     shots: Annotated[int, typer.Option(metavar="N", help="Demonstrations per prompt.")] = 8,
     norm: Annotated[
-        str, typer.Option(metavar="|".join(NORMS), help="Of which weights; auto: outgoing if gated, else incoming.")
+        str,
+        typer.Option(
+            metavar="|".join(NORMS), help="Weights whose norm counts; auto: outgoing if gated, else incoming."
+        ),
     ] = "auto",
-    prompts: Annotated[int, typer.Option(metavar="N", help="Prompts that activation is measured on.")] = 16,
-    texts: Annotated[int, typer.Option(metavar="N", help="Other prompts that perplexity is measured on.")] = 8,
-    timings: Annotated[int, typer.Option(metavar="N", help="How often latency is measured; 0: not at all.")] = 5,
+    prompts: Annotated[int, typer.Option(metavar="N", help="Prompts to measure activations on.")] = 16,
+    texts: Annotated[int, typer.Option(metavar="N", help="Further prompts to measure perplexity on.")] = 8,
+    timings: Annotated[int, typer.Option(metavar="N", help="Repetitions of each latency measurement; 0: none.")] = 5,
     label_score: options.LabelScoreName = SUM,
     save: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write a smaller checkpoint into this new or empty folder.")
     ] = None,
     save_rate: Annotated[
         str,
-        typer.Option(metavar=f"R|{RECOMMENDED}", help="Which of --rates is saved; with --save-score alone, any rate."),
+        typer.Option(metavar=f"R|{RECOMMENDED}", help="Which of --rates to save; with --save-score alone, any rate."),
     ] = RECOMMENDED,
     save_score: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Which of --score is saved; default: the recommended one.")
+        str | None, typer.Option(metavar="NAME", help="Which of --score to save; default: the recommended one.")
     ] = None,
 ) -> None:
     """Remove MLP neurons, the same share in each layer, and measure accuracy, perplexity, size and latency.

@@ -18,19 +18,17 @@ def select_command(
         str, typer.Option(metavar=",".join(SELECTORS), help="How demonstrations are chosen; pattern is the theory's.")
     ] = ",".join(SELECTORS),
     shots: Annotated[str, typer.Option(metavar="N,N,…", help="Numbers of demonstrations.")] = "2,4,8,16",
-    patterns: Annotated[
-        int, typer.Option(metavar="N", help="Patterns that the pool's hidden states are split into.")
-    ] = 8,
-    candidates: Annotated[int, typer.Option(metavar="N", help="Texts of the pool to choose from, at most.")] = 2000,
+    patterns: Annotated[int, typer.Option(metavar="N", help="Number of clusters of the pool's hidden states.")] = 8,
+    candidates: Annotated[int, typer.Option(metavar="N", help="Maximum number of pool texts to choose from.")] = 2000,
     embeddings: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="A sentence-transformers model for likeness; default: MODEL's hidden states."
+            metavar="NAME", help="A sentence-transformers model for similarity; default: MODEL's hidden states."
         ),
     ] = None,
     label_score: options.LabelScoreName = SUM,
     explain: Annotated[
-        int, typer.Option(metavar="N", help="Tell for so many queries which demonstrations were taken and why.")
+        int, typer.Option(metavar="N", help="Explain the choice of demonstrations for this many queries.")
     ] = 0,
 ) -> None:
     """Compare selectors of demonstrations at equal shots, and tell whether sharing the query's pattern helps.

@@ -7,14 +7,16 @@ import importlib.util
 import io
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from huggingface_hub import try_to_load_from_cache
+from jaxtyping import Float64
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
@@ -61,6 +63,22 @@ class LanguageModel:
     def kind(self) -> str:
         """The architecture, as transformers calls it, such as ``llama`` or ``gpt2``."""
         return str(self.model.config.model_type)
+
+    def score(self, prompts: str | Sequence[str], answers: Sequence[str]) -> Float64[np.ndarray, "prompt answer"]:
+        """Log-likelihood of each answer after each prompt; as `iclscope.language_models.score`."""
+        from iclscope.language_models.in_memory import score
+
+        return score(self, prompts, answers)
+
+    def evaluate(self, data: Any = "words", **asked: Any) -> Any:
+        """Accuracy against the number of demonstrations; as `iclscope.language_models.evaluate`."""
+        from iclscope.language_models.api import evaluate
+
+        return evaluate(self, data, **asked)
+
+    def __repr__(self) -> str:
+        count = sum(weight.numel() for weight in self.model.parameters())
+        return f"LanguageModel({self.name!r}, {self.kind}, {count / 1e6:.1f} million weights)"
 
     @cached_property
     def said(self) -> set[str]:

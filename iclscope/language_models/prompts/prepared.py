@@ -18,7 +18,7 @@ from iclscope.language_models.prompts.draws import SampledTask, draw_queries
 from iclscope.language_models.prompts.format import PromptFormat, PromptGroup
 from iclscope.language_models.prompts.precision import Agreement, agreement
 from iclscope.language_models.prompts.scoring import label_scores
-from iclscope.language_models.settings import AUTO, DTYPES, REFUSE, ModelSource, TextMeasurement
+from iclscope.language_models.settings import AUTO, DTYPES, REFUSE, TextMeasurement
 from iclscope.language_models.texts.labelled_text import TextTask, load_task
 
 Noted = Callable[[str, str], Mapping[str, Any]]
@@ -90,14 +90,18 @@ def text_task(settings: TextMeasurement) -> TextTask:
     return load_task(settings.data, test=settings.test, **columns, words=settings.words, encoding=settings.encoding)
 
 
-def prepare(settings: TextMeasurement, *, noted: Noted | None = None) -> Prepared:
+def prepare(
+    settings: TextMeasurement, language_model: LanguageModel | None = None, *, noted: Noted | None = None
+) -> Prepared:
     """Read the texts, then load the model, and try whether it can be measured.
 
     Where no type was asked for and bfloat16 is the usual one, a sample of prompts is read in float32 too: where more
     than 1 % of its answers differ, the model is in float32. A folder of results keeps the type that it began with.
 
     Args:
-        settings: what is asked of which model.
+        settings: which model, which texts.
+        language_model: the model, where it is loaded already, in the type that it has; None: that of the settings is
+            loaded.
         noted: names of model and data → what was noted in the folder of results, if it is there already.
 
     Raises:
@@ -105,6 +109,8 @@ def prepare(settings: TextMeasurement, *, noted: Noted | None = None) -> Prepare
             numbers.
     """
     sampled = draw_queries(text_task(settings), settings.queries, settings.seed)
+    if language_model is not None:
+        return Prepared(settings, _checked(language_model, settings, sampled), sampled)
     source = settings.model
     if source.api is not None:
         remote = RemoteModel(source)
@@ -117,17 +123,16 @@ def prepare(settings: TextMeasurement, *, noted: Noted | None = None) -> Prepare
         settled = earlier.get("settings")
         kept = settled.get("dtype") if isinstance(settled, dict) else None
         source = source.model_copy(update={"dtype": kept}) if kept in DTYPES else source
-    language_model = _tried(source, settings, sampled)
-    if source.dtype != AUTO or language_model.model.dtype == torch.float32:
-        return Prepared(settings, language_model, sampled, Agreement.noted(earlier.get("precision")))
-    exact = _tried(source.model_copy(update={"dtype": "float32"}), settings, sampled)
-    found = agreement(language_model, exact, sampled, settings.format, settings.seed)
-    return Prepared(settings, language_model if found.is_enough else exact, sampled, found)
+    loaded = _checked(load_language_model(source), settings, sampled)
+    if source.dtype != AUTO or loaded.model.dtype == torch.float32:
+        return Prepared(settings, loaded, sampled, Agreement.noted(earlier.get("precision")))
+    exact = _checked(load_language_model(source.model_copy(update={"dtype": "float32"})), settings, sampled)
+    found = agreement(loaded, exact, sampled, settings.format, settings.seed)
+    return Prepared(settings, loaded if found.is_enough else exact, sampled, found)
 
 
-def _tried(source: ModelSource, settings: TextMeasurement, sampled: SampledTask) -> LanguageModel:
-    """A model that can be measured."""
-    language_model = load_language_model(source)
+def _checked(language_model: LanguageModel, settings: TextMeasurement, sampled: SampledTask) -> LanguageModel:
+    """The model, which can be measured."""
     tokens = _some_tokens(language_model, settings.format.render_query(sampled.queries.texts[0]))
     check_reads_in_parts(language_model, tokens)
     check_gives_numbers(language_model, tokens)

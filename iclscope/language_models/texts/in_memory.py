@@ -1,4 +1,4 @@
-"""Tables that Python already holds: data frames of polars and pandas, and datasets of `datasets`."""
+"""Tables that Python already holds: data frames of polars and pandas, Arrow tables, and datasets of `datasets`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from iclscope.core.errors import require
 from iclscope.language_models.texts.folders import POOL, QUERIES
 from iclscope.language_models.texts.table import Table
 
-KINDS = "a DataFrame (polars, pandas), a Dataset or DatasetDict (datasets), or a dict of such tables by split"
+KINDS = "a DataFrame (polars, pandas), a pyarrow.Table, a Dataset or DatasetDict, or a dict of such tables by split"
 
 
 def kind_of(data: object) -> str:
@@ -81,6 +81,12 @@ def _of_pandas(data: Any) -> Table:
     return Table(columns, repeated=tuple(sorted({name for name in names if names.count(name) > 1})))
 
 
+def _of_arrow(data: Any) -> Table:
+    names = list(data.column_names)
+    columns = {name: data.column(place).to_pylist() for place, name in enumerate(names)}  # by place: names may repeat
+    return Table(columns, repeated=tuple(sorted({name for name in names if names.count(name) > 1})))
+
+
 def _of_datasets(data: Any) -> Table:
     plain = data.with_format(None)  # not arrays or tensors, whatever its user reads it as
     columns = {name: list(plain[name]) for name in plain.column_names}
@@ -92,5 +98,6 @@ _READERS: dict[str, Callable[[Any], Table]] = {
     "polars.DataFrame": _of_polars,
     "polars.LazyFrame": _of_polars,
     "pandas.DataFrame": _of_pandas,
+    "pyarrow.Table": _of_arrow,
     "datasets.Dataset": _of_datasets,
 }

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from iclscope.claims.claim import UNTRAINED, UNTRAINED_TEXT, Claim, Control, Region
 from iclscope.claims.intervals import Interval, mean_interval
 from iclscope.claims.summaries import over_seeds, per_seed, signed, summarise
-from iclscope.evaluation.errors_by_length import baseline_errors_by_length, errors_by_length
+from iclscope.evaluation.length_errors import baseline_errors_by_length, errors_by_length
 from iclscope.evaluation.squared_errors import SquaredErrors
 from iclscope.models import (
     GPT2TransformerConfig,

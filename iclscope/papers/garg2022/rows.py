@@ -14,7 +14,7 @@ from iclscope.claims.bootstrap import BootstrapMeans, bootstrap_means
 from iclscope.claims.claim import Control
 from iclscope.claims.intervals import Interval, mean_interval, upper_bound
 from iclscope.claims.summaries import per_seed
-from iclscope.evaluation.errors_by_length import baseline_errors_by_length, errors_by_length
+from iclscope.evaluation.length_errors import baseline_errors_by_length, errors_by_length
 from iclscope.evaluation.squared_errors import SquaredErrors
 from iclscope.papers.garg2022.settings import PROMPTS, PUBLISHED_STEPS, UNTRAINED, UNTRAINED_TEXT, GPT2Group
 from iclscope.plotting.style import curve

@@ -45,6 +45,10 @@ _NAME_TEXT = "up to 100 letters, digits, '-', '_', '+' and single dots, as it na
 class Sweep(Settings):
     """Trials of many settings, and what the trained models are tested on.
 
+    >>> import iclscope as icl
+    >>> icl.Sweep(paper="zhang2024", vary={"task.length": [5, 10, 20]}, seeds=2).count
+    6
+
     A trial's settings are those of ``paper``, with ``base`` laid over them, with the values of one point of ``vary``
     and ``together`` laid over these. ``design`` says which points there are; each is trained once per seed.
     """

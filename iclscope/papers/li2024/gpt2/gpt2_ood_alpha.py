@@ -12,7 +12,7 @@ from iclscope.claims.claim import Claim, Control, Region
 from iclscope.claims.families import decisive
 from iclscope.claims.published import Distance, error_distance, every_curve, published_curves
 from iclscope.claims.summaries import rate_at_every, summarise
-from iclscope.evaluation.evaluate import evaluate_any_length
+from iclscope.evaluation.evaluate_model import evaluate_any_length
 from iclscope.papers.li2024.conditions import theorem_conditions
 from iclscope.papers.li2024.gpt2.gpt2_settings import (
     PUBLISHED_WORST,

@@ -13,7 +13,7 @@ from iclscope.claims.claim import Claim, Control, Region
 from iclscope.claims.intervals import Interval, rate_difference_interval, share_limits
 from iclscope.claims.published import Distance, error_distance, every_curve, published_curves
 from iclscope.claims.summaries import per_seed, rate_at_every, rate_over_seeds, summarise
-from iclscope.evaluation.evaluate import evaluate
+from iclscope.evaluation.evaluate_model import evaluate
 from iclscope.models.gpt2 import GPT2Transformer
 from iclscope.papers.li2024.conditions import theorem_conditions
 from iclscope.papers.li2024.gpt2.gpt2_settings import (

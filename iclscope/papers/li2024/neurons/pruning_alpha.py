@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from iclscope.claims.claim import Claim, Control, Region
 from iclscope.claims.published import Distance, error_distance, published_curves
 from iclscope.claims.summaries import over_seeds, summarise
-from iclscope.evaluation.evaluate import evaluate
+from iclscope.evaluation.evaluate_model import evaluate
 from iclscope.papers.li2024.conditions import theorem_conditions
 from iclscope.papers.li2024.settings import PAPER, OneLayerGroup, base_trials, shifted
 from iclscope.plotting.style import curve, legend, published

@@ -13,7 +13,7 @@ from iclscope.claims.families import ForAll
 from iclscope.claims.intervals import mean_interval
 from iclscope.claims.reference import REFERENCE, marked, with_other_seeds
 from iclscope.claims.summaries import mean_at_every, over_seeds, summarise
-from iclscope.evaluation.evaluate import evaluate
+from iclscope.evaluation.evaluate_model import evaluate
 from iclscope.mechanism import large_neurons
 from iclscope.papers.li2024.conditions import theorem_conditions
 from iclscope.papers.li2024.settings import PAPER, OneLayerGroup, base_trials, shifted

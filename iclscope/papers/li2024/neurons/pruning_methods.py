@@ -11,8 +11,8 @@ from iclscope.claims.claim import Claim, Control, Region
 from iclscope.claims.intervals import Interval
 from iclscope.claims.published import Distance, error_distance, published_curves, value_distance
 from iclscope.claims.summaries import over_seeds, summarise
-from iclscope.evaluation.evaluate import evaluate
-from iclscope.evaluation.risks import Risks
+from iclscope.evaluation.evaluate_model import evaluate
+from iclscope.evaluation.results import RiskResult
 from iclscope.mechanism import large_neurons
 from iclscope.papers.li2024.conditions import theorem_conditions
 from iclscope.papers.li2024.settings import (
@@ -49,7 +49,7 @@ def _measure(group: OneLayerGroup, preset: Preset) -> pl.DataFrame:
     rows.append(rows[0].with_columns(arm=pl.lit("large-rows"), small_norm=pl.col("large_norm")))
     rows.append(_magnitude_rows(group, scores))
 
-    def pruned(neurons: torch.Tensor, **changes: float) -> Risks:
+    def pruned(neurons: torch.Tensor, **changes: float) -> RiskResult:
         tests = [shifted(one.patterns, **changes) for one in group.trials]
         return evaluate(group.model, tests, prompts=preset.prompts, neurons=neurons)
 

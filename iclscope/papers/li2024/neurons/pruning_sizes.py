@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from iclscope.claims.answers import answered
 from iclscope.claims.claim import Claim, Control, Region
 from iclscope.claims.summaries import mean_at_every, over_seeds, slope_of, summarise
-from iclscope.evaluation.evaluate import evaluate
+from iclscope.evaluation.evaluate_model import evaluate
 from iclscope.mechanism import large_neurons
 from iclscope.papers.li2024.conditions import theorem_conditions
 from iclscope.papers.li2024.settings import PAPER, OneLayerGroup, shifted, trial

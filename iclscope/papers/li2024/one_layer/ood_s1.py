@@ -9,7 +9,7 @@ from iclscope.claims.claim import Claim, Control, Region
 from iclscope.claims.families import decisive
 from iclscope.claims.published import published_curves
 from iclscope.claims.summaries import mean_at_every, rate_at_every, rate_over_seeds, summarise
-from iclscope.evaluation.evaluate import evaluate
+from iclscope.evaluation.evaluate_model import evaluate
 from iclscope.papers.li2024.conditions import theorem_conditions
 from iclscope.papers.li2024.settings import PAPER, UNTRAINED, UNTRAINED_TEXT, OneLayerGroup, base_trials, shifted
 from iclscope.plotting.style import curve, legend, published, reference_line, symlog_rate

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from iclscope.claims.claim import Claim, Control, Region
 from iclscope.claims.summaries import mean_at_every, over_seeds, summarise
-from iclscope.evaluation.evaluate import evaluate
+from iclscope.evaluation.evaluate_model import evaluate
 from iclscope.papers.li2024.conditions import theorem_conditions
 from iclscope.papers.li2024.settings import PAPER, UNTRAINED, UNTRAINED_TEXT, OneLayerGroup, shifted, trial
 from iclscope.plotting.style import curve, legend, reference_line

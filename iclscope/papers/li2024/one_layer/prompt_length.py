@@ -16,7 +16,7 @@ from iclscope.claims.intervals import Interval
 from iclscope.claims.reference import MARGIN, REFERENCE, marked, with_other_seeds
 from iclscope.claims.slopes import first_below
 from iclscope.claims.summaries import mean_at_every, over_seeds, signed, slope_of, summarise
-from iclscope.evaluation.evaluate import evaluate
+from iclscope.evaluation.evaluate_model import evaluate
 from iclscope.papers.li2024 import theory as li2024
 from iclscope.papers.li2024.conditions import theorem_conditions
 from iclscope.papers.li2024.constants import TESTING_CONSTANT, prescribed_testing_length

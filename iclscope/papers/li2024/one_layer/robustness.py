@@ -14,7 +14,7 @@ from iclscope.claims.answers import answered
 from iclscope.claims.claim import Claim, Control, Region
 from iclscope.claims.intervals import RateInterval, share_limits
 from iclscope.claims.summaries import over_seeds
-from iclscope.evaluation.evaluate import evaluate
+from iclscope.evaluation.evaluate_model import evaluate
 from iclscope.papers.li2024.conditions import theorem_conditions
 from iclscope.papers.li2024.constants import LawSetting, prescribed
 from iclscope.papers.li2024.settings import (

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from iclscope.claims.answers import answered
 from iclscope.claims.claim import Claim, Control, Region
 from iclscope.claims.summaries import over_seeds, summarise
-from iclscope.evaluation.evaluate import evaluate
+from iclscope.evaluation.evaluate_model import evaluate
 from iclscope.papers.li2024 import theory as li2024
 from iclscope.papers.li2024.conditions import theorem_conditions
 from iclscope.papers.li2024.settings import (

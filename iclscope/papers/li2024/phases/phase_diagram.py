@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from iclscope.claims.intervals import Interval, mean_interval
 from iclscope.claims.slopes import first_below
 from iclscope.claims.summaries import slope_of
-from iclscope.evaluation.evaluate import evaluate
+from iclscope.evaluation.evaluate_model import evaluate
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
 from iclscope.papers.li2024.settings import OneLayerGroup
 from iclscope.plotting.style import INK

@@ -11,8 +11,8 @@ what one step leaves of it, so everything follows from E S and E S². The deriva
 search.
 """
 
-from iclscope.papers.vonoswald2023.theory.construction import LayerWeights, construction, gradient_descent
-from iclscope.papers.vonoswald2023.theory.line_search import PUBLISHED_GAMMA, Spectra, line_search, spectra, steps_loss
+from iclscope.papers.vonoswald2023.theory.best_steps import PUBLISHED_GAMMA, Spectra, line_search, spectra, steps_loss
+from iclscope.papers.vonoswald2023.theory.constructed_layers import LayerWeights, construction, gradient_descent
 from iclscope.papers.vonoswald2023.theory.one_step import (
     Moments,
     Rates,

@@ -9,8 +9,15 @@ a time 2η. Docstrings say "ours" where a formula is derived here and not in the
 """
 
 from iclscope.papers.zhang2024.theory.flow import Flow, flow_direction, gradient_flow, population_loss
-from iclscope.papers.zhang2024.theory.limit import Limit, gamma, limit, limit_of_product, start_condition, start_warning
-from iclscope.papers.zhang2024.theory.risk import Moments, Risk, linear_moments, risk, risk_terms
+from iclscope.papers.zhang2024.theory.flow_limit import (
+    Limit,
+    gamma,
+    limit,
+    limit_of_product,
+    start_condition,
+    start_warning,
+)
+from iclscope.papers.zhang2024.theory.risks import Moments, Risk, linear_moments, risk, risk_terms
 from iclscope.papers.zhang2024.theory.shifts import (
     exponential_product,
     predictor,

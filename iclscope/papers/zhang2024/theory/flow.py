@@ -11,7 +11,7 @@ from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
 from iclscope.core.errors import require, require_finite
-from iclscope.papers.zhang2024.theory.limit import Square, checked_covariance, checked_square, gamma
+from iclscope.papers.zhang2024.theory.flow_limit import Square, checked_covariance, checked_square, gamma
 
 
 class Flow(NamedTuple):

@@ -54,7 +54,7 @@ export function pythonOf(state) {
     "",
     `task = icl.tasks.PatternClassification(${asPython(task)})`,
     `model = icl.models.SoftmaxReLUTransformer(${asPython(model)}, seeds=[${seeds.join(", ")}], dtype=torch.float64)`,
-    `trained = icl.train(task, model, ${asPython(training)}).model`,
+    `trained = icl.train(model, task, ${asPython(training)}).model`,
     "tests = {",
     `    "in": task.replace(${asPython(tests.in)}),`,
     `    "out": task.replace(${asPython(outside)}, shift=icl.tasks.PatternShift(${asPython(shift)})),`,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from iclscope.core.errors import require, require_finite
-from iclscope.papers.zhang2024.theory.limit import Square, checked_covariance, checked_weights, gamma
+from iclscope.papers.zhang2024.theory.flow_limit import Square, checked_covariance, checked_weights, gamma
 
 
 class Moments(NamedTuple):

@@ -1,4 +1,4 @@
-"""How a trained model errs on a task, as a table with intervals."""
+"""The errors of a trained model on a task, as a table with intervals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from iclscope.claims.intervals import Interval, mean_interval, rate_interval, sh
 from iclscope.core.arguments import list_of, whole_number
 from iclscope.core.errors import require
 from iclscope.core.threads import one_thread_per_operation
-from iclscope.evaluation.errors_by_length import baseline_errors_by_length, errors_by_length
+from iclscope.evaluation.length_errors import baseline_errors_by_length, errors_by_length
 from iclscope.evaluation.scores import check_test, scored
 from iclscope.evaluation.squared_errors import SquaredErrors
 from iclscope.models import Model, expect_model
@@ -35,7 +35,7 @@ def error_table(
     lengths: Collection[int] | None = None,
     processes: int = 1,
 ) -> pl.DataFrame:
-    """How a model errs on fresh prompts of a task, with intervals.
+    """The errors of a model on fresh prompts of a task, with intervals.
 
     On functions: one row per method and context length, the model first. ``error`` is the squared error divided by
     E f(x)², so that predicting 0 scores 1, averaged over runs; ``low`` and ``high`` are the ends of its 90 % bootstrap

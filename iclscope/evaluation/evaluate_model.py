@@ -11,12 +11,15 @@ from torch import Tensor
 
 from iclscope.core.arguments import seeds_from, whole_number
 from iclscope.core.errors import require
+from iclscope.core.progress import progress_bar
 from iclscope.core.threads import one_thread_per_operation
 from iclscope.evaluation.answers import check_neurons, part_size, parts
+from iclscope.evaluation.results import EvaluationResult, RiskResult, SquaredErrorResult
 from iclscope.evaluation.risks import Risks, risks_of
 from iclscope.evaluation.scores import Scores, check_test, scored
 from iclscope.evaluation.squared_errors import SquaredErrors
 from iclscope.models import Model, expect_model
+from iclscope.models.words import model_text, task_text
 from iclscope.tasks import (
     FunctionClass,
     FunctionPrompts,
@@ -28,9 +31,13 @@ from iclscope.tasks import (
     tasks_of_runs,
 )
 from iclscope.tasks.task import SQUARED_ERROR
+from iclscope.training.training_result import TrainingResult
 
 SquaredErrorTask = FunctionClass | LinearRegression | OrthonormalFeatures | SineRegression
 """Ours whose answers are judged by squared errors."""
+
+AnyModel = Model | TrainingResult[Any]
+"""What `evaluate` tests."""
 
 
 @torch.no_grad()
@@ -50,62 +57,86 @@ def risks_on(model: Model, prompts: Any, *, neurons: Bool[Tensor, "run width"] |
 
 @overload
 def evaluate(
-    model: Model,
+    model: AnyModel,
     task: PatternClassification | Sequence[PatternClassification],
     *,
     prompts: int = ...,
     seeds: Sequence[int] | None = ...,
     neurons: Bool[Tensor, "run width"] | None = ...,
-) -> Risks: ...
+    progress: bool | None = ...,
+) -> RiskResult: ...
 
 
 @overload
 def evaluate(
-    model: Model, task: SquaredErrorTask, *, prompts: int = ..., seeds: Sequence[int] | None = ...
-) -> SquaredErrors: ...
+    model: AnyModel,
+    task: SquaredErrorTask,
+    *,
+    prompts: int = ...,
+    seeds: Sequence[int] | None = ...,
+    progress: bool | None = ...,
+) -> SquaredErrorResult: ...
 
 
 @overload
 def evaluate(
-    model: Model,
+    model: AnyModel,
     task: Task | Sequence[Task],
     *,
     prompts: int = ...,
     seeds: Sequence[int] | None = ...,
     neurons: Bool[Tensor, "run width"] | None = ...,
-) -> Risks | SquaredErrors | Scores: ...
+    progress: bool | None = ...,
+) -> EvaluationResult: ...
 
 
 @torch.no_grad()
 def evaluate(
-    model: Model,
+    model: AnyModel,
     task: Task | Sequence[Task],
     *,
     prompts: int = 4096,
     seeds: Sequence[int] | None = None,
     neurons: Bool[Tensor, "run width"] | None = None,
-) -> Risks | SquaredErrors | Scores:
-    """How wrong every run is on fresh prompts, which no training has seen.
+    progress: bool | None = None,
+) -> EvaluationResult:
+    """How wrong every run is on fresh prompts, which no training has seen; each metric with its 95 % interval.
 
     Args:
-        model: the runs.
+        model: the runs, or what `train` gave.
         task: what to test on, the same for all runs; of patterns also one per run.
         prompts: test prompts per run.
         seeds: the seeds that patterns and prompts belong to; None: those of the model.
         neurons: which MLP neurons of the one-layer model to keep; None keeps all.
+        progress: whether to show a bar; None: in a terminal and in a notebook.
 
     Returns:
-        Hinge risk and classification error on patterns; squared errors against context length on other tasks of ours,
-        and on any that is judged by these alone; else `Scores` by the names of the task's metrics.
+        The task's metrics: hinge risk and classification error on patterns; squared errors against context length on
+        other tasks of ours, and on any that is judged by these alone. Printed, it says values and intervals; it has
+        ``interval(metric, length)``, ``to_frame()`` and ``plot()``.
 
     Raises:
         BadRequest: if the task's dimensions are not the model's, its prompts are too long for it or have no example,
             or its patterns are not those trained on.
+
+    >>> import iclscope as icl
+    >>> task = icl.tasks.LinearRegression(d_X=2, length=8)
+    >>> found = icl.evaluate(icl.models.LinearAttention(d_X=2, seeds=2), task, prompts=16)
+    >>> found.to_frame().columns
+    ['metric', 'length', 'value', 'low', 'high', 'over', 'seeds', 'missing', 'prompts']
     """
-    tasks = _tested_tasks(model, task, prompts)
-    check_test(model, tasks[0])
-    with one_thread_per_operation():
-        return evaluated(model, tasks, prompts=prompts, seeds=seeds, neurons=neurons)
+    tested: Model = model.model if isinstance(model, TrainingResult) else model
+    tasks = _tested_tasks(tested, task, prompts)
+    check_test(tested, tasks[0])
+    with one_thread_per_operation(), progress_bar("testing", prompts, show=progress) as advance:
+        check_neurons(tested, neurons)
+        scores = scored(
+            tested, tasks, prompts=prompts, seeds=_seeds(tested, seeds), neurons=neurons, on_prompts=advance
+        )
+    metrics = tuple(tasks[0].metrics)
+    names = tuple(metric.name for metric in metrics)
+    kind = {Risks._fields: RiskResult, (SQUARED_ERROR.name,): SquaredErrorResult}.get(names, EvaluationResult)
+    return kind(model_text(tested), task_text(tasks), metrics, scores.lengths, scores.values)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""What a notebook registers, in place of entry points."""
+"""Registering tasks, models and papers from a notebook, instead of by entry points."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Thing = TypeVar("Thing")
 
 
 def register(thing: Thing) -> Thing:
-    """Make a task, a model or a paper of one's own known in this process, as an entry point would.
+    """Make your own task, model or paper known in this process, as an entry point would.
 
-    It can be used as a decorator of a class. Running a cell again replaces what it defined before.
+    Works as a class decorator, too. Running a cell again replaces what it defined before.
 
     Args:
         thing: a class derived from `Task` or `RunModel`, or a `Paper`.
@@ -25,7 +25,7 @@ def register(thing: Thing) -> Thing:
         The same.
 
     Raises:
-        BadRequest: if it is none of these, or another one has its name.
+        BadRequest: if it is none of these, or its name is taken.
     """
     given: Any = thing
     if isinstance(given, type) and issubclass(given, Task):

@@ -1,4 +1,4 @@
-"""Squared errors at every context length, also where the query is drawn apart and each length is a test of its own."""
+"""Squared errors at every context length, even where each length needs a test of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from iclscope.baselines.regression import REGRESSION_BASELINES, baseline_errors
 from iclscope.core.arguments import expect, list_of, one_of, seeds_from, whole_number
 from iclscope.core.errors import require
 from iclscope.core.threads import one_thread_per_operation
-from iclscope.evaluation.evaluate import evaluated, function_prompts
+from iclscope.evaluation.evaluate_model import evaluated, function_prompts
 from iclscope.evaluation.squared_errors import SquaredErrors
 from iclscope.models import Model, expect_model
 from iclscope.models.expected import is_model

@@ -1,10 +1,9 @@
-"""Training from Python: a task, a model, a few settings."""
+"""Training from Python: a model, a task, a few settings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, get_args
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar, get_args
 
 import torch
 from jaxtyping import Float
@@ -13,41 +12,28 @@ from torch import Tensor
 from iclscope.core.arguments import boolean, expect_instance, list_of, one_of, real_number, whole_number
 from iclscope.core.errors import require, require_finite
 from iclscope.core.gradient_mode import gradients_enabled
+from iclscope.core.interrupted import give_back
+from iclscope.core.progress import progress_bar
+from iclscope.core.renamed import warn_renamed
 from iclscope.core.threads import one_thread_per_operation
 from iclscope.models import Model, expect_model
+from iclscope.models.expected import is_model
 from iclscope.tasks import Sampler, Task, stack_tasks, tasks_of_runs
+from iclscope.training.interrupts import StoppedTraining
 from iclscope.training.loop import Probe, train_runs
 from iclscope.training.losses import LOSSES, LossName, check_loss
 from iclscope.training.optimizers import OptimizerName
 from iclscope.training.schedules import Schedule, ScheduledSampler, check_schedule
+from iclscope.training.training_result import Callback, LossLog, TrainingResult
 from iclscope.training.trial import Training
 
 AnyModel = TypeVar("AnyModel", bound=Model)
 
 
-@dataclass(frozen=True)
-class TrainingResult(Generic[AnyModel]):
-    """Trained models, and what was recorded on the way.
-
-    Attributes:
-        model: the trained runs; the model given to `train` is not changed.
-        recorded_at: the steps at which ``probe`` was taken.
-        trajectory: what it measured, [run, record, …] per name; NaN after a run had ended.
-        stopped_at: the step at which a run reached its target, −1 if it did not.
-        diverged_at: the step at which a run's loss stopped being finite, −1 if it stayed finite.
-    """
-
-    model: AnyModel
-    recorded_at: Sequence[int]
-    trajectory: Mapping[str, Tensor]
-    stopped_at: Tensor
-    diverged_at: Tensor
-
-
 @gradients_enabled()
 def train(
-    task: Task | Sequence[Task],
     model: AnyModel,
+    task: Task | Sequence[Task],
     *,
     optimizer: OptimizerName | None = None,
     loss: LossName | None = None,
@@ -61,15 +47,20 @@ def train(
     batch_size: int = 256,
     schedule: Schedule | None = None,
     probe: Probe | None = None,
+    callback: Callback | None = None,
+    progress: bool | None = None,
 ) -> TrainingResult[AnyModel]:
     """Train every run of a model with fresh prompts at every step.
+
+    Interrupted by Ctrl-C (in a notebook: by its stop button) after the current step, it gives back what is trained so
+    far: returned at a prompt and in a notebook, as `Interrupted.result` in a script.
 
     Frozen weights (``requires_grad_(False)``) stay as they are, bit by bit. Gradients are recorded whatever is around
     the call: it trains within ``torch.no_grad()`` too.
 
     Args:
-        task: what to train on, the same for all runs, or one per run where tasks of one shape may differ (patterns).
         model: the runs at their initial values; not changed. Its seeds are those of patterns and prompts too.
+        task: what to train on, the same for all runs, or one per run where tasks of one shape may differ (patterns).
         optimizer: "sgd", "adam", or "muon" for the matrices of a model that names some, GPT-2 say, and Adam for the
             rest; None: the task's, SGD on patterns (Li 2024), Adam on functions (Garg 2022).
         loss: "hinge" or "squared"; None: the task's, hinge on patterns, squared on functions.
@@ -84,11 +75,26 @@ def train(
         batch_size: fresh prompts per step B.
         schedule: sizes of the prompts from step to step, for instance `Curriculum`; None: always the task's.
         probe: what to record on the way.
+        callback: called at each step with its number and the loss of each run (NaN if the run has ended); for a
+            tracker, see `log_to`.
+        progress: whether to show a bar; None: in a terminal and in a notebook.
+
+    Returns:
+        The trained model, with the loss at every step.
 
     Raises:
         BadRequest: if a setting is not allowed, or the task's prompts do not fit the model.
+        Interrupted: on Ctrl-C in a script.
+
+    >>> import iclscope as icl
+    >>> task = icl.tasks.LinearRegression(d_X=2, length=8)
+    >>> model = icl.models.LinearAttention(d_X=2, seeds=2)
+    >>> result = icl.train(model, task, steps=5, batch_size=16)
+    >>> tuple(result.loss.shape)
+    (2, 5)
     """
-    order = "train(task, model)"
+    model, task = _in_new_order(model, task)
+    order = "train(model, task)"
     expect_model(model, order)
     runs = model.run_count
     tasks = tasks_of_runs(task, runs, order)
@@ -130,26 +136,49 @@ def train(
         longest = first.length_range[1]
         sampler = ScheduledSampler(sampler, schedule, dimensions=first.d_X, length=longest)
     rate_of_run: Float[Tensor, " run"] = torch.tensor(rates, dtype=model.dtype, device=model.device)
-    with one_thread_per_operation():
-        state = train_runs(
-            model,
-            sampler,
-            learning_rate=rate_of_run,
-            steps=steps,
-            batch_size=batch_size,
-            optimizer=rule,
-            rate_decay=more.rate_decay,
-            decay_power=more.decay_power,
-            adam_rate=more.adam_rate,
-            weight_decay=more.weight_decay,
-            clip_norm=more.clip_norm,
-            loss=LOSSES[judged_by],
-            probe=probe,
-        )
+    losses, is_interrupted = LossLog(runs, callback), False
+    with one_thread_per_operation(), progress_bar("training", steps * runs, show=progress) as advance:
+        try:
+            state = train_runs(
+                model,
+                sampler,
+                learning_rate=rate_of_run,
+                steps=steps,
+                batch_size=batch_size,
+                optimizer=rule,
+                rate_decay=more.rate_decay,
+                decay_power=more.decay_power,
+                adam_rate=more.adam_rate,
+                weight_decay=more.weight_decay,
+                clip_norm=more.clip_norm,
+                loss=LOSSES[judged_by],
+                probe=probe,
+                on_step=advance,
+                on_loss=losses.add,
+            )
+        except StoppedTraining as stopped:
+            state, is_interrupted = stopped.state, True
     trained = model.runs(range(runs))
     trained.load_state_dict(state.weights)
     trained.trained_on = tuple(tasks)
-    return TrainingResult(trained, state.recorded_at, state.trajectory(), state.stopped_at, state.diverged_at)
+    result = TrainingResult(
+        trained,
+        state.recorded_at,
+        state.trajectory(),
+        state.stopped_at,
+        state.diverged_at,
+        losses.all()[:, : state.step],
+        steps,
+    )
+    return give_back(result, f"{state.step} of {steps} steps were made") if is_interrupted else result
+
+
+def _in_new_order(model: Any, task: Any) -> tuple[Any, Any]:
+    """Model and task, also of a call in the order of before, ``train(task, model)``."""
+    if is_model(task) and not is_model(model):
+        warn_renamed("train(task, model)", "train(model, task)", stacklevel=5)
+        return task, model
+    return model, task
 
 
 def _rates_of_runs(given: Any, runs: int) -> list[float]:
