@@ -56,8 +56,8 @@ def published_curves(paper: str, figure: str) -> Mapping[str, PublishedCurve]:
         paper: short name.
         figure: the figure's name.
     """
-    path = resources.files(paper_named(paper).package) / FILE
-    if not path.is_file():
+    package = paper_named(paper).package
+    if not package or not (path := resources.files(package) / FILE).is_file():
         return MappingProxyType({})
     records = csv.DictReader(path.read_text(encoding="utf-8").splitlines())
     points: dict[str, list[dict[str, str]]] = {}

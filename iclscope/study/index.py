@@ -95,6 +95,8 @@ def _card_of(paper: Paper, run: dict[str, Any], claims: list[dict[str, Any]]) ->
         address=f"{paper.name}/report.html",
         question=paper.question,
         statement=paper.statement,
+        story=paper.story,
+        theorems=paper.theorems,
     )
 
 

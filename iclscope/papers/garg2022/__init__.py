@@ -16,6 +16,12 @@ PAPER = Paper(
     least_seeds=1,
     question="Which function classes does a transformer learn in context, and as well as which baselines?",
     statement="published curves",
+    story=(
+        "Can a transformer learn an algorithm from examples alone? GPT-2 is trained on prompts of (x, f(x)) pairs with a new "
+        "random function f in each, and asked for f at one more x. This paper finds that it answers about as well as the best "
+        "known method for the class: least squares for linear functions, near the Lasso for sparse ones, and better than "
+        "greedily grown trees for decision trees. Prompts drawn from other distributions show what it has learnt."
+    ),
     package=__name__,
     start="iclscope.papers.garg2022.settings:first_training",
     position=2,

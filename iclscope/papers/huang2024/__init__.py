@@ -14,6 +14,12 @@ PAPER = Paper(
     abilities=Abilities(nonlinear_attention=True),
     question="How long does softmax attention take to learn in context, and in which phases?",
     statement="convergence times up to constants",
+    story=(
+        "Inputs are one of K orthogonal features, and a prompt's answers are a linear function of them. This paper follows one "
+        "layer of softmax attention through its whole training: attention to examples with the query's own feature first grows "
+        "slowly and then converges, at times that it bounds. Where one feature is much more frequent than the others, the rare "
+        "ones go through two phases more."
+    ),
     package=__name__,
     start="iclscope.papers.huang2024.settings:first_training",
     position=5,

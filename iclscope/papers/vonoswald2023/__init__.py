@@ -14,6 +14,12 @@ PAPER = Paper(
     abilities=Abilities(mlp=True, distribution_shift=True),
     question="Do trained transformers take steps of gradient descent in context?",
     statement="constructions and published curves",
+    story=(
+        "A linear self-attention layer can be given weights with which it does, for every prompt, one step of gradient descent "
+        "on the linear regression that the prompt's examples pose. This paper writes them down and shows that training finds "
+        "them: one trained layer and one step agree in what they say, on prompts that were never seen. Several layers take "
+        "several steps, each with a change of the inputs that speeds the next one up."
+    ),
     package=__name__,
     start="iclscope.papers.vonoswald2023.settings:first_training",
     position=3,

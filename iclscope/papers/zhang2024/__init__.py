@@ -14,6 +14,11 @@ PAPER = Paper(
     abilities=Abilities(distribution_shift=True),
     question="Where does gradient flow of linear attention end, and how does the limit behave under shifts?",
     statement="exact limits and risks",
+    story=(
+        "One layer of linear attention is trained on linear regression by gradient flow. Although the problem is not convex, "
+        "this paper proves where training ends, and writes the limit and its risk as formulas. From them follows what the model "
+        "tolerates: other tasks and other queries yes, other covariances of the inputs no."
+    ),
     package=__name__,
     start="iclscope.papers.zhang2024.settings:first_training",
     position=4,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from iclscope.study.pages.page import anchor, counted_verdicts, page_environment
+from iclscope.study.pages.theorem_cards import TheoremCard, theorem_cards
 
 if TYPE_CHECKING:
     # Types only: experiments draw with this room, so it must not import them when it is loaded.
@@ -31,6 +32,8 @@ class PaperCard:
         task: what it learns in context.
         question: what is asked.
         statement: which form its statements have.
+        story: the paper in a few sentences.
+        theorems: what its theorems say in a few words, by name.
         abilities: whether theory or model cover each of `ABILITIES`; empty for what is no paper of its own.
         preset: the preset that was run.
         seeds: how many seeds per setting.
@@ -52,6 +55,13 @@ class PaperCard:
     address: str
     question: str = ""
     statement: str = ""
+    story: str = ""
+    theorems: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def cards(self) -> list[TheoremCard]:
+        """Its theorems with the verdicts on them."""
+        return theorem_cards(self.claims, self.theorems)
 
     @property
     def counts(self) -> list[tuple[str, int]]:

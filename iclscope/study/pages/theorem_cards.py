@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     # Types only: experiments draw with this room, so it must not import them when it is loaded.
     from iclscope.claims.claim import JudgedClaim
 
-_NUMBERED = re.compile(r"\b(Theorem|Proposition|Corollary|Lemma)s?\s+(\d[\d.]*\d|\d+)")
+_PLACE = re.compile(
+    r"\b(?:(Theorem|Proposition|Corollary|Lemma)s?\s+(\d[\d.]*\d|\d+)|Sections?|Figures?|Tables?|Appendix|Abstract)\b",
+    re.IGNORECASE,
+)
 
 
 class TheoremCard(NamedTuple):
@@ -19,7 +22,7 @@ class TheoremCard(NamedTuple):
     Attributes:
         name: "Theorem 3.3".
         statement: what it says, in a few words; may be empty.
-        claims: the judged claims whose source names it first.
+        claims: the judged claims whose source names it before any other place.
     """
 
     name: str
@@ -36,8 +39,8 @@ def theorem_cards(claims: Sequence[JudgedClaim], statements: Mapping[str, str]) 
     """
     found: dict[str, list[JudgedClaim]] = {name: [] for name in statements}
     for judged in claims:
-        named = _NUMBERED.search(judged.claim.source)
-        if named is not None and not judged.is_ours:
-            found.setdefault(f"{named[1]} {named[2]}", []).append(judged)
+        place = _PLACE.search(judged.claim.source)
+        if place is not None and place[1] is not None and not judged.is_ours:
+            found.setdefault(f"{place[1].capitalize()} {place[2]}", []).append(judged)
     ordered = sorted(found, key=lambda name: [int(part) for part in re.findall(r"\d+", name)])
     return [TheoremCard(name, statements.get(name, ""), found[name]) for name in ordered if found[name]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from iclscope.claims.claim import JudgedClaim
 from iclscope.study.pages.index_page import ABILITIES, CommonFigure, PaperCard, render_index
@@ -85,3 +86,11 @@ def test_each_ability_is_a_column_and_what_is_no_paper_has_no_row(claims: list[J
     assert "comparison/report.html" not in table
     assert "comparison/report.html" in html
     assert "1&nbsp;paper," in html
+
+
+def test_a_paper_tells_its_story_and_its_theorems_before_all_claims(claims: list[JudgedClaim]) -> None:
+    told = replace(card("first", claims), story="A model & its prompts.", theorems={"Theorem 3": "It works < always."})
+    html = render_index([told], [])
+    order = ["A model &amp; its prompts.", "It works &lt; always.", 'href="first/report.html#claim-', "All 4"]
+    places = [html.index(text) for text in order]
+    assert places == sorted(places)

@@ -29,7 +29,7 @@ def test_theorems_have_the_claims_that_name_them_first(from_source: Callable[[st
     judged = [
         from_source("Li 2024, Proposition 4.1", 0),
         from_source("Li 2024, Theorem 3.3 and Section 4", 1),
-        from_source("Li 2024, Section 4, figure for GPT-2", 2),
+        from_source("Li 2024, Section 4, figure for GPT-2; Theorem 3.3 for one layer", 2),
         from_source("Li 2024, Theorems 3.3 and 3.4", 3),
     ]
     cards = theorem_cards(judged, {"Theorem 3.7": "pruning", "Theorem 3.3": "unseen tasks"})

@@ -17,7 +17,6 @@ from iclscope.papers.li2024.settings import (
     PAPER,
     TRAINING_TASK,
     UNTRAINED,
-    UNTRAINED_TEXT,
     OneLayerGroup,
     base_trials,
     shifted,
@@ -31,7 +30,7 @@ S1_VALUES = (-1.0, -0.5, -0.3, 0.0, 0.3, 0.5, 0.7, 0.9, 1.0, 1.1, 1.3, 1.4)
 STATED = TRAINING_TASK.beta**2 / TRAINING_TASK.M1 / TRAINING_TASK.q_norm**2
 """Slope over offset of S1·β²/M1 + ‖q‖²."""
 CLOSE = 0.25
-TURNED = "negative S1"
+TURNED, FLAT = "negative S1", "flat"
 IN_PLACE = {-0.3: 1.1, -0.5: 1.3, -1.0: 1.4}
 
 
@@ -106,10 +105,13 @@ def _kind(rows: pl.DataFrame, kind: str) -> pl.DataFrame:
 
 
 def _controls(rows: pl.DataFrame) -> pl.DataFrame:
-    """Negative S1 under the names of those above 1: what grows with S1 is smaller there."""
-    lines = rows.filter((pl.col("arm") == "trained") & (pl.col("kind") == "line"))
+    """Negative S1 under the names of those above 1: what grows with S1 is smaller there. And lines without a slope."""
+    trained = rows.filter(pl.col("arm") == "trained")
+    lines = _kind(trained, "line")
     kept = lines.filter(pl.col("S1").is_in(list(IN_PLACE)))
-    return kept.with_columns(arm=pl.lit(TURNED), S1=pl.col("S1").replace_strict(IN_PLACE))
+    turned = kept.with_columns(arm=pl.lit(TURNED), S1=pl.col("S1").replace_strict(IN_PLACE))
+    flat = _kind(trained, "fit").with_columns(arm=pl.lit(FLAT), of_offset=pl.col("of_offset") * 0)
+    return pl.concat([turned, flat])
 
 
 EXPERIMENT = Experiment(
@@ -159,7 +161,7 @@ EXPERIMENT = Experiment(
             estimate=lambda rows: over_seeds(
                 _kind(rows, "fit").with_columns(of_stated=pl.col("of_offset") / STATED), "of_stated"
             ),
-            control=Control(UNTRAINED_TEXT, UNTRAINED),
+            control=Control("the same at every S1, a slope of 0", FLAT),
             answer=answered(holds="as in the proof", fails="another slope"),
         ),
     ),
