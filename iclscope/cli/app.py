@@ -90,7 +90,7 @@ def exit_status(arguments: list[str]) -> int:
     except BadRequest as refusal:
         return _told(str(refusal), BAD_REQUEST)
     except TyperException as refusal:
-        message = getattr(refusal, "format_message", lambda: str(refusal))()
+        message = refusal.format_message() if hasattr(refusal, "format_message") else str(refusal)
         return _told(f"{message} {_hint(refusal)}", BAD_REQUEST)
     except (ClusterFailed, StorageFailed) as failure:
         advice = "What was finished is kept; once this is mended, the same command goes on from there."

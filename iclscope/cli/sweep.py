@@ -21,6 +21,7 @@ from iclscope.core.errors import ClusterFailed, StorageFailed
 from iclscope.core.refusals import inside
 from iclscope.execution.failures import FailedJob, IncompleteSweep
 from iclscope.execution.jobs import Engine, Job
+from iclscope.execution.stores.finished import Finished
 from iclscope.sweeps.engines import ENGINES, check_engine, engine_named, folder_of, store_of
 from iclscope.sweeps.estimate import estimate
 from iclscope.sweeps.file.sweep_file import Sweep, load_sweep

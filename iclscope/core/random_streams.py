@@ -73,7 +73,7 @@ class RandomStream:
         # A multiplier other than γ, so that step t's number i is not step t+1's number i-1 before mixing.
         return RandomStream(_mix(self.keys + _as_signed((2 * step + 1) * 0xD1342543DE82EF95 % (1 << 64))))
 
-    def uniform(self, *shape: int) -> Float64[Tensor, "run *shape"]:
+    def uniform(self, *shape: int) -> Float64[Tensor, "run *shape"]:  # noqa: F821 (a shape)
         """Numbers uniform on [0, 1) with 53 random bits, the same on every device.
 
         Args:
@@ -83,7 +83,7 @@ class RandomStream:
         bits = _mix(self.keys[:, None] + counter * _GAMMA)
         return _shift_right(bits, 11).to(torch.float64).mul_(_UNIT_53).reshape(len(self.keys), *shape)
 
-    def normal(self, *shape: int) -> Float64[Tensor, "run *shape"]:
+    def normal(self, *shape: int) -> Float64[Tensor, "run *shape"]:  # noqa: F821 (a shape)
         """Standard normal numbers, by the inverse distribution function.
 
         Args:

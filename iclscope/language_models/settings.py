@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, get_args
 from pydantic import Field, field_validator, model_validator
 
 from iclscope.core.addresses import shown_address
-from iclscope.core.errors import require
+from iclscope.core.errors import one_of_these, require
 from iclscope.core.settings import Settings
 from iclscope.language_models.one_or_more import OneOrMore, one_or_more
 from iclscope.language_models.prompts.format import PromptFormat

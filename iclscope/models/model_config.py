@@ -10,6 +10,9 @@ from iclscope.core.renamed import adopt_old_overrides, renamed_property
 from iclscope.core.settings import Settings
 from iclscope.tasks.task import Task
 
+if TYPE_CHECKING:
+    import torch
+
 _RENAMED = {"told": "title", "described": "summary"}
 """Old names that configs of other packages may still override."""
 

@@ -86,26 +86,26 @@ def asked(tiny_llama_folder: Path) -> Prepared:
 
 
 def test_the_sample_is_of_texts_that_are_neither_shown_nor_asked(asked: Prepared, tiny_llama: LanguageModel) -> None:
-    group = sample(tiny_llama, asked.asked, asked.format, 0)
+    group = sample(tiny_llama, asked.sampled, asked.format, 0)
     assert len(group.queries) == 103
     assert group.prefix.count("Label:") == 8
     shown = {line.removeprefix("Text: ") for line in group.prefix.splitlines() if line.startswith("Text: ")}
     texts = {query.splitlines()[0].removeprefix("Text: ") for query in group.queries[:100]}
     assert not shown & texts
-    assert not texts & set(asked.asked.queries.texts)
+    assert not texts & set(asked.sampled.queries.texts)
 
 
 def test_prompts_that_do_not_fit_have_fewer_demonstrations(asked: Prepared, tiny_llama: LanguageModel) -> None:
     short = LanguageModel(tiny_llama.model, tiny_llama.tokenizer, tiny_llama.source, "short", 64)
-    group = sample(short, asked.asked, asked.format, 0)
+    group = sample(short, asked.sampled, asked.format, 0)
     assert 0 < group.prefix.count("Label:") < 8
 
 
 def test_a_model_agrees_with_itself_and_not_with_another(
     asked: Prepared, tiny_llama_folder: Path, tiny_llama: LanguageModel
 ) -> None:
-    same = agreement(tiny_llama, tiny_llama, asked.asked, asked.format, 0)
+    same = agreement(tiny_llama, tiny_llama, asked.sampled, asked.format, 0)
     assert same == Agreement(100, 0, 0, 0.0, 0.0)
     small = load_language_model(ModelSource(name=str(tiny_llama_folder), dtype="bfloat16"))
-    found = agreement(small, tiny_llama, asked.asked, asked.format, 0)
+    found = agreement(small, tiny_llama, asked.sampled, asked.format, 0)
     assert 0 < found.median < found.largest

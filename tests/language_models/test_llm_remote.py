@@ -145,7 +145,7 @@ def test_servers_that_cannot_be_measured(way: str, message: str, server: Server,
 
 def test_what_needs_weights_is_refused(server: Server, tmp_path: Path) -> None:
     for ask in (language_models.attention, language_models.prune, language_models.select):
-        with pytest.raises(BadRequest, match=r"--api = .* is not allowed; allowed: evaluate and dose"):
+        with pytest.raises(BadRequest, match="--api: expected evaluate and dose"):
             ask(source(server), out=tmp_path / "out", queries=30)
         assert not (tmp_path / "out").exists()
 
@@ -153,7 +153,7 @@ def test_what_needs_weights_is_refused(server: Server, tmp_path: Path) -> None:
 def test_addresses_that_are_none() -> None:
     with pytest.raises(BadRequest, match="begins with http:// or https://"):
         ModelSource(name="m", api="file:///etc/passwd")
-    with pytest.raises(BadRequest, match="--dtype = 'given' is not allowed; allowed: nothing with --api"):
+    with pytest.raises(BadRequest, match="--dtype: expected nothing with --api"):
         ModelSource(name="m", api="http://localhost", dtype="float32")
     with pytest.raises(BadRequest, match="an address that answers"):
         language_models.evaluate(ModelSource(name="m", api="http://127.0.0.1:9/v1"), queries=2)

@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
+from refusals import says
 from sweeps.ray_cluster import ray_cluster
 
 SOURCE = Path(__file__).with_name("cubic_theory")
@@ -30,7 +31,6 @@ SWEEP = {
 NUMBERS = """
 import json
 import torch
-from refusals import says
 import iclscope as icl
 from cubic_theory import CubicRegression, KernelSmoother, SetNetwork, features
 

@@ -55,7 +55,7 @@ def lasso_path_predictions(
     alphas: Sequence[float],
     *,
     processes: int = 1,
-) -> Float[Tensor, "alphas *batch"]:
+) -> Float[Tensor, "alphas *batch"]:  # noqa: F821 (a shape)
     """Answer ⟨w, query⟩ with each prompt's Lasso w, for several α at once.
 
     w minimizes scikit-learn's objective ‖targets − inputs·w‖²/(2k) + α‖w‖₁, without intercept. Least-angle

@@ -29,7 +29,7 @@ def fit_each_prompt(
     *,
     answers: int,
     processes: int,
-) -> Float[Tensor, "answers *batch"]:
+) -> Float[Tensor, "answers *batch"]:  # noqa: F821 (a shape)
     """Fit on each prompt's examples and answer its query, on the CPU and in float64.
 
     Args:

@@ -101,7 +101,7 @@ def scored_labels(
 ) -> list[ScoredGroup]:
     """The same as `label_scores`, with how many tokens each answer has."""
     if isinstance(language_model, RemoteModel):
-        return [ScoredGroup(*language_model.scored(group, answers, told)) for group in groups]
+        return [ScoredGroup(*language_model.scored(group, answers, on_progress)) for group in groups]
     check_attention_only(language_model)
     encoded = [encode_group(language_model, group, answers) for group in groups]
     found = [np.full((len(group.prompts), len(answers)), np.nan) for group in encoded]

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Int64
 
-from iclscope.core.errors import BadRequest
+from iclscope.core.errors import BadRequest, refused
 from iclscope.language_models.models.remote import RemoteModel
 from iclscope.language_models.prompts.answers import answers
 from iclscope.language_models.prompts.format import CONTENT_FREE, PromptGroup

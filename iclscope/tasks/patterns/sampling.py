@@ -170,8 +170,11 @@ def exact_context(
 
 
 def irrelevant_part(
-    uniform: Float64[Tensor, "run *shape"], M1: int, M2: int, K: Float64[Tensor, " run"]
-) -> tuple[Int64[Tensor, "run *shape"], Float64[Tensor, "run *shape"]]:
+    uniform: Float64[Tensor, "run *shape"],  # noqa: F821 (a shape)
+    M1: int,
+    M2: int,
+    K: Float64[Tensor, " run"],
+) -> tuple[Int64[Tensor, "run *shape"], Float64[Tensor, "run *shape"]]:  # noqa: F821 (a shape)
     """ν_k uniformly, as its index in the dictionary, and κ ~ Uniform(−K, K)."""
     index, rest = split(uniform, M2)
     return index + M1, (2 * rest - 1) * K.reshape(-1, *(1 for _ in uniform.shape[1:]))
