@@ -15,7 +15,7 @@ from iclscope.claims.intervals import Interval
 from iclscope.core.errors import BadRequest
 from iclscope.language_models.evaluation.rows import draw_seed
 from iclscope.language_models.measurement import measure, unit_tables
-from iclscope.language_models.models import mlp_layout
+from iclscope.language_models.models import mlp_layout as layout
 from iclscope.language_models.models.loading import LanguageModel, load_language_model
 from iclscope.language_models.models.mlp_layout import mlp_layout
 from iclscope.language_models.prompts.answers import answers
@@ -305,7 +305,7 @@ def test_an_unknown_layout_is_refused_before_anything_is_asked(
     prepared: Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(LanguageModel, "kind", property(lambda _: "bloom"))
-    monkeypatch.setattr(mlp_layout, "family_by_structure", lambda *_: "of type 'bloom', whose layers have no MLP")
+    monkeypatch.setattr(layout, "family_by_structure", lambda *_: "of type 'bloom', whose layers have no MLP")
     with pytest.raises(BadRequest, match="of type 'bloom'"):
         Pruning(prepared, SETTINGS, RunFolder(tmp_path / "out", {}))
     assert not (tmp_path / "out").exists()

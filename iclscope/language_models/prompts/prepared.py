@@ -114,7 +114,7 @@ def prepare(
     source = settings.model
     if source.api is not None:
         remote = RemoteModel(source)
-        some = PromptGroup("", (settings.format.asked(sampled.queries.texts[0]),))
+        some = PromptGroup("", (settings.format.render_query(sampled.queries.texts[0]),))
         label_scores(remote, [some], settings.format.answers(sampled.classes))  # what is refused is refused now
         return Prepared(settings, remote, sampled)
     earlier: Mapping[str, Any] = {}

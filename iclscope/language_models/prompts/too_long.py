@@ -145,7 +145,7 @@ def check_labels(prepared: Prepared, free: Sequence[str] = CONTENT_FREE) -> None
     if isinstance(prepared.language_model, RemoteModel):  # it tells them apart or refuses when it is asked
         return
     form, sampled = prepared.format, prepared.sampled
-    queries = tuple(form.asked(text) for text in (*sampled.queries.texts, *free))
+    queries = tuple(form.render_query(text) for text in (*sampled.queries.texts, *free))
     encode_group(prepared.language_model, PromptGroup("", queries), form.answers(sampled.classes), any_length=True)
 
 
