@@ -29,6 +29,8 @@ def told(rows: pl.DataFrame) -> dict[str, Any]:
 
 
 def _column(values: pl.Series) -> dict[str, Any]:
+    if isinstance(values.dtype, pl.List | pl.Array):  # processors round differently, and a text would show every bit
+        values = values.explode(empty_as_null=True)
     if values.dtype.is_numeric() or values.dtype == pl.Boolean:
         numbers = [float(value) for value in values.cast(pl.Float64).fill_null(math.nan)]
         finite = [(place, value) for place, value in enumerate(numbers) if math.isfinite(value)]
