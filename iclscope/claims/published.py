@@ -105,7 +105,8 @@ class Distance(NamedTuple):
             value, low, high = (math.exp(end) if self.logarithmic else end for end in one[:3])
             sign = "×" if self.logarithmic else ("+" if value > 0 else "")
             digits = [f"{end:.2g}".replace("-", "−") for end in (value, low, high)]
-            return f"{sign}{digits[0]} [{digits[1]}, {digits[2]}]"
+            known = math.isfinite(low) and math.isfinite(high)
+            return f"{sign}{digits[0]} [{digits[1]}, {digits[2]}]" if known else f"{sign}{digits[0]}"
 
         return words(self.mean), f"{words(self.largest)} at {self.at:g}"
 

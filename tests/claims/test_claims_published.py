@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from dataclasses import replace
 from importlib import resources
 
 import numpy as np
@@ -137,6 +138,18 @@ def test_factors_of_errors_are_told() -> None:
     mean, largest = error_distance(errors(0.5), THEIRS, "length").told
     assert mean.startswith("×0.5 [0.4")
     assert " at " in largest
+
+
+def test_a_single_seed_has_no_interval_to_tell() -> None:
+    rows = pl.DataFrame({"seed": [0, 0], "step": [0, 50], "loss": [1.0, 0.9]})
+    theirs = PublishedCurve((50,), (0.7,), (0.01,), "made up")
+    assert value_distance(rows, theirs, "step", "loss").told == ("+0.2", "+0.2 at 50")
+
+
+def test_a_paper_without_a_package_has_no_published_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = replace(PAPERS["li2024"], package="", figures=())
+    monkeypatch.setattr("iclscope.claims.published.paper_named", lambda _name: bare)
+    assert published_curves("bare", "linear") == {}
 
 
 @pytest.mark.parametrize(("exact", "expected"), [("3 %", 0.006), ("0.01", 0.01), ("10 %", 0.02)])

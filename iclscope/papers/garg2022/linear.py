@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from iclscope.claims.claim import Claim, Region
 from iclscope.claims.intervals import Interval
+from iclscope.claims.published import Distance, published_curves, value_distance
 from iclscope.papers.garg2022 import theory as garg2022
 from iclscope.papers.garg2022.rows import (
     GPT2,
@@ -23,8 +24,8 @@ from iclscope.plotting.style import legend, published, reference_curve
 from iclscope.study.experiment import Experiment, Preset
 
 BASELINES = {"least squares": PROMPTS, "3-NN": PROMPTS, "averaging": PROMPTS}
-# Read off the published figure (d = 20): error at k = d and at k = 2d.
-PUBLISHED = (0.02, 0.0006)
+PUBLISHED = published_curves("garg2022", "linear")[GPT2]
+"""At d = 20, against k/d."""
 
 
 def _measure(group: GPT2Group, _preset: Preset) -> pl.DataFrame:
@@ -36,7 +37,8 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
     ax = figure.subplots()
     draw_methods(ax, rows, (GPT2, *BASELINES))
     d = setting(rows, "d")
-    published(ax, [d, 2 * d], PUBLISHED, label="published (d = 20)", index=0, joined=False)
+    at = [d * ratio_to_d for ratio_to_d in PUBLISHED.x]
+    published(ax, at, PUBLISHED.y, label="published (d = 20)", index=0, joined=False)
     k = range(1, 2 * d + 1)
     reference_curve(ax, k, [garg2022.least_squares_error(k=one, d=d) for one in k], label="expected", index=1)
     reference_curve(ax, k, [garg2022.averaging_error(k=one, d=d) for one in k], index=3)
@@ -47,9 +49,14 @@ def _finding(rows: pl.DataFrame) -> str:
     trained, d = rows.filter(pl.col("arm") == "trained"), setting(rows, "d")
     at_d, at_2d = (mean_error(trained, GPT2, k).value for k in (d, 2 * d))
     return (
-        f"At k = d = {d} GPT-2's error is {at_d:.3f}, at k = 2d it is {at_2d:.4f} (published at d = 20: {PUBLISHED[0]:g} "
-        f"and {PUBLISHED[1]:g})."
+        f"At k = d = {d} GPT-2's error is {at_d:.3f}, at k = 2d it is {at_2d:.4f} (published at d = 20: {PUBLISHED.y[0]:g} "
+        f"and {PUBLISHED.y[1]:g})."
     )
+
+
+def _distances(rows: pl.DataFrame, level: float) -> dict[str, Distance]:
+    own = rows.filter(pl.col("method") == GPT2).with_columns(of_d=pl.col("length") / setting(rows, "d"))
+    return {"GPT-2, at k/d": value_distance(own, PUBLISHED, "of_d", "error", level=level)}
 
 
 def _fall(rows: pl.DataFrame) -> Interval:
@@ -147,4 +154,5 @@ EXPERIMENT = Experiment(
     finding=_finding,
     size=(7.2, 3.8),
     checkpoint=checkpoint_name,
+    distances=_distances,
 )
