@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import polars as pl
 import pytest
 from language_models.tiny_models import make_tiny
 from refusals import says
+from rich.console import Console
 
+from iclscope.cli.llm.measured import _prompts_bar
 from iclscope.cli.main import main
 
 FEW = ("--queries", "6", "--draws", "2", "--shots", "0,2")
@@ -151,3 +154,12 @@ def test_a_folder_with_other_files_is_left_alone(model: str, capsys: pytest.Capt
     Path("mine/thesis.txt").write_text("my work", encoding="utf-8")
     assert "is left as it is" in refused(capsys, model, "words", "--out", "mine", "--force")
     assert [path.name for path in Path("mine").iterdir()] == ["thesis.txt"]
+
+
+def test_a_terminal_shows_progress_before_and_after_the_total_is_known() -> None:
+    """The first frame is drawn while nobody has said yet how many prompts there are."""
+    written = io.StringIO()
+    with _prompts_bar(Console(file=written, force_terminal=True, width=100)) as told:
+        assert told is not None
+        told(3, 12)
+    assert "prompts" in written.getvalue()
