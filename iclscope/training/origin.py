@@ -52,10 +52,27 @@ def source_hash(thing: type[Any]) -> str:
             found.update(path.read_bytes() + b"\0")
         return found.hexdigest()[:16]
     try:
-        found.update(inspect.getsource(thing).encode())
+        found.update(_cell_or_source(thing).encode())
     except (OSError, TypeError) as error:
         expected = (
             'a version, `version: ClassVar[str] = "1"`, to raise when its numbers change; it has no readable source'
         )
         raise refused(f"version of {thing.__name__}", None, expected) from error
     return found.hexdigest()[:16]
+
+
+def _cell_or_source(thing: type[Any]) -> str:
+    """The source of a class without a file. Before Python 3.13 a notebook's classes do not know their cell; methods do.
+
+    Raises:
+        OSError: if there is none.
+    """
+    try:
+        return inspect.getsource(thing)
+    except (OSError, TypeError):
+        members = (getattr(value, "fget", value) for value in vars(thing).values())
+        own = (one for one in members if inspect.isfunction(one) and one.__module__ == thing.__module__)
+        method = next(own, None)
+        if method is None:
+            raise
+        return "".join(inspect.findsource(method)[0])
