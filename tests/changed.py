@@ -20,6 +20,8 @@ def tests_of(path: str) -> str | None:
     parts = Path(path).parts
     if parts[0] == "tests" and parts[-1].startswith("test_") and Path(path).exists():
         return path
+    if parts[0] in ("docs", "release"):
+        return "tests/documentation"
     folder = Path("tests", parts[1]) if parts[0] == "iclscope" and len(parts) > 2 else None
     return folder.as_posix() if folder is not None and folder.is_dir() else None
 
