@@ -1,4 +1,4 @@
-"""What the documentation says can be done is done: every README command and Python block, every example, every link."""
+"""What README and pages say can be done is done: every command and Python block, every example, every link."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+import polars as pl
 import pytest
 from language_models.tiny_models import make_tiny
 
-import iclscope as icl
-
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+README_ZH = (ROOT / "README.zh.md").read_text(encoding="utf-8")
+DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *(page for page in DOCS.rglob("*.md") if "made" not in page.parts)])
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 
@@ -26,10 +28,16 @@ def blocks(language: str, page: str = README) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", page, flags=re.DOTALL)
 
 
-def commands() -> list[list[str]]:
-    """Every command of the README's shell blocks, without its comment."""
-    lines = [line for block in blocks("sh") for line in block.splitlines()]
-    return [words for line in lines if (words := shlex.split(line, comments=True))]
+def commands(*pages: str) -> list[list[str]]:
+    """Every command of the shell blocks of README, or of other pages, without its comment; each once."""
+    lines = [line for page in pages or (README,) for block in blocks("sh", page) for line in block.splitlines()]
+    found = {tuple(words): words for line in lines if (words := shlex.split(line, comments=True))}
+    return list(found.values())
+
+
+HOW_TO = {page.name: page.read_text(encoding="utf-8") for page in sorted((DOCS / "howto").glob("*.md"))}
+START = (DOCS / "start.md").read_text(encoding="utf-8")
+ALL_COMMANDS = commands(README, README_ZH, START, *HOW_TO.values())
 
 
 def run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -54,46 +62,15 @@ def run_command(words: list[str], cwd: Path) -> subprocess.CompletedProcess[str]
     return run(sys.executable, "-m", "iclscope.cli.main", *words[1:], cwd=cwd)
 
 
-class Swept(NamedTuple):
-    """The README's sweep, run once.
-
-    Attributes:
-        folder: where.
-        ended: how it ended.
-    """
-
-    folder: Path
-    ended: subprocess.CompletedProcess[str]
-
-
-@pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> Swept:
-    """What the README shows and plots."""
-    folder = tmp_path_factory.mktemp("swept")
-    shutil.copytree(ROOT / "examples", folder / "examples")
-    (words,) = [w for w in commands() if w[1] == "sweep" and "--dry-run" not in w]
-    return Swept(folder, run_command(words, folder))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("words", [w for w in commands() if w[1] in {"sweep", "show", "plot"}], ids=" ".join)
-def test_sweeps_of_the_readme_work(words: list[str], swept: Swept) -> None:
-    is_the_sweep = words[1] == "sweep" and "--dry-run" not in words
-    found = swept.ended if is_the_sweep else run_command(words, swept.folder)
-    assert found.returncode == 0, found.stderr
-    assert found.stderr == ""
-    assert found.stdout
-
-
-LESS = {"reproduce": "--seeds 2", "select": "--shots 1", "prune": "--shots 1 --rates 0.1", "attention": "--shots 5"}
+LESS = {"reproduce": "--seeds 2", "prune": "--shots 1 --rates 0.1"}
 """What makes a command that trains, or asks a language model for long, a short one: for every run of the tests."""
 
 
 def of_every_run() -> list[Any]:
     """Commands that need no sweep, those that take long as they stand in the README and with less to do."""
     found: list[Any] = []
-    for words in commands():
-        if words[0] == "make" or (words[1] in {"sweep", "show", "plot"} and "--dry-run" not in words):
+    for words in ALL_COMMANDS:
+        if words[0] != "iclscope":
             continue
         less = next((more for name, more in LESS.items() if name in words[1:3]), "")
         found += [pytest.param(words, marks=[pytest.mark.slow] if less else [])]
@@ -104,34 +81,71 @@ def of_every_run() -> list[Any]:
 @pytest.mark.thorough
 @pytest.mark.parametrize("words", of_every_run(), ids=" ".join)
 def test_commands_of_the_readme_work(words: list[str], tmp_path: Path) -> None:
-    if words[1] == "evaluate":
-        # Training what the README evaluates takes minutes: an untrained model of the same name and sizes will do.
-        task = icl.tasks.FunctionClass(d_X=5, length=10)
-        model = icl.models.GPT2Transformer(d_X=5, positions=2 * task.points)
-        model.trained_on = (task,)
-        model.save_pretrained(tmp_path / words[2])
     if words[1] == "llm":  # the hub cannot be reached: a tiny model lies in a folder of that name
         make_tiny(tmp_path / words[3], "llama")
-        words = [*words, "--queries", "40" if words[2] == "attention" else "8", "--draws", "2"]
+        words = [*words, "--queries", "8", "--draws", "2"]
     if words[1] == "sweep":
         shutil.copytree(ROOT / "examples", tmp_path / "examples")
     found = run_command(words, tmp_path)
     assert found.returncode == 0, found.stderr
     assert found.stderr == ""
+    if "playground" in words:
+        assert (tmp_path / words[-1]).stat().st_size > 100_000
     if "reproduce" in words:
         assert (tmp_path / "results" / "li2024" / "report.html").is_file()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_nothing_is_left_to_fill_in(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert "@@" not in text
     assert "TODO" not in text
 
 
-def test_every_command_of_the_readme_is_one_of_these() -> None:
+def test_every_command_of_the_pages_is_one_of_these() -> None:
     """Nothing in a shell block goes untested."""
-    assert {words[0] for words in commands()} <= {"make", "iclscope"}
+    assert {words[0] for words in ALL_COMMANDS} <= {"make", "iclscope", "pip"}
+
+
+@pytest.mark.parametrize("words", [w for w in ALL_COMMANDS if w[0] == "pip"], ids=" ".join)
+def test_what_pip_is_told_to_install_is_there(words: list[str]) -> None:
+    """`make package` installs the wheel; here, that folder and extras exist."""
+    assert words[:2] == ["pip", "install"]
+    folder, _, extra = words[2].partition("[")
+    project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert not extra or extra.rstrip("]") in project["optional-dependencies"]
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.zh.md"])
+def test_a_readme_is_short(page: str) -> None:
+    lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 120
+    assert [line for line in lines if len(line) > 100] == []
+
+
+def test_both_readmes_say_the_same() -> None:
+    """The same code, the same commands, the same links, the same numbers, as far as another language allows."""
+    assert commands(README_ZH) == commands(README)
+    assert blocks("python", README_ZH) == blocks("python", README)
+    assert blocks("text", README_ZH) == blocks("text", README)
+    assert set(links(README_ZH)) ^ set(links(README)) == {"README.md", "README.zh.md"}
+    assert numbers(README_ZH) == numbers(README)
+
+
+NUMBERS = {"2.5": "tests/claims/test_claims_null.py holds it", "95": "of intervals", "45": "minutes of a lesson"}
+"""Numbers in the prose of a README, and where each comes from; results stand in the generated table alone."""
+
+
+def numbers(page: str) -> set[str]:
+    """Numbers in the prose of a page: outside code, tables, links and names such as GPT-2 and Apache-2.0."""
+    prose = re.sub(
+        r"```.*?```|^\|.*?$|`[^`]*`|\]\([^)]*\)|[A-Za-z]+-\d[\d.]*", " ", page, flags=re.DOTALL | re.MULTILINE
+    )
+    return set(re.findall(r"\d+(?:\.\d+)?", prose))
+
+
+def test_no_other_number_stands_in_the_prose() -> None:
+    assert numbers(README) == set(NUMBERS)
 
 
 @pytest.mark.slow
@@ -147,6 +161,18 @@ def test_the_readme_question_prints_what_the_readme_shows(tmp_path: Path) -> Non
     assert errors == pytest.approx(printed, abs=0.005)
 
 
+@pytest.mark.thorough
+@pytest.mark.parametrize("page", [name for name, text in HOW_TO.items() if blocks("python", text)])
+def test_python_of_the_how_to_pages_runs(page: str, tmp_path: Path) -> None:
+    if page == "export.md":  # reads what a command has written
+        folder = tmp_path / "results" / "li2024"
+        folder.mkdir(parents=True)
+        pl.DataFrame({"arm": ["trained"], "value": [1.0]}).write_parquet(folder / "attention.parquet")
+    for block in blocks("python", HOW_TO[page]):
+        found = run(sys.executable, "-c", block, cwd=tmp_path)
+        assert found.returncode == 0, found.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_examples_run(example: Path, tmp_path: Path) -> None:
@@ -155,9 +181,14 @@ def test_examples_run(example: Path, tmp_path: Path) -> None:
     assert len(found.stdout.splitlines()) > 3
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def links(page: str) -> list[str]:
+    """Where the links and pictures of a page lead, without addresses elsewhere and without anchors."""
+    found = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page)
+    return [target for target in found if not target.startswith(("http://", "https://"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(page: Path) -> None:
-    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
-    for target in targets:
-        if not target.startswith(("http://", "https://")):
-            assert (page.parent / target).exists(), target
+    """Pages below docs/made are there once the documentation is built, which fails if one is missing."""
+    for target in links(page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists() or "made/" in target, target

@@ -34,10 +34,28 @@ def records(verdicts: ModuleType) -> list[dict[str, Any]]:
     return found
 
 
-def test_readme_and_page_are_as_the_script_writes_them(verdicts: ModuleType, records: list[dict[str, Any]]) -> None:
-    readme = verdicts.README.read_text(encoding="utf-8")
-    assert readme == verdicts.with_summary(readme, records)
-    assert verdicts.PAGE.read_text(encoding="utf-8") == verdicts.page(records)
+@pytest.fixture(scope="module")
+def minutes(verdicts: ModuleType) -> dict[str, float]:
+    """How long each paper took."""
+    found: dict[str, float] = json.loads(verdicts.RUNS.read_text(encoding="utf-8"))["minutes"]
+    return found
+
+
+def test_readmes_and_page_are_as_the_script_writes_them(
+    verdicts: ModuleType, records: list[dict[str, Any]], minutes: dict[str, float]
+) -> None:
+    for path, language in ((verdicts.README, "en"), (verdicts.README_ZH, "zh")):
+        readme = path.read_text(encoding="utf-8")
+        assert readme == verdicts.with_summary(readme, records, minutes, language)
+    assert verdicts.PAGE.read_text(encoding="utf-8") == verdicts.page(records, minutes)
+
+
+def test_minutes_are_the_sum_of_what_figures_took(verdicts: ModuleType, tmp_path: Path) -> None:
+    folder = tmp_path / "li2024"
+    folder.mkdir()
+    figures = {"attention": {"seconds": 90.0}, "iterations": {"seconds": 30.0}}
+    (folder / "run.json").write_text(json.dumps({"settings": {"paper": "li2024"}, "figures": figures}))
+    assert verdicts.minutes_of(tmp_path) == {"li2024": 2.0}
 
 
 def test_they_are_about_the_claims_that_are_made_today(records: list[dict[str, Any]]) -> None:
@@ -57,11 +75,11 @@ def test_claims_of_papers_and_questions_of_ours_are_counted_apart(
     claims, questions = (verdicts.counts(records, ours=ours).total() for ours in (False, True))
     assert claims + questions == len(records)
     assert questions == sum(one["form"] == "ours" for one in records)
-    last = verdicts.summary(records).splitlines()[-1]
+    last = verdicts.summary(records, {}).splitlines()[-1]
     assert last.startswith(f"| all | {claims} |")
 
 
 def test_a_paper_whose_verdict_changes_changes_the_texts(verdicts: ModuleType, records: list[dict[str, Any]]) -> None:
     other = [{**records[0], "verdict": "fails" if records[0]["verdict"] != "fails" else "holds"}, *records[1:]]
-    assert verdicts.summary(other) != verdicts.summary(records)
-    assert verdicts.page(other) != verdicts.page(records)
+    assert verdicts.summary(other, {}) != verdicts.summary(records, {})
+    assert verdicts.page(other, {}) != verdicts.page(records, {})
