@@ -190,6 +190,9 @@ class SquaredErrorResult(EvaluationResult):
         """Each run's mean over prompts."""
         return self.errors.double().mean(dim=1)
 
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.lengths, self.errors))
+
 
 def metric_interval(values: Float[Tensor, "run prompt"], metric: Metric) -> Interval:
     """The mean of a metric with its 95 % interval: over runs, or over the prompts of a single one.

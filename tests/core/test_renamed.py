@@ -51,7 +51,7 @@ def test_what_a_class_overrides_under_an_old_name_counts() -> None:
 def test_a_format_renders_a_query_under_its_old_name() -> None:
     form = PromptFormat()
     with pytest.warns(DeprecationWarning, match="render_query"):
-        assert form.render_query("x") == form.render_query("x")
+        assert form.asked("x") == form.render_query("x")
 
 
 def test_the_theory_of_li2024_keeps_promises() -> None:

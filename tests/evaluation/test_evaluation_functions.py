@@ -9,7 +9,7 @@ import torch
 
 import iclscope as icl
 from iclscope.core.errors import BadRequest
-from iclscope.evaluation import SquaredErrors, answers, errors_by_length, function_prompts, risks_on
+from iclscope.evaluation import SquaredErrorResult, answers, errors_by_length, function_prompts, risks_on
 from iclscope.evaluation.risks import EVALUATION_PURPOSE
 from iclscope.models import GPT2Transformer, SoftmaxReLUTransformer
 from iclscope.tasks import FunctionClass, PatternClassification
@@ -41,7 +41,7 @@ def test_squared_errors_written_out(predictions: Any, settings: dict[str, Any]) 
     task = TASK.replace(predictions=predictions, **settings)
     model = gpt2()
     found = icl.evaluate(model, task, prompts=5)
-    assert isinstance(found, SquaredErrors)
+    assert isinstance(found, SquaredErrorResult)
     batch = batch_of(task, model, 5)
     output = model.predict(batch).output.detach()
     lengths = (0, 1, 2, 3, 4) if predictions == "every" else (4,)

@@ -211,5 +211,5 @@ def test_a_sweep_in_one_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     rows = icl.sweep(sweep)
     assert_frame_equal(rows, icl.sweep_rows("results/sweeps/mine"))
     assert_frame_equal(rows, icl.sweep(sweep, out="elsewhere", store="results/sweeps/mine/store"))
-    with pytest.raises(BadRequest, match="--engine = 'slurm'"):
+    with pytest.raises(BadRequest, match=r"--engine: expected .*, got 'slurm'"):
         icl.sweep("nothing.yaml", engine="slurm")

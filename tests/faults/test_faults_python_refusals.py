@@ -72,7 +72,6 @@ CASES: dict[str, tuple[Callable[[], object], tuple[str, ...]]] = {
         ("learning_rate", "nan"),
     ),
     "train: a result": (lambda: API.train(trained(), TASK), ("TrainingResult", ".model")),
-    "evaluate: a result": (lambda: API.evaluate(trained(), TASK), ("TrainingResult", ".model")),
     "evaluate: a baseline": (
         lambda: API.evaluate(API.baselines.Baseline("least squares"), TASK),
         ("Baseline", "predict"),
@@ -93,14 +92,14 @@ CASES: dict[str, tuple[Callable[[], object], tuple[str, ...]]] = {
     ),
     "baseline: a tensor": (lambda: API.baselines.Baseline("averaging").predict(torch.zeros(2)), ("prompts", "Tensor")),
     "baseline: name": (lambda: API.baselines.Baseline("OLS"), ("'OLS'", "least squares")),
-    "sweep: a mapping": (lambda: API.sweep({"paper": "li2024"}), ("dict",)),
+    "sweep: a mapping": (lambda: API.sweep({"papers": "li2024"}), ("papers",)),
     "llm: shots as text": (lambda: LLM.evaluate(NOWHERE, shots="four"), ("shots",)),
     "llm: shots of attention": (lambda: LLM.attention(NOWHERE, shots=[4, 8]), ("shots", "[4, 8]")),
     "llm: half a shot": (lambda: LLM.evaluate(NOWHERE, shots=1.5), ("shots", "1.5")),
     "llm: unknown setting": (lambda: LLM.evaluate(NOWHERE, query=3), ("query", "queries")),
     "llm: a model of ours": (lambda: LLM.evaluate(model()), ("MODEL", "LinearAttention")),
-    "llm: settings": (lambda: LLM.prune(NOWHERE, settings={"rates": [0.1]}), ("settings", "PruneSettings")),
-    "llm: one unknown selector": (lambda: LLM.select(NOWHERE, selectors="bm52"), ("bm52", "bm25")),
+    "llm: settings": (lambda: LLM.measure_pruning(NOWHERE, settings={"rates": [0.1]}), ("settings", "PruneSettings")),
+    "llm: one unknown selector": (lambda: LLM.compare_selectors(NOWHERE, selectors="bm52"), ("bm52", "bm25")),
 }
 
 

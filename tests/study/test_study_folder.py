@@ -36,7 +36,8 @@ def refusal(out: Path, **settings: object) -> str:
     with pytest.raises(BadRequest) as refused:
         reproduce("li2024", out=out, **{"seeds": 2, **settings})  # type: ignore[arg-type]
     assert "\n" not in str(refused.value)
-    assert str(refused.value).startswith(f"out = {str(out)!r}: ")
+    assert str(refused.value).startswith(("out: expected ", f"out = {str(out)!r}: "))
+    assert repr(str(out)) in str(refused.value)
     return str(refused.value)
 
 

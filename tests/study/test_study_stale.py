@@ -13,6 +13,7 @@ from study.tiny import put_in_place, reproduce_module, tiny_experiment
 
 from iclscope.core.errors import BadRequest
 from iclscope.study.experiment import Experiment
+from iclscope.study.progress import NullProgress
 from iclscope.study.reproduce import planned, reproduce
 from iclscope.training.trained import TrainedGroup
 
@@ -84,8 +85,7 @@ def test_a_command_that_was_planned_earlier_forgets_no_figure(tmp_path: Path, mo
     later = planned("li2024", figures=["second"], out=tmp_path, **ASKED)
     reproduce("li2024", figures=["first"], out=tmp_path, **ASKED)
     with later.folder.reserved():
-        told = reproduce_module.NullProgress()
-        reproduce_module._reproduced("li2024", later, told, force=False, redraw=False)
+        reproduce_module._reproduced("li2024", later, NullProgress(), force=False, redraw=False)
     run = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
     assert sorted(run["figures"]) == ["first", "second"]
     assert {claim["figure"] for claim in json.loads((tmp_path / "claims.json").read_text())} == {"first", "second"}

@@ -192,7 +192,7 @@ def test_a_step_that_takes_minutes_is_not_taken_whole() -> None:
     started = time.perf_counter()
     found = estimate(overview(Sweep(paper="li2024", base=base, seeds=1, tests={"own": {"prompts": 8}})))
     assert time.perf_counter() - started < 15
-    assert found.seconds > 2
+    assert found.seconds > 1
 
 
 def test_a_model_that_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,6 +91,7 @@ GPT2_CHANGES: dict[str, Any] = {
     "heads": 4,
     "embedding": 128,
     "positions": 65,
+    "initial": "fan_in",
 }
 SCHEDULES = [
     Curriculum(),

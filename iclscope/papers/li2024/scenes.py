@@ -28,6 +28,11 @@ _CHANGES = {
     "qk-magnitude": "steps=400",
     "neuron-feature": "steps=400",
     "neuron-label": "steps=400",
+    "s1-argument": "S1=0.5&steps=400&domain=out",
+    "attn-filter": "steps=400",
+    "neuron-kinds": "steps=400",
+    "pruning-sizes": "M2=12&steps=400&pruned=16",
+    "prompt": "steps=400",
 }
 SCENES: Mapping[str, str] = {name: f"{MODEL}&{changes}" for name, changes in _CHANGES.items()}
 """By the names of figures, as the end of an address."""

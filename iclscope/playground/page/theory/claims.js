@@ -31,9 +31,9 @@ const CLAIMS = [
   ["prop4.1-projection-key", "exact", "Proposition 4.1", () => atLeast(2), (now) => grown(now, now.row.key_relevant)],
   ["prop4.2-feature", "exact", "Proposition 4.2", () => ({ low: 0, high: Math.PI / 8 }), ({ neurons }) =>
     meanAngle(neurons, neurons.cosineFeature, (kind) => kind > 0)],
-  ["prop4.2-label-plus", "exact", "Proposition 4.2", () => ({ low: 0, high: Math.PI / 8 }), ({ neurons }) =>
+  ["prop4.2-label-plus", "exact", "Proposition 4.2", () => ({ low: 0, high: Math.PI / 6 }), ({ neurons }) =>
     meanAngle(neurons, neurons.cosineLabel, (kind) => kind === 1)],
-  ["prop4.2-label-minus", "exact", "Proposition 4.2", () => ({ low: (7 * Math.PI) / 8, high: Math.PI }), ({ neurons }) =>
+  ["prop4.2-label-minus", "exact", "Proposition 4.2", () => ({ low: (5 * Math.PI) / 6, high: Math.PI }), ({ neurons }) =>
     meanAngle(neurons, neurons.cosineLabel, (kind) => kind === 2)],
   ["thm3.7-two-groups", "exact", "Theorem 3.7", () => atLeast(2), ({ neurons }) =>
     meanNorm(neurons, (kind) => kind > 0) / meanNorm(neurons, (kind) => kind === 0)],
