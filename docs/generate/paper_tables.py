@@ -122,7 +122,7 @@ def measured(paper: Paper, docs: Path) -> str:
     chosen = [record for record in records(docs) if record["paper"] == paper.name]
     told = _verdicts(chosen) or ["No whole run has judged this paper's claims yet.\n"]
     source = (
-        "From one run of `iclscope reproduce all` at `quick`; [Verdicts](../verdicts.md) has those of all papers.\n"
+        "From runs of `iclscope reproduce` at `quick`; [Verdicts](../verdicts.md) has those of all papers.\n"
     )
     return "\n".join(["## Figures\n", *_figures(paper), "", "## Verdicts\n", source, *told]) + "\n"
 
