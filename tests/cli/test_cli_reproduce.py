@@ -212,7 +212,9 @@ def test_ctrl_c_in_the_middle_of_a_real_figure(tmp_path: Path) -> None:
     assert (process.returncode, errors) == (0, "")
     assert list((folder / "trained").glob("unfinished-*.safetensors")) == []
     claims = {claim["id"]: claim for claim in json.loads((folder / "claims.json").read_text())}
-    assert set(claims) == {"prop4.1-concentration-in-domain", "prop4.1-concentration-out-of-domain"}
+    assert set(claims) == {
+        "prop4.1-concentration-in-domain", "prop4.1-concentration-out-of-domain", "attention-curve"
+    }  # fmt: skip
     assert all(claim["control"]["verdict"] == "fails" for claim in claims.values())
     assert all(claim["seeds"] == 20 for claim in claims.values())
     assert {"attention.png", "attention.pdf", "attention.parquet"} <= written(folder)

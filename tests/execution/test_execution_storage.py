@@ -113,7 +113,7 @@ def test_a_disk_that_may_not_be_written_to_is_refused(disk: Disk, file: Path, un
     elsewhere = file.parent / "elsewhere"
     ended, begun = run(file, elsewhere, "--store", str(out / "store"))
     assert ended.status == 2
-    assert "store = " in only_line(ended.err)
+    assert "store: expected a folder that can be written to" in only_line(ended.err)
     assert begun == []
     disk.mount("remount,rw")
     ended, begun = run(file, out)
