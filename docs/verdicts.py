@@ -87,8 +87,8 @@ def page(records: list[dict[str, Any]], minutes: dict[str, float]) -> str:
     """The page with every verdict."""
     parts = [
         "# Verdicts\n",
-        "Written by `docs/verdicts.py` from runs of `iclscope reproduce` at `quick`, paper by paper; do not edit. Forms and "
-        "rules: [claims.md](claims.md).\n",
+        "Written by `docs/verdicts.py` from runs of `iclscope reproduce` at `quick`, paper by paper; do not edit. "
+        "Forms and rules: [claims.md](claims.md).\n",
         summary(records, minutes) + "\n",
     ]
     for paper in dict.fromkeys(record["paper"] for record in records):

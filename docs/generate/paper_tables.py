@@ -121,9 +121,7 @@ def measured(paper: Paper, docs: Path) -> str:
     """A paper's figures and verdicts, for the end of its page."""
     chosen = [record for record in records(docs) if record["paper"] == paper.name]
     told = _verdicts(chosen) or ["No whole run has judged this paper's claims yet.\n"]
-    source = (
-        "From runs of `iclscope reproduce` at `quick`; [Verdicts](../verdicts.md) has those of all papers.\n"
-    )
+    source = "From runs of `iclscope reproduce` at `quick`; [Verdicts](../verdicts.md) has those of all papers.\n"
     return "\n".join(["## Figures\n", *_figures(paper), "", "## Verdicts\n", source, *told]) + "\n"
 
 
