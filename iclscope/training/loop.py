@@ -153,12 +153,12 @@ def train_runs(
             if on_step:
                 on_step(len(live.indices))
             stopping = asked_to_stop()
-            if checkpointing and (stopping or time.monotonic() - saved_at > checkpointing.seconds):
+            if stopping or (checkpointing and time.monotonic() - saved_at > checkpointing.seconds):
                 live.write_back()
-                state.save(checkpointing.path, checkpointing.fingerprint)
-                saved_at = time.monotonic()
+                if checkpointing:
+                    state.save(checkpointing.path, checkpointing.fingerprint)
+                    saved_at = time.monotonic()
             if stopping:
-                live.write_back()
                 raise StoppedTraining(state)
     live.write_back()
     _note_divergence_at_the_end(state)
