@@ -7,13 +7,15 @@ import re
 from collections.abc import Mapping
 from functools import cache, cached_property
 from numbers import Number
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 
 from iclscope.core.errors import BadRequest, refused, require
+from iclscope.core.html import html_settings
 from iclscope.core.refusals import advice, unknown
+from iclscope.core.renamed import adopt_old_overrides, renamed_property
 
 # What is left out says what was got, which we say ourselves.
 _EXPECTED = re.compile(
@@ -142,6 +144,42 @@ class Settings(BaseModel):
         if first["type"] == "extra_forbidden":
             return unknown(where, first["input"], cls.model_fields, advice(where, cls.model_fields))
         return refused(where, first["input"], expected_by(first))
+
+
+class KindSettings(Settings):
+    """Settings of something that has a kind: a task, or the sizes of a model. A subclass has a field ``kind``."""
+
+    if TYPE_CHECKING:  # a field of a subclass
+
+        @property
+        def kind(self) -> str:
+            """Its name in the registry."""
+
+    version: ClassVar[str | None] = None
+    """Of a class of another package: raised when the same settings give other numbers. None: its source counts."""
+    renamed: ClassVar[Mapping[str, str]] = {"told": "title", "described": "summary"}
+    """Old names, which classes of other packages may still override, with the new ones."""
+
+    @property
+    def title(self) -> str:
+        """What it is, in a few words."""
+        return self.kind.replace("_", " ")
+
+    def summary(self) -> dict[str, float | str]:
+        """The settings in the paper's symbols, in display order."""
+        return {name: str(value) for name, value in self.model_dump(mode="json").items() if name != "kind"}
+
+    told: ClassVar[Any] = renamed_property("told", "title")
+    described: ClassVar[Any] = renamed_property("described", "summary")
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **settings: Any) -> None:
+        """Let classes of other packages override what was renamed under its old names."""
+        super().__pydantic_init_subclass__(**settings)
+        adopt_old_overrides(cls, cls.renamed)
+
+    def _repr_html_(self) -> str:
+        return html_settings(self.title, self.summary())
 
 
 def expected_by(error: Mapping[str, Any]) -> str:

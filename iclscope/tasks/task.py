@@ -18,9 +18,7 @@ from torch import Tensor
 
 from iclscope.core.arguments import seeds_from
 from iclscope.core.errors import require
-from iclscope.core.html import html_settings
-from iclscope.core.renamed import adopt_old_overrides, renamed_property
-from iclscope.core.settings import Settings
+from iclscope.core.settings import KindSettings
 from iclscope.tasks.prompt_sampler import PromptSampler, StreamOf
 from iclscope.tasks.prompts import PromptSize, Sampler, TrainingPrompts
 
@@ -43,13 +41,10 @@ class Metric(NamedTuple):
     is_rate: bool = False
 
 
-_RENAMED = {"told": "title", "described": "summary", "titled": "title_settings", "looks_inside": "supports_probes"}
-"""Old names that classes of other packages may still override."""
-
 SQUARED_ERROR = Metric("squared_error", "squared error, 1 = predicting 0")
 
 
-class Task(Settings):
+class Task(KindSettings):
     """A task. The defaults here are those of regression with one query per prompt and the same settings in every run.
 
     A subclass has a field ``kind`` (its name in the registry), fields or properties ``d_X``, ``d_Y`` and ``length``,
@@ -57,10 +52,6 @@ class Task(Settings):
     """
 
     if TYPE_CHECKING:  # fields of a subclass, or properties of it
-
-        @property
-        def kind(self) -> str:
-            """Its name in the registry."""
 
         @property
         def d_X(self) -> int:
@@ -92,8 +83,9 @@ class Task(Settings):
     """Settings that `title` says."""
     main: ClassVar[tuple[str, ...]] = ()
     """Settings that a line about the task names also where they are the defaults."""
-    version: ClassVar[str | None] = None
-    """Of a task of another package: raised when the same settings give other numbers. None: its source counts."""
+    renamed: ClassVar[Mapping[str, str]] = {
+        **KindSettings.renamed, "titled": "title_settings", "looks_inside": "supports_probes"
+    }  # fmt: skip
 
     @property
     def length_range(self) -> tuple[int, int]:
@@ -160,34 +152,13 @@ class Task(Settings):
         """
 
     @property
-    def title(self) -> str:
-        """The task in a few words."""
-        return self.kind.replace("_", " ")
-
-    @property
     def shown(self) -> tuple[str, ...]:
         """The settings that have an effect, in display order."""
         return tuple(name for name in type(self).model_fields if name != "kind")
 
-    def summary(self) -> dict[str, float | str]:
-        """The settings in the paper's symbols, in display order."""
-        return {name: str(value) for name, value in self.model_dump(mode="json").items() if name != "kind"}
-
-    told: ClassVar[Any] = renamed_property("told", "title")
-    described: ClassVar[Any] = renamed_property("described", "summary")
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **settings: Any) -> None:
-        """Let classes of other packages override what was renamed under its old names."""
-        super().__pydantic_init_subclass__(**settings)
-        adopt_old_overrides(cls, _RENAMED)
-
     def replace(self, **changes: Any) -> Self:
         """The same task with some settings changed, checked like a new one."""
         return type(self)(**{**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
-
-    def _repr_html_(self) -> str:
-        return html_settings(self.title, self.summary())
 
     def tested_with(self, changes: Mapping[str, Any]) -> Self:
         """The task to test a model on that was trained on this one, with some settings changed."""
