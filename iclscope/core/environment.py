@@ -9,7 +9,7 @@ from importlib.metadata import version
 import torch
 
 from iclscope import __version__
-from iclscope.core.errors import one_of_these, require, unusable
+from iclscope.core.errors import require_one_of, unusable
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -20,7 +20,7 @@ def chosen_device(name: str) -> torch.device:
     Raises:
         BadRequest: if there is no such device, naming those there are.
     """
-    require(name in DEVICES, "device", name, one_of_these(DEVICES))
+    require_one_of("device", name, DEVICES)
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
         raise unusable("device", "cuda", "no CUDA device is available here; auto or cpu")

@@ -138,6 +138,21 @@ def require(condition: bool, option: str, value: object, expected: str) -> None:
         raise refused(option, value, expected)
 
 
+def require_one_of(option: str, value: object, names: Iterable[str]) -> None:
+    """Refuse a name that is none of those that are known.
+
+    Args:
+        option: the name of the option at fault, as the user writes it.
+        value: what was given.
+        names: what would have been accepted.
+
+    Raises:
+        BadRequest: listing them.
+    """
+    known = list(names)
+    require(value in known, option, value, one_of_these(known))
+
+
 def _shown(value: object) -> str:
     quoted = isinstance(value, (str, PurePath)) and not isinstance(value, Verbatim)
     return repr(shown_address(str(value)) if quoted else value)

@@ -14,7 +14,7 @@ FrameKind = Literal["polars", "pandas", "arrow"]
 
 
 def as_polars(table: Any, option: str = "rows") -> pl.DataFrame:
-    """A table of any of these libraries, or of the name of a Parquet file, as a Polars data frame.
+    """A table of any of these libraries as a Polars data frame.
 
     Args:
         table: a ``polars.DataFrame`` or ``LazyFrame``, a ``pandas.DataFrame`` or a ``pyarrow.Table``.

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from iclscope.claims.intervals import Interval, mean_interval, rate_interval, share_limits
-from iclscope.core.errors import one_of_these, require
+from iclscope.core.errors import one_of_these, require, require_one_of
 from iclscope.core.frames import FrameKind, frame_of
 from iclscope.core.html import html_table
 from iclscope.tasks import Metric
@@ -77,7 +77,7 @@ class EvaluationResult:
     def mean(self, metric: str) -> Float[Tensor, "run length"]:
         """Each run's mean of a metric over prompts."""
         names = [one.name for one in self.metrics]
-        require(metric in names, "metric", metric, one_of_these(names))
+        require_one_of("metric", metric, names)
         return self._mean(metric)
 
     def _mean(self, metric: str) -> Float[Tensor, "run length"]:
@@ -104,7 +104,7 @@ class EvaluationResult:
         """
         names = [one.name for one in self.metrics]
         wanted = names[0] if metric is None else metric
-        require(wanted in names, "metric", metric, one_of_these(names))
+        require_one_of("metric", wanted, names)
         at = self.lengths[-1] if length is None else length
         require(at in self.lengths, "length", length, one_of_these(map(str, self.lengths)))
         return next(one.interval for one in self.estimates if (one.metric, one.length) == (wanted, at))

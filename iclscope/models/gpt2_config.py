@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from pydantic import Field, model_validator
 
-from iclscope.core.errors import one_of_these, require
+from iclscope.core.errors import require, require_one_of
 from iclscope.models.initial_gpt2 import InitialWeights
 from iclscope.models.run_model import ModelConfig
 from iclscope.tasks import Task
@@ -47,7 +47,7 @@ class GPT2TransformerConfig(ModelConfig):
         Raises:
             BadRequest: if there is no such size, or another setting is not allowed.
         """
-        require(size in SIZES, "size", size, one_of_these(SIZES))
+        require_one_of("size", size, SIZES)
         layers, heads, embedding = SIZES[size]
         return cls(**{"layers": layers, "heads": heads, "embedding": embedding, **settings})
 

@@ -11,7 +11,7 @@ import polars as pl
 import torch
 
 from iclscope.core.environment import chosen_device
-from iclscope.core.errors import one_of_these, require
+from iclscope.core.errors import require, require_one_of
 from iclscope.core.files import user_path
 from iclscope.core.interrupted import give_back
 from iclscope.core.progress import progress_bar
@@ -41,7 +41,7 @@ def check_engine(name: str, address: str | None, device: str) -> torch.device:
     Raises:
         BadRequest: naming the option.
     """
-    require(name in ENGINES, "--engine", name, one_of_these(ENGINES))
+    require_one_of("--engine", name, ENGINES)
     require(name == "ray" or address is None, "--address", address, "with --engine ray only")
     return chosen_device(device if name == "local" else "cpu")
 

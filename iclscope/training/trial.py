@@ -11,7 +11,7 @@ import torch
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
 from iclscope.core.arguments import expect
-from iclscope.core.errors import one_of_these, require, require_finite
+from iclscope.core.errors import require, require_finite, require_one_of
 from iclscope.core.registry import MODELS, TASKS
 from iclscope.core.settings import Settings, named_settings, one_json
 from iclscope.models import ModelConfig, SoftmaxReLUConfig, config_from_settings
@@ -153,7 +153,7 @@ class Trial(Settings):
             # Where nothing is recorded, what another task or model offers does no harm.
             allowed = sorted({self.task.record, WEIGHTS, *inside} if on else _all_probes())
             for probe in self.evaluation.probes:
-                require(probe in allowed, "probes", probe, one_of_these(allowed))
+                require_one_of("probes", probe, allowed)
         wants_risk = bool(on) and self.task.record in self.evaluation.probes
         require(
             training.target_risk is None or wants_risk,

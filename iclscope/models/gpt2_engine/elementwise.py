@@ -12,6 +12,9 @@ import numpy as np
 from iclscope.models.compiled.compiling import compiled
 from iclscope.models.compiled.exponential import exponential
 
+# Of GELU by tanh: 2 √(2/π), and the weight of the cube.
+_SLOPE, _CUBIC = 1.5957691216057308, 0.044715
+
 
 @compiled
 def add_to_rows(rows: Any, count: Any, bias: Any) -> None:
@@ -104,8 +107,8 @@ def gelu(u: Any, count: Any, bias: Any, out: Any) -> None:
     u Φ(u) ≈ u s with the logistic function s of w = 2 √(2/π) (u + 0.044715 u³).
     """
     kind = bias.dtype
-    one, slope, cubic = kind.type(1), kind.type(1.5957691216057308), kind.type(0.044715)
-    cubic_slope = kind.type(3 * 0.044715)
+    one, slope, cubic = kind.type(1), kind.type(_SLOPE), kind.type(_CUBIC)
+    cubic_slope = kind.type(3 * _CUBIC)
     for i in range(count):
         for j in range(bias.size):
             x = u[i, j] + bias[j]
@@ -120,7 +123,7 @@ def gelu(u: Any, count: Any, bias: Any, out: Any) -> None:
 def gelu_alone(u: Any, count: Any, bias: Any, out: Any) -> None:
     """The same without the derivative; ``u`` stays."""
     kind = bias.dtype
-    one, slope, cubic = kind.type(1), kind.type(1.5957691216057308), kind.type(0.044715)
+    one, slope, cubic = kind.type(1), kind.type(_SLOPE), kind.type(_CUBIC)
     for i in range(count):
         for j in range(bias.size):
             x = u[i, j] + bias[j]
