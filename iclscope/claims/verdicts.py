@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from iclscope.claims.claim import Claim, JudgedClaim
-from iclscope.claims.formats import ANSWERS, format_interval, format_number, format_region
+from iclscope.claims.formats import ANSWERS, format_region
 from iclscope.core.arguments import expect
 from iclscope.core.frames import FrameKind, as_polars, frame_of
 from iclscope.core.html import html_table
@@ -87,10 +87,9 @@ def judge(rows: Any, claims: Claim | Iterable[Claim], *, paper: str = "", figure
 
 def verdict_text(one: JudgedClaim) -> str:
     """A judged claim in one line."""
-    value = f"{format_number(one.estimate.value)} {format_interval(one.estimate)}".strip()
     expected, answer = format_region(one.claim.expected), f"  {one.answer}" if one.answer else ""
     control = f"control {'fails' if one.control_verdict == 'fails' else f'does NOT fail ({one.control_verdict})'}"
-    return f"{_word(one)}  {one.claim.id}  {value}  expected {expected}  {control}{answer}"
+    return f"{_word(one)}  {one.claim.id}  {one.estimate}  expected {expected}  {control}{answer}"
 
 
 def verdict_html(one: JudgedClaim) -> str:
@@ -98,7 +97,7 @@ def verdict_html(one: JudgedClaim) -> str:
     claim = one.claim
     rows = [
         ("verdict", _word(one) + (f": {one.answer}" if one.answer else "")),
-        (claim.quantity, f"{format_number(one.estimate.value)} {format_interval(one.estimate)}"),
+        (claim.quantity, one.estimate),
         ("", styled_strip(one.estimate, claim.expected)),
         ("expected", f"{format_region(claim.expected)} ({claim.reason})"),
         ("control", f"{claim.control.description}: {one.control_verdict}"),
@@ -122,6 +121,5 @@ def _word(one: JudgedClaim) -> str:
 
 
 def _cells(one: JudgedClaim) -> tuple[object, ...]:
-    value = f"{format_number(one.estimate.value)} {format_interval(one.estimate)}"
     strip = styled_strip(one.estimate, one.claim.expected)
-    return _word(one), one.claim.id, strip, value, format_region(one.claim.expected), one.control_verdict
+    return _word(one), one.claim.id, strip, one.estimate, format_region(one.claim.expected), one.control_verdict

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from iclscope.claims.formats import format_interval, format_number, format_region
+from iclscope.claims.formats import format_region
 
 if TYPE_CHECKING:
     # Types only: experiments draw with this room, so it must not import them when it is loaded.
@@ -80,12 +80,11 @@ def claims_tex(claims: Sequence[JudgedClaim]) -> str:
     for before, judged in zip([None, *ordered], ordered, strict=False):
         if judged.is_ours and before is not None and not before.is_ours:
             lines.append(r"\midrule")
-        estimate = f"{format_number(judged.estimate.value)} {format_interval(judged.estimate)}".strip()
         cells = (
             judged.claim.id,
             judged.claim.form,
             f"{judged.claim.statement} Expected: {format_region(judged.claim.expected)}.",
-            estimate,
+            str(judged.estimate),
             judged.verdict if judged.answer is None else f"{judged.verdict}: {judged.answer}",
         )
         lines.append(" & ".join(map(escaped_for_tex, cells)) + r" \\")
