@@ -13,8 +13,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from iclscope.claims.formats import format_interval, format_number
-from iclscope.claims.intervals import Interval
+from iclscope.claims.intervals import interval_of_record
 
 DOCS = Path(__file__).resolve().parent
 NUMBERS, RUNS, PAGE = DOCS / "verdicts.json", DOCS / "runs.json", DOCS / "verdicts.md"
@@ -104,17 +103,13 @@ def _table(records: list[dict[str, Any]], *, ours: bool) -> str:
     head = "| id | " + ("question | answer" if ours else "form | claim | verdict") + " | estimate |"
     lines = [head, "|---" * (head.count("|") - 1) + "|"]
     for record in records:
-        low, high = record["interval"]
-        value = float("nan") if record["estimate"] is None else record["estimate"]
-        ends = (-float("inf") if low is None else low, float("inf") if high is None else high)
-        estimate = f"{format_number(value)} {format_interval(Interval(value, *ends, record['seeds']))}".strip()
         remark = f" ({record['remark']})" if record["remark"] else ""
         told = (
             [record["statement"], record["answer"]]
             if ours
             else [record["form"], record["statement"], record["verdict"]]
         )
-        cells = (cell.replace("|", "\\|") for cell in [record["id"], *told, f"{estimate}{remark}"])
+        cells = (cell.replace("|", "\\|") for cell in [record["id"], *told, f"{interval_of_record(record)}{remark}"])
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from iclscope.claims.formats import format_interval, format_number
-from iclscope.claims.intervals import Interval
+from iclscope.claims.intervals import interval_of_record
 from iclscope.claims.paper import PAPERS, Paper
 from iclscope.study.experiment import experiments_of
 
@@ -29,10 +28,7 @@ def cell(text: str) -> str:
 
 def estimate(record: dict[str, Any]) -> str:
     """Estimate and interval of a verdict, as reports write them."""
-    low, high = record["interval"]
-    value = float("nan") if record["estimate"] is None else record["estimate"]
-    ends = (-float("inf") if low is None else low, float("inf") if high is None else high)
-    return f"{format_number(value)} {format_interval(Interval(value, *ends, record['seeds']))}".strip()
+    return str(interval_of_record(record))
 
 
 def counts(chosen: list[dict[str, Any]]) -> tuple[int, int, int, int]:

@@ -8,8 +8,8 @@ of the sample in which it has the largest.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy
@@ -61,6 +61,18 @@ class RateDifferenceInterval(RateInterval):
     """The interval of a difference of two rates, within [−1, 1]."""
 
     least = -1.0
+
+
+def interval_of_record(record: Mapping[str, Any]) -> Interval:
+    """An estimate as it stands in ``claims.json``, where null is infinite or undefined."""
+    value, (low, high) = record["estimate"], record["interval"]
+    kind = UpperBound if record.get("is_bound") else Interval
+    return kind(
+        math.nan if value is None else value,
+        -math.inf if low is None else low,
+        math.inf if high is None else high,
+        record["seeds"],
+    )
 
 
 def upper_bound(estimate: Interval, floor: float) -> UpperBound:

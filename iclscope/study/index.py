@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from iclscope.claims.claim import JudgedClaim, Verdict, finite
-from iclscope.claims.intervals import Interval, UpperBound
+from iclscope.claims.intervals import interval_of_record
 from iclscope.claims.paper import Paper
 from iclscope.core.errors import require, unusable
 from iclscope.core.files import read_parquet, read_parquet_metadata, write_text
@@ -114,23 +113,11 @@ def _judged(paper: str, records: list[dict[str, Any]]) -> Iterator[JudgedClaim]:
             paper=paper,
             figure=record["figure"],
             claim=claim,
-            estimate=_interval(record),
+            estimate=interval_of_record(record),
             verdict=verdict,
-            control_estimate=_interval({**control, "seeds": record["seeds"]}),
+            control_estimate=interval_of_record({**control, "seeds": record["seeds"]}),
             control_verdict=control["verdict"],
         )
-
-
-def _interval(record: dict[str, Any]) -> Interval:
-    """An estimate as it stands in ``claims.json``, where null is infinite or undefined."""
-    value, (low, high) = record["estimate"], record["interval"]
-    kind = UpperBound if record.get("is_bound") else Interval
-    return kind(
-        math.nan if value is None else value,
-        -math.inf if low is None else low,
-        math.inf if high is None else high,
-        record["seeds"],
-    )
 
 
 def _common_figures(folder: Path) -> Iterator[CommonFigure]:
