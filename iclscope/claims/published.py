@@ -56,15 +56,20 @@ def published_curves(paper: str, figure: str) -> Mapping[str, PublishedCurve]:
         paper: short name.
         figure: the figure's name.
     """
+    points = _points_of(paper).get(figure, {})
+    return MappingProxyType({curve: _curve(found) for curve, found in points.items()})
+
+
+@cache
+def _points_of(paper: str) -> dict[str, dict[str, list[dict[str, str]]]]:
+    """The rows of a paper's file by figure and curve; the file is read once for all figures."""
     package = paper_named(paper).package
     if not package or not (path := resources.files(package) / FILE).is_file():
-        return MappingProxyType({})
-    records = csv.DictReader(path.read_text(encoding="utf-8").splitlines())
-    points: dict[str, list[dict[str, str]]] = {}
-    for record in records:
-        if record["figure"] == figure:
-            points.setdefault(record["curve"], []).append(record)
-    return MappingProxyType({curve: _curve(found) for curve, found in points.items()})
+        return {}
+    points: dict[str, dict[str, list[dict[str, str]]]] = {}
+    for record in csv.DictReader(path.read_text(encoding="utf-8").splitlines()):
+        points.setdefault(record["figure"], {}).setdefault(record["curve"], []).append(record)
+    return points
 
 
 def _curve(records: Sequence[Mapping[str, str]]) -> PublishedCurve:
