@@ -177,13 +177,11 @@ def error_distance(rows: pl.DataFrame, theirs: PublishedCurve, x: str, *, level:
             level=wanted,
         )
         pooled = [
-            logarithm(
-                np.array([share_limits(round(rate * total), round(total), wanted)[end] for rate in side.mean(axis=0)])
-            )[chosen]
-            - published[chosen]
+            [share_limits(round(rate * total), round(total), wanted)[end] for rate in side.mean(axis=0)[chosen]]
             for end, side in enumerate(filled)
         ]
-        low, high = min(of_seeds.low, pooled[0].mean()), max(of_seeds.high, pooled[1].mean())
+        least, most = ((logarithm(np.array(ends)) - published[chosen]).mean() for ends in pooled)
+        low, high = min(of_seeds.low, least), max(of_seeds.high, most)
         return of_seeds._replace(low=low + shift[0][chosen].mean(), high=high + shift[1][chosen].mean())
 
     return _distance(value, [theirs.x[one] for one in points], interval, level, logarithmic=True)
