@@ -21,7 +21,12 @@ from iclscope.tasks.prompts import TRAINING_PURPOSE
 
 ALIGNED = 0.8
 """From this cosine on, 37 degrees, a part counts as along μ̄ or ±q; random directions in 30 dimensions stay below it."""
-KINDS = ("along (μ̄, q)", "along (μ̄, −q)", "small, near its start", "none of these")
+KINDS = {
+    "plus": "along (μ̄, q)",
+    "minus": "along (μ̄, −q)",
+    "small": "small, near its start",
+    "other": "none of these",
+}
 LUCKY, SHUFFLED, LOST = "lucky", "luck at random", "lucky, yet small"
 PROMPTS = 512
 
@@ -39,7 +44,7 @@ def _measure(group: OneLayerGroup, _preset: Preset) -> pl.DataFrame:
         along = ~small & (found.feature_cosine >= ALIGNED)
         plus, minus = along & (found.label_cosine >= ALIGNED), along & (found.label_cosine <= -ALIGNED)
         kinds = torch.stack([plus, minus, small, ~(plus | minus | small)])
-        shares = dict(zip(("plus", "minus", "small", "other"), kinds.double().mean(dim=2), strict=True))
+        shares = dict(zip(KINDS, kinds.double().mean(dim=2), strict=True))
         by_sign = (plus & (model.a > 0)) | (minus & (model.a < 0))
         of_sign = by_sign.double().sum(dim=1) / (plus | minus).double().sum(dim=1).clamp(min=1)
         rows.append(group.rows(arm=arm, by_sign=of_sign, three=1 - shares["other"], **shares))
@@ -62,7 +67,7 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
     for row, arm in enumerate(("trained", UNTRAINED)):
         own, begin = rows.filter(pl.col("arm") == arm), 0.0
-        for index, (column, kind) in enumerate(zip(("plus", "minus", "small", "other"), KINDS, strict=True)):
+        for index, (column, kind) in enumerate(KINDS.items()):
             share = over_seeds(own, column).value
             left.barh(row, share, left=begin, color=COLOURS[index], label=kind if row == 0 else None)
             begin += share
@@ -82,10 +87,7 @@ def _finding(rows: pl.DataFrame) -> str:
     def mean(arm: str, column: str) -> float:
         return over_seeds(rows.filter(pl.col("arm") == arm), column).value
 
-    kinds = ", ".join(
-        f"{mean('trained', column):.0%} {kind}"
-        for column, kind in zip(("plus", "minus", "small", "other"), KINDS, strict=True)
-    )
+    kinds = ", ".join(f"{mean('trained', column):.0%} {kind}" for column, kind in KINDS.items())
     return (
         f"After training {kinds}. Of the neurons {mean(LUCKY, 'lucky_share'):.0%} are lucky; "
         f"{mean(LUCKY, 'large_if_lucky'):.0%} of these become large, and {mean(LUCKY, 'large_if_not'):.0%} of the others."
