@@ -32,7 +32,6 @@ def write_llms_text(app: Any, failure: Exception | None) -> None:
     """Write llms.txt beside the pages."""
     if failure is not None or app.builder.format != "html":
         return
-    docs = Path(app.srcdir)
     lines = [SUMMARY, "## Pages\n"]
     for name in sorted(app.env.found_docs):
         title = app.env.titles[name].astext()
@@ -40,4 +39,3 @@ def write_llms_text(app: Any, failure: Exception | None) -> None:
         told = first_sentence(text)
         lines.append(f"- [{title}]({app.builder.get_target_uri(name)})" + (f": {told}" if told else ""))
     (Path(app.outdir) / "llms.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    del docs
