@@ -74,8 +74,8 @@ def summary(records: list[dict[str, Any]], minutes: dict[str, float], language: 
         questions = counts(chosen, ours=True)
         controls = sum(record["control_verdict"] == "fails" for record in chosen)
         answered = f"{questions.total() - questions['inconclusive']} of {questions.total()}" if questions else "–"
-        taken = [minutes[paper] for paper in {record["paper"] for record in chosen} if paper in minutes]
-        took = f"{sum(taken):.0f}" if len(taken) == len({record["paper"] for record in chosen}) else "–"
+        run = {record["paper"] for record in chosen}
+        took = f"{sum(minutes[paper] for paper in run):.0f}" if run <= minutes.keys() else "–"
         cells = [claims.total(), *(claims[verdict] for verdict in VERDICTS), answered]
         told = f"| {name} | {' | '.join(map(str, cells))} | {controls} of {len(chosen)} | {took} |"
         lines.append(told.replace(" of ", " / ") if language == "zh" else told)
