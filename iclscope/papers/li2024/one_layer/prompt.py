@@ -119,7 +119,8 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
         attention.bar(places, own["attention"], width=0.36, color=COLOURS[4 if index == 0 else 0], label=name)
     attention.set(ylabel="attention of the query", xlim=(-0.6, LENGTH + 1.1), ylim=(0, None), xticks=[])
     legend(attention)
-    query = _query(rows, "trained")
+    ends = [_query(rows, arm) for arm in (UNTRAINED, "trained")]
+    query = ends[1]
     for row in _columns(rows, "trained").iter_rows(named=True):
         label = "+q" if row["sign"] > 0 else "−q"
         _draw_column(prompt, row["place"], row["pattern"], row["irrelevant"], label)
@@ -132,26 +133,25 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
     prompt.grid(visible=False)
     for side in ("left", "bottom"):
         prompt.spines[side].set_visible(False)
-    for index, arm in enumerate((UNTRAINED, "trained")):
-        said = _query(rows, arm)
+    for index, said in enumerate(ends):
         votes.bar(index, said["votes_for"], color=COLOURS[2], label="neurons with a > 0" if index else None)
         votes.bar(index, said["votes_against"], color=COLOURS[1], label="neurons with a < 0" if index else None)
         votes.plot(index, said["output"], marker="D", color=INK, linestyle="none", label="output F" if index else None)
     votes.axhline(0, color=INK, linewidth=0.8)
     votes.set_xticks([0, 1], labels=["before", "after"])
-    ends = [_query(rows, arm) for arm in (UNTRAINED, "trained")]
-    most = max((abs(one[name]) for one in ends for name in ("votes_for", "votes_against")), default=1.0)
+    most = max(abs(one[name]) for one in ends for name in ("votes_for", "votes_against"))
     ylim = (-1.1 * most, 1.7 * most) if 0 < most < math.inf else None  # a run that diverged has none
     votes.set(title="votes of the neurons", xlim=(-0.6, 1.6), ylim=ylim)
     legend(votes)
 
 
 def _finding(rows: pl.DataFrame) -> str:
+    query = _query(rows, "trained")
+
     def on_pattern(arm: str) -> float:
-        same = pl.col("pattern") == int(_query(rows, arm)["pattern"])
+        same = pl.col("pattern") == int(query["pattern"])
         return float(_columns(rows, arm).filter(same)["attention"].sum())
 
-    query = _query(rows, "trained")
     right = "rightly" if query["output"] * query["label"] > 0 else "wrongly"
     answer = "+q" if query["output"] > 0 else "−q"
     return (
