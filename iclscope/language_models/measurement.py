@@ -118,6 +118,14 @@ class Measurement(ABC, Generic[SettingsT, RowsT]):
             tables: of the units, and those of `results`.
         """
 
+    @abstractmethod
+    def claims(self, tables: Mapping[str, pl.DataFrame]) -> Sequence[JudgedClaim]:
+        """Judge the rows.
+
+        Args:
+            tables: of the units, and those of `results`.
+        """
+
     def units_to_check(self, units: Iterable[Unit]) -> list[Unit]:
         """The units whose prompts must fit: where nothing is left out or dropped, those that are not finished."""
         if self.folder is None or self.prepared.settings.too_long != REFUSE:
@@ -231,30 +239,26 @@ def _measured(
         if not sampled.until_decided:
             break
         with at_level(LOOK_LEVEL):
-            looks.append(Look(draws, measurement.interpretation(fitted, tables).figure.claims))
+            looks.append(Look(draws, measurement.claims(tables)))
         if folder is not None:
             folder.begin({**note, "looks": [one.noted() for one in looks]})
         if looks[-1].is_decided:
             break
+    claims = looks[-1].claims if looks else measurement.claims(tables)
     interpretation = measurement.interpretation(fitted, tables)
     if looks:
-        interpretation = replace(
-            interpretation,
-            figure=replace(interpretation.figure, claims=looks[-1].claims),
-            notes=[*interpretation.notes, looks_note(looks)],
-        )
+        interpretation = replace(interpretation, notes=[*interpretation.notes, looks_note(looks)])
     notes = write_report(
         folder,
         fitted.prepared,
         interpretation,
+        claims,
         command=measurement.command,
         about=measurement.about,
         claims_need=measurement.claims_need,
         seconds=time.monotonic() - began,
     )
-    return MeasurementResult(
-        interpretation.rows, interpretation.figure.claims, interpretation.tables, notes, interpretation.extra
-    )
+    return MeasurementResult(interpretation.rows, claims, interpretation.tables, notes, interpretation.extra)
 
 
 def _noted(measurement: Measurement[Any, Any], prepared: Prepared) -> dict[str, Any]:

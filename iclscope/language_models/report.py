@@ -44,7 +44,6 @@ class DrawnFigure:
         caption: what it shows and how to read it.
         finding: one sentence computed from the rows.
         figure: what was drawn.
-        claims: the claims judged on its rows.
     """
 
     name: str
@@ -52,7 +51,6 @@ class DrawnFigure:
     caption: str
     finding: str
     figure: Figure
-    claims: Sequence[JudgedClaim] = ()
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class Interpretation(Generic[RowsT]):
 
     Attributes:
         rows: the rows, as callers get them.
-        figure: with what was judged.
+        figure: what is shown of them.
         tables: for the terminal, and below the figure on the page.
         appendix: tables of the page alone.
         notes: what a reader must know.
@@ -82,6 +80,7 @@ def write_report(
     folder: RunFolder | None,
     prepared: Prepared,
     interpretation: Interpretation[Any],
+    claims: Sequence[JudgedClaim],
     *,
     command: str,
     about: str,
@@ -94,6 +93,7 @@ def write_report(
         folder: where to; None: nothing is written.
         prepared: model and texts.
         interpretation: of the rows.
+        claims: judged on the rows.
         command: ``evaluate``, ``select``, ``prune`` or ``attention``.
         about: what was measured; it leads to what was found.
         claims_need: what must have been asked for that there are claims, in words; empty where there always are.
@@ -107,7 +107,7 @@ def write_report(
     notes = [*interpretation.notes, *prepared.sampled.left_out.notes(), *_read_as_text(prepared)]
     if prepared.agreement is not None:
         notes.append(prepared.agreement.note)
-    if claims_need and not drawn.claims:
+    if claims_need and not claims:
         notes.append(f"No claim was judged: that takes {claims_need}.")
     if prepared.settings.draws < FEW_DRAWS:
         notes.append(
@@ -123,7 +123,7 @@ def write_report(
         finding=drawn.finding,
         settings={},
         svg=save_figure(drawn.figure, folder.path, drawn.name, label=drawn.title),
-        claims=drawn.claims,
+        claims=claims,
         seconds=seconds,
         notes=(),
     )
@@ -138,7 +138,7 @@ def write_report(
         counted=("draw", "draws"),
         questions=OF_A_LANGUAGE_MODEL,
     )
-    for name, content in {**claims_files(drawn.claims), "report.html": render_page(page)}.items():
+    for name, content in {**claims_files(claims), "report.html": render_page(page)}.items():
         folder.write(name, content)
     return notes
 

@@ -335,7 +335,7 @@ def test_rows_have_all_arms_and_draws(tiny_llama: LanguageModel) -> None:
     assert totals[0].equals(totals[1])
     assert rows.equals(unit_tables(Attention(ready, AttentionSettings(shots=4)))[BY_QUERY])
     table = heads_table(rows)
-    figure = attention_figure(table, attention_claims(rows))
+    figure = attention_figure(table)
     assert "layer" in figure.finding
     assert len(figure.figure.axes) == 8
     assert len(heads_text(table).rows) == 3 * 8

@@ -14,9 +14,9 @@ from iclscope.claims.claim import Region, judge
 from iclscope.claims.crossed import at_level, crossed_level, crossed_rate_difference
 from iclscope.claims.intervals import LEVEL
 from iclscope.core.errors import BadRequest
-from iclscope.language_models.evaluation import report as evaluation_report
+from iclscope.language_models.evaluation import measurement as evaluation
 from iclscope.language_models.looks import LOOK_LEVEL
-from iclscope.language_models.settings import LOOKS, TextMeasurement
+from iclscope.language_models.settings import LOOKS, PruneSettings, TextMeasurement
 
 EDGE = 0.05
 
@@ -61,14 +61,14 @@ def test_an_effect_is_decided() -> None:
 def test_it_stops_when_all_claims_are_decided_and_goes_on_with_what_was_measured(
     decided_at: int, asked_for: list[int], tiny_llama_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judge_rows = evaluation_report.evaluate_claims
+    judge_rows = evaluation.evaluate_claims
 
     def judged(rows: Any) -> Any:
         draws = rows.filter(rows["shots"] > 0)["draw"].n_unique()
         (claim,) = judge_rows(rows)
         return [language_models_claim(claim, "holds" if draws >= decided_at else "inconclusive")]
 
-    monkeypatch.setattr(evaluation_report, "evaluate_claims", judged)
+    monkeypatch.setattr(evaluation, "evaluate_claims", judged)
     asked: dict[str, Any] = {"shots": (0, 1), "queries": 3, "until_decided": True, "out": tmp_path / "out"}
     done = language_models.evaluate(str(tiny_llama_folder), **asked)
     noted = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
@@ -77,6 +77,16 @@ def test_it_stops_when_all_claims_are_decided_and_goes_on_with_what_was_measured
     assert any("Draws were added until the claims were decided" in note for note in done.notes)
     again = {**asked, "until_decided": False, "draws": asked_for[-1], "out": tmp_path / "again"}
     assert language_models.evaluate(str(tiny_llama_folder), **again).rows.equals(done.rows)
+
+
+@pytest.mark.usefixtures("figures_are_not_drawn")
+def test_a_smaller_model_is_saved_once_whatever_the_number_of_looks(tiny_llama_folder: Path, tmp_path: Path) -> None:
+    quick: dict[str, Any] = {"rates": 0.5, "scores": "magnitude", "shots": 2, "prompts": 2, "texts": 2, "timings": 0}
+    save = language_models.Save(tmp_path / "smaller", 0.5, "magnitude")
+    asked: dict[str, Any] = {"settings": PruneSettings(**quick), "save": save, "queries": 3, "until_decided": True}
+    saved = language_models.measure_pruning(str(tiny_llama_folder), **asked).saved
+    assert saved.folder == save.folder
+    assert (save.folder / "config.json").is_file()
 
 
 def language_models_claim(claim: Any, verdict: str) -> Any:

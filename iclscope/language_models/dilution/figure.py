@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from iclscope.claims.crossed import crossed_rate
 from iclscope.claims.intervals import Interval
 from iclscope.language_models.dilution.advice import sentences
-from iclscope.language_models.dilution.claims import FIGURE, dose_claims
+from iclscope.language_models.dilution.claims import FIGURE
 from iclscope.language_models.dilution.demonstrations import ANYWHERE, FIRST, LAST
 from iclscope.language_models.dilution.learners import KNN, LEARNERS, LOGISTIC
 from iclscope.language_models.evaluation.rows import AS_GIVEN, accuracy_table
@@ -49,7 +49,6 @@ def dose_figure(rows: pl.DataFrame, chance: float, *, what: str) -> DrawnFigure:
         f"{what} ones first, anywhere or last. Intervals are 95 %, over draws of demonstrations and queries.",
         finding=f"{told[-1]}." if told else _best(table),
         figure=figure,
-        claims=dose_claims(rows),
     )
 
 

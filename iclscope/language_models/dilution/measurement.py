@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 from jaxtyping import Float32
 
+from iclscope.claims.claim import JudgedClaim
 from iclscope.core.errors import require
 from iclscope.language_models.dilution.advice import crossing, sentences
+from iclscope.language_models.dilution.claims import dose_claims
 from iclscope.language_models.dilution.demonstrations import (
     ANYWHERE,
     FIRST,
@@ -122,8 +124,12 @@ class Dose(Measurement[DoseSettings, pl.DataFrame]):
             },
         )
 
+    def claims(self, tables: Mapping[str, pl.DataFrame]) -> Sequence[JudgedClaim]:
+        """Whether the theory's rules of α' and l carry over."""
+        return dose_claims(judged_by(tables["rows"], self.settings.label_score))
+
     def interpretation(self, fitted: Fitted[Unit], tables: Mapping[str, pl.DataFrame]) -> Interpretation[pl.DataFrame]:
-        """Errors over α' and l, claims, and how many demonstrations may be irrelevant."""
+        """Errors over α' and l, and how many demonstrations may be irrelevant."""
         rows, settings = tables["rows"], self.settings
         judged, labels = judged_by(rows, settings.label_score), fitted.prepared.sampled.queries.labels
         chance = max(labels.count(label) for label in labels) / len(labels)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
-from iclscope.language_models.evaluation.report import accuracy_text, evaluate_figure
+from iclscope.claims.claim import JudgedClaim
+from iclscope.language_models.evaluation.report import accuracy_text, evaluate_claims, evaluate_figure
 from iclscope.language_models.evaluation.rows import AS_GIVEN, SHUFFLED, QueryMeasurement
 from iclscope.language_models.evaluation.spread import paired_text, spread_text
 from iclscope.language_models.measurement import Unit
@@ -36,8 +37,12 @@ class Evaluation(QueryMeasurement[EvaluateSettings]):
         none = [(AS_GIVEN, first, 0, 0)] if self.settings.shots[0] == 0 else []
         return none + [(*kind, draw) for kind in kinds for draw in draws]
 
+    def claims(self, tables: Mapping[str, pl.DataFrame]) -> Sequence[JudgedClaim]:
+        """Whether demonstrations help."""
+        return evaluate_claims(judged_by(tables["rows"], self.settings.label_score))
+
     def interpretation(self, fitted: Fitted[Unit], tables: Mapping[str, pl.DataFrame]) -> Interpretation[pl.DataFrame]:
-        """Accuracies, and whether demonstrations help."""
+        """Accuracies, and how they vary."""
         rows, score = tables["rows"], self.settings.label_score
         judged, classes = judged_by(rows, score), fitted.prepared.sampled.classes
         paired = paired_text(judged.filter(pl.col("arm") == AS_GIVEN))

@@ -93,7 +93,6 @@ def evaluate_figure(prepared: Prepared, rows: pl.DataFrame) -> DrawnFigure:
         "demonstrations and queries.",
         finding=_finding(table),
         figure=figure,
-        claims=evaluate_claims(rows),
     )
 
 

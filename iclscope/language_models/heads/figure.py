@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import polars as pl
 from jaxtyping import Float64
@@ -11,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.ticker import MaxNLocator
 
-from iclscope.claims.claim import JudgedClaim
 from iclscope.claims.formats import format_number
 from iclscope.language_models.heads.claims import FIGURE
 from iclscope.language_models.heads.concentration import WHOLE, WORDS
@@ -28,12 +25,11 @@ KINDS = {"whole": (SAME_LABEL, WHOLE), "label words": (SAME_LABEL, WORDS), "near
 _TWO_SIDED, _ONE_SIDED = "PuOr_r", "cividis"
 
 
-def attention_figure(table: pl.DataFrame, claims: Sequence[JudgedClaim]) -> DrawnFigure:
+def attention_figure(table: pl.DataFrame) -> DrawnFigure:
     """Concentration, and attention to all demonstrations, of each head: maps of layer against head.
 
     Args:
         table: of `heads_table`.
-        claims: judged on the same rows.
     """
     maps = {name: _map(_of(table, name), "concentration") for name in KINDS}
     layers = next(iter(maps.values())).shape[0]
@@ -57,7 +53,6 @@ def attention_figure(table: pl.DataFrame, claims: Sequence[JudgedClaim]) -> Draw
         "and to what begins the prompt. Layers and heads are counted from 0.",
         finding=finding(table),
         figure=figure,
-        claims=claims,
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from iclscope.claims.claim import JudgedClaim
 from iclscope.language_models.evaluation.rows import SHUFFLED
 from iclscope.language_models.heads.claims import attention_claims
 from iclscope.language_models.heads.concentration import LEAST_MASS, heads_table
@@ -88,13 +89,17 @@ class Attention(Measurement[AttentionSettings, pl.DataFrame]):
         """The heads."""
         return {"rows": heads_table(tables[BY_QUERY])}
 
+    def claims(self, tables: Mapping[str, pl.DataFrame]) -> Sequence[JudgedClaim]:
+        """Whether some heads concentrate."""
+        return attention_claims(tables[BY_QUERY])
+
     def interpretation(self, fitted: Fitted[Unit], tables: Mapping[str, pl.DataFrame]) -> Interpretation[pl.DataFrame]:
-        """Maps of all heads, and whether some concentrate."""
+        """Maps of all heads."""
         heads, left_out = tables["rows"], self.queries.left_out
         few = [f"Too few queries to measure, and left out: those labelled {', '.join(left_out)}."] if left_out else []
         return Interpretation(
             heads,
-            figure=attention_figure(heads, attention_claims(tables[BY_QUERY])),
+            figure=attention_figure(heads),
             tables=[heads_text(heads)],
             notes=[*fitted.notes, *few],
             settings={

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from iclscope.claims.claim import JudgedClaim
 from iclscope.claims.intervals import Interval
 from iclscope.language_models.pruning.claims import FIGURE
 from iclscope.language_models.pruning.losses import Point
@@ -18,13 +17,12 @@ from iclscope.plotting.style import curve, legend, new_figure, reference_line
 from iclscope.study.pages.page import TextTable
 
 
-def prune_figure(points: Sequence[Point], chance: float, claims: Sequence[JudgedClaim], finding: str) -> DrawnFigure:
+def prune_figure(points: Sequence[Point], chance: float, finding: str) -> DrawnFigure:
     """Calibrated accuracy and perplexity against the share of removed neurons.
 
     Args:
         points: of `prune_points`.
         chance: accuracy of always giving the most frequent label.
-        claims: judged on the same rows.
         finding: one sentence.
     """
     figure = new_figure(8.6, 3.6)
@@ -52,7 +50,6 @@ def prune_figure(points: Sequence[Point], chance: float, claims: Sequence[Judged
         "controls. Shades: 95 % intervals over draws and queries, and over texts.",
         finding=finding,
         figure=figure,
-        claims=claims,
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from iclscope import __version__
+from iclscope.claims.claim import JudgedClaim
 from iclscope.core.errors import require
 from iclscope.language_models.evaluation.rows import draw_seed
 from iclscope.language_models.measurement import Measurement, Unit
@@ -112,14 +113,17 @@ class Pruning(Measurement[PruneSettings, PruneRows]):
         counts = [len(row) - 1 for row in tokens]
         return pl.DataFrame({"text": np.arange(len(tokens)), "tokens": counts, "surprise": nlls})
 
+    def claims(self, tables: Mapping[str, pl.DataFrame]) -> Sequence[JudgedClaim]:
+        """Whether the scores beat their controls."""
+        return prune_claims(self._judged(tables))
+
     def interpretation(self, fitted: Fitted[int], tables: Mapping[str, pl.DataFrame]) -> Interpretation[PruneRows]:
         """What is lost and saved, which rate may go, and the smaller checkpoint, which is written now."""
         prepared, settings, neurons = fitted.prepared, self.settings, self._neurons
         rows, costs = PruneRows(tables[ANSWERS], tables[TEXTS]), tables.get(COSTS)
         labels = prepared.sampled.queries.labels
         chance = max(labels.count(label) for label in set(labels)) / len(labels)
-        judged = rows._replace(answers=judged_by(rows.answers, settings.label_score))
-        points = prune_points(judged)
+        points = prune_points(self._judged(tables))
         recommendation = recommend(points, chance, queries=len(labels))
         saved = self._saved(points, recommendation)
         named = _named(prepared, settings, neurons)
@@ -128,7 +132,7 @@ class Pruning(Measurement[PruneSettings, PruneRows]):
             named["saved"] = f"{removed}, {saved.bytes_on_disk / 1e6:.1f} MB of weights"
         return Interpretation(
             rows,
-            figure=prune_figure(points, chance, prune_claims(judged), recommendation.reason),
+            figure=prune_figure(points, chance, recommendation.reason),
             tables=[points_text(points), *([] if costs is None else [costs_text(costs)])],
             notes=[
                 *fitted.notes,
@@ -139,6 +143,9 @@ class Pruning(Measurement[PruneSettings, PruneRows]):
             settings=named,
             extra={"costs": costs, "points": points, "recommendation": recommendation, "saved": saved},
         )
+
+    def _judged(self, tables: Mapping[str, pl.DataFrame]) -> PruneRows:
+        return PruneRows(judged_by(tables[ANSWERS], self.settings.label_score), tables[TEXTS])
 
     def _saved(self, points: Sequence[Point], found: Recommendation) -> Saved | None:
         if self._save is None:

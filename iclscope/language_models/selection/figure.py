@@ -13,7 +13,7 @@ from iclscope.claims.intervals import Interval
 from iclscope.language_models.evaluation.rows import AS_GIVEN, OTHER_PATTERNS, accuracy_table
 from iclscope.language_models.report import DrawnFigure, percent
 from iclscope.language_models.selection.alpha import error_by_alpha, shots_needed
-from iclscope.language_models.selection.claims import BALANCED, FIGURE, PATTERN, mean_alpha, select_claims
+from iclscope.language_models.selection.claims import BALANCED, FIGURE, PATTERN, mean_alpha
 from iclscope.language_models.selectors import SCORES, Choice, TextFeatures
 from iclscope.plotting.style import curve, legend, new_figure
 from iclscope.study.pages.page import TextTable
@@ -45,7 +45,6 @@ def select_figure(rows: pl.DataFrame) -> DrawnFigure:
         "without what tells labels apart.",
         finding=_finding(table),
         figure=figure,
-        claims=select_claims(rows),
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import polars as pl
 
+from iclscope.claims.claim import JudgedClaim
 from iclscope.core.errors import require
 from iclscope.language_models.evaluation.rows import AS_GIVEN, OTHER_PATTERNS, SHUFFLED, QueryMeasurement
 from iclscope.language_models.measurement import Unit
@@ -19,7 +20,7 @@ from iclscope.language_models.prompts.too_long import Fitted
 from iclscope.language_models.prompts.undecided import undecided_notes
 from iclscope.language_models.report import Interpretation
 from iclscope.language_models.run_folder import RunFolder
-from iclscope.language_models.selection.claims import PATTERN
+from iclscope.language_models.selection.claims import PATTERN, select_claims
 from iclscope.language_models.selection.figure import explanations, select_figure, select_text, shots_text
 from iclscope.language_models.selectors import TextFeatures
 from iclscope.language_models.selectors.patterns import pattern_share
@@ -101,6 +102,10 @@ class Selection(QueryMeasurement[SelectSettings]):
             alpha=pl.Series(pattern_share(shown, of_pool, of_query)),
             alpha_elsewhere=pl.Series(pattern_share(shown, of_pool, of_query[order])),
         )
+
+    def claims(self, tables: Mapping[str, pl.DataFrame]) -> Sequence[JudgedClaim]:
+        """Whether sharing the query's pattern helps."""
+        return select_claims(judged_by(tables["rows"], self.settings.label_score))
 
     def interpretation(self, fitted: Fitted[Unit], tables: Mapping[str, pl.DataFrame]) -> Interpretation[pl.DataFrame]:
         """Accuracies, what α' does to them, shots needed, and what some queries were shown."""
