@@ -79,6 +79,20 @@ class Measurement(ABC, Generic[SettingsT, RowsT]):
         """
         self.prepared, self.settings, self.folder = prepared, settings, folder
 
+    @classmethod
+    def noted(cls, prepared: Prepared, settings: SettingsT) -> Mapping[str, Any]:
+        """All of the settings that decides the rows, ready for JSON.
+
+        Args:
+            prepared: model and texts.
+            settings: what to measure.
+
+        Raises:
+            BadRequest: if what they name cannot be read.
+        """
+        del prepared  # of some measurements it says what a name stands for
+        return settings.model_dump(mode="json", exclude={"label_score"})
+
     @abstractmethod
     def units(self, prepared: Prepared) -> list[Unit]:
         """All that is measured, in the order of the rows.

@@ -12,17 +12,13 @@ from iclscope.core.errors import require
 from iclscope.core.files import user_path
 from iclscope.core.settings import Settings
 from iclscope.execution.run_folder import read_note
-from iclscope.language_models.dilution.measurement import noted_settings
-from iclscope.language_models.dilution.settings import DoseSettings
 from iclscope.language_models.measurement import Measurement, MeasurementResult, Progress, measure
-from iclscope.language_models.models.fingerprint import encoder_hash
 from iclscope.language_models.models.loading import LanguageModel, load_language_model
 from iclscope.language_models.prompts.format import PromptFormat
 from iclscope.language_models.prompts.prepared import Prepared, prepare
 from iclscope.language_models.report import RowsT
 from iclscope.language_models.run_folder import MEASUREMENT, RunFolder
-from iclscope.language_models.selectors import TextFeatures
-from iclscope.language_models.settings import ModelSource, SelectSettings, TextMeasurement, TooLong
+from iclscope.language_models.settings import ModelSource, TextMeasurement, TooLong
 from iclscope.language_models.texts.in_memory import kind_of
 
 AnyModel = str | Path | ModelSource | LanguageModel
@@ -94,35 +90,33 @@ def planned(
         return {} if force or not keep else read_note(place, MEASUREMENT) or {}
 
     prepared = prepare(wanted, model, noted=noted)
-    folder = results_folder(kind.command, prepared, settings, where, force=force) if keep else None
+    folder = results_folder(kind, prepared, settings, where, force=force) if keep else None
     return kind(prepared, settings, folder, **more)
 
 
 def results_folder(
-    command: str, prepared: Prepared, settings: Settings, out: str | Path | None = None, *, force: bool = False
+    kind: type[Measurement[Any, Any]],
+    prepared: Prepared,
+    settings: Settings,
+    out: str | Path | None = None,
+    *,
+    force: bool = False,
 ) -> RunFolder:
     """The folder of a measurement's results.
 
     Args:
-        command: ``evaluate``, ``select``, ``dose``, ``prune`` or ``attention``.
+        kind: which measurement.
         prepared: model and texts.
         settings: of the measurement.
         out: where to; None: ``results/llm/COMMAND-MODEL-DATA``.
         force: recompute everything, even over results of other settings.
 
     Raises:
-        BadRequest: if the folder holds other files or results of other settings, or ``--embeddings`` names no model.
+        BadRequest: if the folder holds other files or results of other settings, or settings name what cannot be
+            read.
     """
-    own = (
-        noted_settings(prepared, settings)
-        if isinstance(settings, DoseSettings)
-        else settings.model_dump(mode="json", exclude={"label_score"})
-    )
-    noted = {"command": command, **prepared.noted(), **own}
-    if isinstance(settings, SelectSettings) and settings.options.embeddings is not None:
-        seen = TextFeatures(prepared.language_model, prepared.sampled, options=settings.options)
-        noted["embeddings"] = encoder_hash(seen.encoder)
-    usual = _default_folder(command, prepared.language_model.name, prepared.sampled.name)
+    noted = {"command": kind.command, **prepared.noted(), **kind.noted(prepared, settings)}
+    usual = _default_folder(kind.command, prepared.language_model.name, prepared.sampled.name)
     return RunFolder(usual if out is None else Path(out), noted, force=force)
 
 

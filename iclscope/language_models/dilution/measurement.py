@@ -75,6 +75,12 @@ class Dose(Measurement[DoseSettings, pl.DataFrame]):
         self._states: dict[str, Float32[np.ndarray, " channel"]] = {}
         self._pool(0, shuffled=False)
 
+    @classmethod
+    def noted(cls, prepared: Prepared, settings: DoseSettings) -> Mapping[str, Any]:
+        """All of the settings that decides the rows; of the irrelevant texts, what they are."""
+        digest = hashlib.sha256(json.dumps(others_of(prepared, settings)).encode()).hexdigest()[:16]
+        return {**settings.model_dump(mode="json", exclude={"label_score", "irrelevant"}), "irrelevant": digest}
+
     def units(self, prepared: Prepared) -> list[Unit]:
         """All shares of all numbers of demonstrations.
 
@@ -192,13 +198,6 @@ def others_of(prepared: Prepared, settings: DoseSettings) -> tuple[str, ...]:
     return irrelevant_texts(
         prepared.sampled, settings, text=columns.text, label=columns.label, encoding=columns.encoding
     )
-
-
-def noted_settings(prepared: Prepared, settings: DoseSettings) -> dict[str, Any]:
-    """All of the settings that decides the rows, ready for JSON: of the irrelevant texts, what they are."""
-    texts = others_of(prepared, settings)
-    digest = hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]
-    return {**settings.model_dump(mode="json", exclude={"label_score", "irrelevant"}), "irrelevant": digest}
 
 
 def _states_named(prepared: Prepared) -> dict[str, str]:

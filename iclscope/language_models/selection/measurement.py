@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,7 @@ from iclscope.claims.claim import JudgedClaim
 from iclscope.core.errors import require
 from iclscope.language_models.evaluation.rows import AS_GIVEN, OTHER_PATTERNS, SHUFFLED, QueryMeasurement
 from iclscope.language_models.measurement import Unit
+from iclscope.language_models.models.fingerprint import encoder_hash
 from iclscope.language_models.models.hidden_states import middle_layer
 from iclscope.language_models.prompts.draws import generator
 from iclscope.language_models.prompts.label_lengths import compared_by, judged_by, label_notes
@@ -60,6 +62,15 @@ class Selection(QueryMeasurement[SelectSettings]):
         pool = TextFeatures(prepared.language_model, prepared.sampled, options=settings.options, seed=seed).pool
         super().__init__(prepared._replace(sampled=prepared.sampled._replace(pool=pool)), settings, folder)
         self._explain = explain
+
+    @classmethod
+    def noted(cls, prepared: Prepared, settings: SelectSettings) -> Mapping[str, Any]:
+        """As of every measurement; of the embeddings, which model they are of."""
+        found = super().noted(prepared, settings)
+        if settings.options.embeddings is None:
+            return found
+        seen = TextFeatures(prepared.language_model, prepared.sampled, options=settings.options)
+        return {**found, "embeddings": encoder_hash(seen.encoder)}
 
     def text_features(self, prepared: Prepared) -> TextFeatures:
         """What selectors look at."""
