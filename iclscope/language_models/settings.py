@@ -187,18 +187,16 @@ class ByLabels(Settings):
         return value
 
 
-class ShotsAndSelectors(ByLabels):
-    """Which numbers of demonstrations, chosen how.
+class Shots(ByLabels):
+    """How many demonstrations.
 
     Attributes:
-        shots: numbers of demonstrations, the same for all selectors.
-        selectors: how demonstrations are chosen.
+        shots: numbers of demonstrations; made rising, each once.
     """
 
     least_shots: ClassVar[int] = 0
 
     shots: OneOrMore[int] = Field(min_length=1)
-    selectors: OneOrMore[str] = Field(min_length=1)
 
     @field_validator("shots")
     @classmethod
@@ -206,6 +204,16 @@ class ShotsAndSelectors(ByLabels):
         allowed = f"whole numbers from {cls.least_shots} on"
         require(all(shots >= cls.least_shots for shots in value), "--shots", list(value), allowed)
         return tuple(sorted(set(value)))
+
+
+class ShotsAndSelectors(Shots):
+    """Which numbers of demonstrations, chosen how.
+
+    Attributes:
+        selectors: how demonstrations are chosen, at each number of them.
+    """
+
+    selectors: OneOrMore[str] = Field(min_length=1)
 
     @field_validator("selectors")
     @classmethod

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
 from iclscope.core.errors import one_of_these, require
 from iclscope.language_models.one_or_more import OneOrMore
-from iclscope.language_models.settings import ByLabels
+from iclscope.language_models.settings import Shots
 
 IrrelevantLabels = Literal["random", "flipped", "fixed"]
 IRRELEVANT_LABELS: tuple[IrrelevantLabels, ...] = get_args(IrrelevantLabels)
@@ -17,7 +17,7 @@ IRRELEVANT_LABELS: tuple[IrrelevantLabels, ...] = get_args(IrrelevantLabels)
 RANDOM, FLIPPED, FIXED = IRRELEVANT_LABELS
 
 
-class DoseSettings(ByLabels):
+class DoseSettings(Shots):
     """What is measured: accuracy over the share of relevant demonstrations and their number.
 
     Attributes:
@@ -27,6 +27,8 @@ class DoseSettings(ByLabels):
             iclscope.
         labels: what labels the others have; with ``flipped`` they are the task's own texts, wrongly labelled.
     """
+
+    least_shots: ClassVar[int] = 1
 
     shots: OneOrMore[int] = Field((4, 8, 16, 32), min_length=1)
     alphas: OneOrMore[float] = Field((0.0, 0.25, 0.5, 0.75, 1.0), min_length=2)
@@ -38,12 +40,6 @@ class DoseSettings(ByLabels):
     def _known_labels(cls, value: object) -> object:
         require(value in IRRELEVANT_LABELS, "--labels", value, one_of_these(IRRELEVANT_LABELS))
         return value
-
-    @field_validator("shots")
-    @classmethod
-    def _increasing(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        require(all(shots >= 1 for shots in value), "--shots", list(value), "whole numbers from 1 on")
-        return tuple(sorted(set(value)))
 
     @field_validator("alphas")
     @classmethod
