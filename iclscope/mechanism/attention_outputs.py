@@ -12,6 +12,7 @@ from iclscope.core.arguments import expect_instance
 from iclscope.models.expected import expect_model_of
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
 from iclscope.tasks.patterns import PatternPrompts
+from iclscope.tasks.patterns.prompts import own_rows
 
 
 class AttentionOutput(NamedTuple):
@@ -44,9 +45,9 @@ def attention_output(model: SoftmaxReLUTransformer, prompts: PatternPrompts, M1:
     table = prompts.dictionary
     same = torch.eye(table.shape[2], dtype=table.dtype, device=table.device).expand(len(table), -1, -1)
     mixed = prompts.weighted_sum(model.predict(prompts).attention, same)
-    pattern = _chosen(table, prompts.query_relevant)
+    pattern = own_rows(table, prompts.query_relevant)
     label = table[:, -1:]
-    own = prompts.query_kappa.abs() * _chosen(table, prompts.query_irrelevant).norm(dim=2)
+    own = prompts.query_kappa.abs() * own_rows(table, prompts.query_irrelevant).norm(dim=2)
     counted = prompts.same_pattern.any(dim=2).double()
     feature = mixed[..., : prompts.d_X]
     cosine = torch.cosine_similarity(feature, pattern[..., : prompts.d_X], dim=2)
@@ -54,10 +55,6 @@ def attention_output(model: SoftmaxReLUTransformer, prompts: PatternPrompts, M1:
     rest = (mixed @ irrelevant.transpose(1, 2)).norm(dim=2)
     along = prompts.labels * (mixed * label).sum(dim=2) / label.square().sum(dim=2)
     return AttentionOutput(_mean(cosine, counted), _mean(rest, counted) / _mean(own, counted), _mean(along, counted))
-
-
-def _chosen(table: Float[Tensor, "run patterns d"], index: Tensor) -> Float[Tensor, "run batch d"]:
-    return table.gather(1, index[..., None].expand(-1, -1, table.shape[2]))
 
 
 def _mean(values: Float[Tensor, "run batch"], weights: Float[Tensor, "run batch"]) -> Float[Tensor, " run"]:

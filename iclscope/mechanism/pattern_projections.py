@@ -12,6 +12,7 @@ from iclscope.core.arguments import expect_instance
 from iclscope.models.expected import expect_model_of
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
 from iclscope.tasks.patterns import PatternPrompts
+from iclscope.tasks.patterns.prompts import own_rows
 
 _COLUMNS = 2048
 
@@ -71,5 +72,4 @@ def _lengths(
     pattern: Int64[Tensor, "run count"],
 ) -> tuple[Float64[Tensor, "run count"], Float64[Tensor, "run count"]]:
     """Norm of each vector, and its component along the direction of its pattern."""
-    chosen = directions.gather(1, pattern[..., None].expand(-1, -1, directions.shape[2]))
-    return vectors.norm(dim=2).double(), (vectors * chosen).sum(dim=2).double()
+    return vectors.norm(dim=2).double(), (vectors * own_rows(directions, pattern)).sum(dim=2).double()

@@ -54,8 +54,8 @@ class PatternPrompts:
     @property
     def query(self) -> Float[Tensor, "run batch d"]:
         """The query column p_query, label part zero."""
-        relevant = _rows(self.dictionary, self.query_relevant)
-        return relevant + self.query_kappa[..., None] * _rows(self.dictionary, self.query_irrelevant)
+        relevant = own_rows(self.dictionary, self.query_relevant)
+        return relevant + self.query_kappa[..., None] * own_rows(self.dictionary, self.query_irrelevant)
 
     @property
     def same_pattern(self) -> Bool[Tensor, "run batch length"]:
@@ -69,8 +69,8 @@ class PatternPrompts:
         All scores of all patterns with all patterns are one small matrix per run; a prompt looks its own up.
         """
         of_patterns = self.dictionary @ interaction.transpose(1, 2) @ self.dictionary.transpose(1, 2)
-        of_query = _rows(of_patterns, self.query_relevant)
-        of_query = of_query + self.query_kappa[..., None] * _rows(of_patterns, self.query_irrelevant)
+        of_query = own_rows(of_patterns, self.query_relevant)
+        of_query = of_query + self.query_kappa[..., None] * own_rows(of_patterns, self.query_irrelevant)
         return (
             of_query.gather(2, self.relevant)
             + self.kappa * of_query.gather(2, self.irrelevant)
@@ -105,13 +105,13 @@ class PatternPrompts:
         runs, batch, length = self.relevant.shape
         flat = (runs, batch * length)
         columns = (
-            _rows(self.dictionary, self.relevant.reshape(flat))
-            + self.kappa.reshape(flat)[..., None] * _rows(self.dictionary, self.irrelevant.reshape(flat))
+            own_rows(self.dictionary, self.relevant.reshape(flat))
+            + self.kappa.reshape(flat)[..., None] * own_rows(self.dictionary, self.irrelevant.reshape(flat))
             + self.signs.reshape(flat)[..., None] * self.dictionary[:, -1:, :]
         )
         return DensePrompts(columns.reshape(runs, batch, length, columns.shape[2]), self.query, self.labels, self.mask)
 
 
-def _rows(table: Float[Tensor, "run patterns d"], index: Int64[Tensor, "run count"]) -> Float[Tensor, "run count d"]:
+def own_rows(table: Float[Tensor, "run patterns d"], index: Int64[Tensor, "run count"]) -> Float[Tensor, "run count d"]:
     """Each run's own rows at each run's own indices."""
     return table.gather(1, index[..., None].expand(-1, -1, table.shape[2]))
