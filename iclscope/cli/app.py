@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from typer.exceptions import TyperException
 
@@ -20,6 +21,7 @@ from iclscope.cli.main import BAD_REQUEST, FAILED
 from iclscope.cli.output import flush_output, output_failure, replace_unencodable
 from iclscope.core.addresses import without_secrets
 from iclscope.core.errors import BadRequest, ClusterFailed, Notice, StorageFailed, Verbatim, refused
+from iclscope.core.settings import expected_by
 
 
 def _of(name: str, help: str) -> LazyCommand:
@@ -90,8 +92,7 @@ def exit_status(arguments: list[str]) -> int:
     except BadRequest as refusal:
         return _told(str(refusal), BAD_REQUEST)
     except TyperException as refusal:
-        message = refusal.format_message() if hasattr(refusal, "format_message") else str(refusal)
-        return _told(f"{message} {_hint(refusal)}", BAD_REQUEST)
+        return _told(_in_our_words(refusal), BAD_REQUEST)
     except (ClusterFailed, StorageFailed) as failure:
         advice = "What was finished is kept; once this is mended, the same command goes on from there."
         return _told(f"{failure}. {advice}", FAILED)
@@ -156,6 +157,16 @@ def _told(message: str, status: int) -> int:
 def _failed(reason: str) -> int:
     """Standard output failed; of a closed pipe nothing is said, as other tools do."""
     return _told(reason, FAILED) if reason else FAILED
+
+
+def _in_our_words(refusal: Exception) -> str:
+    """What Typer refused, in a line: a value of the wrong kind as our own refusals say it."""
+    cause, option = refusal.__cause__, next(iter(getattr(getattr(refusal, "param", None), "opts", ())), None)
+    if option is not None and isinstance(cause, ValidationError):
+        first = cause.errors()[0]
+        return str(refused(option, first["input"], expected_by(first)))
+    message = refusal.format_message() if hasattr(refusal, "format_message") else str(refusal)
+    return f"{message} {_hint(refusal)}"
 
 
 def _hint(refusal: Exception) -> str:

@@ -27,7 +27,7 @@ class ReportContents(NamedTuple):
 
     Attributes:
         claims: those of all finished figures, judged.
-        missing: the figures that are not finished, or that nothing can be told of.
+        missing: the figures asked for that are not finished, or that nothing can be told of.
         failed: why nothing can be told of those, by name, each in one line.
     """
 
@@ -60,9 +60,10 @@ def write_report(
     sections: list[FigureSection] = []
     claims: list[JudgedClaim] = []
     missing: list[str] = []
+    unasked: list[str] = []
     for name in names:
         if name not in finished:
-            missing.append(name)
+            (missing if name in trials_of else unasked).append(name)
             continue
         try:
             section = _section(paper, experiments[name], trials_of[name], preset, finished[name], folder)
@@ -88,6 +89,7 @@ def write_report(
         theorems=about.theorems,
         figures=sections,
         missing=missing,
+        unasked=unasked,
         environment=folder.environment,
     )
     files = {**claims_files(claims), REPORT: render_page(page)}

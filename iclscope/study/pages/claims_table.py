@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
 _SYMBOLS = {"holds": "✓", "fails": "✗", "inconclusive": "?"}
 _COLOURS = {"holds": "green", "fails": "red", "inconclusive": "yellow"}
 _WORDS = {"holds": ("holds", "hold"), "fails": ("fails", "fail"), "inconclusive": ("inconclusive", "inconclusive")}
-# Narrower than this, a table with all columns would wrap numbers in their middle.
-_ALL_COLUMNS = 100
+# Narrower than these, a table with so many columns would leave too little to the names of claims.
 _WITH_INTERVAL = 72
+_WITH_REGION = 80
+_WITH_CONTROL = 100
 _WITH_STATEMENT = 140
 
 
@@ -29,8 +31,9 @@ def print_claims(claims: Sequence[JudgedClaim], console: Console) -> None:
     """Print verdict, id, estimate with interval, expected region and control of each claim.
 
     Questions of ours stand in a table behind what papers claim, are answered by yes, no or open, and counted apart.
-    Below 100 columns the expected region and the control are left out, below 72 the interval too; from 140 on the
-    statement is shown. A last line counts the verdicts; controls that did not fail are named at any width.
+    Below 100 columns the control is left out, below 80 the expected region and below 72 the interval too; from 140 on
+    the statement is shown. A last line counts the verdicts and says of the controls whether all fail, as they must;
+    those that do not are named at any width.
 
     Args:
         claims: what was judged, in the order to print.
@@ -51,18 +54,20 @@ def print_claims(claims: Sequence[JudgedClaim], console: Console) -> None:
 
 def _table(claims: Sequence[JudgedClaim], width: int, *, asked: bool) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    # A shortened name can still be guessed, a shortened number cannot: only the claim's column gives way.
-    rows = [_cells(judged, width) for judged in claims]
     verdict, claim, expected = ("answer", "question of ours", "yes in") if asked else ("verdict", "claim", "expected")
-    table.add_column(verdict, no_wrap=True, min_width=max(cells[0].cell_len for cells in rows))
-    table.add_column(claim, no_wrap=width < _ALL_COLUMNS, overflow="ellipsis" if width < _ALL_COLUMNS else "fold")
-    table.add_column("estimate", no_wrap=True, min_width=max(cells[2].cell_len for cells in rows))
-    if width >= _ALL_COLUMNS:
-        table.add_column(expected, no_wrap=True)
-        table.add_column("control", no_wrap=True)
+    headers = [verdict, claim, "estimate"]
+    headers += [expected] * (width >= _WITH_REGION) + ["control"] * (width >= _WITH_CONTROL)
+    rows = [_cells(judged, width) for judged in claims]
+    widths = [max(len(name), *(cells[at].cell_len for cells in rows)) for at, name in enumerate(headers)]
+    # A name that goes on in the next line can still be read, a number cannot: only the claim's column gives way.
+    if width < _WITH_STATEMENT:
+        widths[1] = min(widths[1], width - sum(widths[:1] + widths[2:]) - 2 * len(headers))
+    for name, its_width in zip(headers, widths, strict=True):
+        table.add_column(name, no_wrap=True, width=its_width)
     if width >= _WITH_STATEMENT:
         table.add_column("statement", ratio=1)
     for cells in rows:
+        cells[1] = Text("\n".join(wrap(cells[1].plain, widths[1])))
         table.add_row(*cells)
     return table
 
@@ -73,13 +78,11 @@ def _cells(judged: JudgedClaim, width: int) -> list[Text]:
     if width >= _WITH_INTERVAL and format_interval(judged.estimate):
         estimate.append(f" {format_interval(judged.estimate)}", style="dim")
     cells = [_verdict(judged), Text(judged.claim.id), estimate]
-    if width >= _ALL_COLUMNS:
+    if width >= _WITH_REGION:
         cells.append(Text(format_region(judged.claim.expected)))
-        cells.append(
-            Text("fails", style="dim")
-            if judged.control_verdict == "fails"
-            else Text(f"! {judged.control_verdict}", style="bold red")
-        )
+    if width >= _WITH_CONTROL:
+        failed = judged.control_verdict == "fails"
+        cells.append(Text("fails", style="dim") if failed else Text(f"! {judged.control_verdict}", style="bold red"))
     if width >= _WITH_STATEMENT:
         answer = f" {judged.answer[0].upper()}{judged.answer[1:]}." if judged.answer else ""
         cells.append(Text(f"{judged.claim.statement}{answer}"))
@@ -99,6 +102,8 @@ def _summary(claims: Sequence[JudgedClaim]) -> Text:
         parts = [f"{counts[name]} {words[name]}" for name in _SYMBOLS if counts[name]]
         if total := counts.total():
             sentences.append(f"{total} {one if total == 1 else many}: {', '.join(parts)}.")
+    if all(judged.control_verdict == "fails" for judged in claims):
+        sentences.append("The control fails, as it must." if len(claims) == 1 else "All controls fail, as they must.")
     return Text(" ".join(sentences))
 
 

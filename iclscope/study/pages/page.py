@@ -107,7 +107,8 @@ class Report:
         story: the paper in a few sentences.
         theorems: what its theorems say in a few words, by name.
         lead: what was found, in a sentence or two.
-        missing: names of figures that are not finished.
+        missing: names of figures that were asked for and are not finished.
+        unasked: names of the paper's figures that nobody has asked for yet.
         notes: what a reader must know first.
         tables: behind the figures.
         counted: what intervals are over, one and many.
@@ -125,6 +126,7 @@ class Report:
     theorems: Mapping[str, str] = field(default_factory=dict)
     lead: str = ""
     missing: Sequence[str] = ()
+    unasked: Sequence[str] = ()
     notes: Sequence[str] = ()
     tables: Sequence[TextTable] = ()
     counted: tuple[str, str] = ("seed", "seeds")

@@ -72,7 +72,7 @@ def _section(name: str, *claims: JudgedClaim, svg: str = "<svg></svg>") -> Figur
     )
 
 
-def _report(*figures: FigureSection, missing: tuple[str, ...] = ()) -> Report:
+def _report(*figures: FigureSection, missing: tuple[str, ...] = (), unasked: tuple[str, ...] = ()) -> Report:
     """A report of these figures."""
     return Report(
         over="iclscope report on li2024",
@@ -81,6 +81,7 @@ def _report(*figures: FigureSection, missing: tuple[str, ...] = ()) -> Report:
         facts="Preset quick, 5 seeds per setting",
         figures=figures,
         missing=missing,
+        unasked=unasked,
         environment={"torch": "2.11.0"},
         about={"Model": "one layer & a half", "Data": "patterns < 3"},
     )

@@ -115,6 +115,13 @@ def test_missing_figures_are_named(report: MakeReport, section: Section) -> None
     assert "Not finished" not in Page(render_page(report(section("fig3")))).text
 
 
+def test_figures_that_nobody_asked_for_are_no_warning(report: MakeReport, section: Section) -> None:
+    text = Page(render_page(report(section("fig3"), unasked=("fig6", "fig7")))).text
+    assert "Not finished" not in text
+    assert "2\N{NO-BREAK SPACE}more figures of the paper can be made." in text
+    assert "fig6, fig7. The same command without --figure makes them all" in text
+
+
 @pytest.mark.parametrize("figures", [(), ("fig3",)])
 def test_a_report_without_claims(figures: tuple[str, ...], report: MakeReport, section: Section) -> None:
     page = Page(render_page(report(*map(section, figures))))
