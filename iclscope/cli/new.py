@@ -60,9 +60,7 @@ def write_package(name: str, where: Path | None = None) -> Path:
     """
     check_new_name(name)
     folder = (Path() if where is None else where) / name
-    require(
-        not folder.exists() and not folder.is_symlink(), "NAME", name, "a name of which there is no file or folder here"
-    )
+    require(not folder.exists() and not folder.is_symlink(), "NAME", name, "a name that no file or folder here has yet")
     words = {
         "name": name,
         "distribution": name.replace("_", "-"),

@@ -72,7 +72,8 @@ def predict_li2024(
     console.print(
         "Li et al. 2024 (arXiv 2402.15607), Theorems 3.3, 3.4 and 3.7. What is asked for suffices, which does not say "
         "that less would fail; what pruning costs is bounded, from above or from below. The theorems state orders of "
-        "growth; their constants are not public and are 1 here: compare settings, do not read off sizes."
+        "growth; their constants are not public and are 1 here (reports and the playground take them from a "
+        "reference run): compare settings, do not read off sizes."
     )
     console.print(table)
 
