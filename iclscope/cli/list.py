@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -15,29 +16,40 @@ from iclscope.core.registry import MODELS, PAPERS, TASKS, Registry
 
 def list_command(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Only these papers, tasks or models.")
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Only these papers, or figures of them, tasks or models."),
     ] = None,
 ) -> None:
     """List papers, figures and claims, each with one line; of a task or a model by name, its settings."""
-    known = [*PAPERS.names(), *TASKS.names(), *MODELS.names()] if names else []
-    for name in names or ():
-        if name not in known:
-            raise refusal("NAME", name, one_of_these(known) + advice(name, known))
+    wanted = list(names or ())
+    known = [*PAPERS.names(), *TASKS.names(), *MODELS.names()]
+    only_settings = wanted and not set(wanted) - {*TASKS.names(), *MODELS.names()}
+    named = [name for name in wanted if name in PAPERS] or None
+    papers = [] if only_settings else cards(_card, named)
+    figures = {figure["name"] for paper in papers for figure in paper.get("figures", ())}
+    for name in wanted:
+        if name not in known and name not in figures:
+            raise refusal("NAME", name, one_of_these(known) + advice(name, [*known, *figures]))
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    for paper in cards(_card, [name for name in names if name in PAPERS] if names else None):
-        _print_paper(console, paper)
+    for paper in papers:
+        _print_paper(console, paper, wanted)
     for registry in (TASKS, MODELS):
-        for name in names or ():
+        for name in wanted:
             if name in registry:
                 _print_settings(console, registry, name)
 
 
-def _print_paper(console: Console, paper: Card) -> None:
+def _print_paper(console: Console, paper: Card, wanted: Sequence[str]) -> None:
+    """A paper with all its figures, or with those that are wanted; nothing if none of it is."""
+    of_it = paper.get("figures", [])
+    figures = [figure for figure in of_it if figure["name"] in wanted]
+    if wanted and not figures and paper["name"] not in wanted:
+        return
     if "broken" in paper:
         console.print(f"{paper['name']}  {paper['broken']}")
         return
     console.print(f"{paper['name']}  {paper['summary']} ({paper['citation']})")
-    for figure in paper["figures"]:
+    for figure in figures or of_it:
         console.print(f"  {figure['name']}  {figure['title']}")
         for claim in figure["claims"]:
             console.print(f"    {claim['id']}  {claim['statement']} [{claim['form']}, expected {claim['expected']}]")

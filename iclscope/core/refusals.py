@@ -22,6 +22,8 @@ _IN_A_FILE = (
     ),
     (re.compile(r"a valid (?:tuple|list)"), "a list"),
     (re.compile(r"a valid string"), "a text"),
+    (re.compile(r"a valid integer"), "a whole number"),
+    (re.compile(r"a valid number"), "a number"),
     (re.compile(r"a valid boolean"), "true or false"),
     (re.compile(r", unable to parse string as an? \w+"), ""),
 )

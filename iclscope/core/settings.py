@@ -96,7 +96,7 @@ class Settings(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise self._first(error) from error
+            raise self._first(error) from None
 
     # It changes what errors are raised, not what is made: so pydantic need not call it for settings within others.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
@@ -108,7 +108,7 @@ class Settings(BaseModel):
         try:
             made = make(given)
         except ValidationError as error:
-            raise cls._first(error) from error
+            raise cls._first(error) from None
         for name, value in given.items() if isinstance(given, dict) else ():
             check_unconverted(value, getattr(made, _fields_of(cls)[name]), name)
         return made

@@ -65,6 +65,14 @@ def test_list_shows_what_is_named_alone(capsys: pytest.CaptureFixture[str]) -> N
     )
 
 
+@pytest.mark.parametrize("names", [["attention"], ["li2024", "attention"]])
+def test_list_shows_a_figure(capsys: pytest.CaptureFixture[str], names: list[str]) -> None:
+    assert main(["list", *names]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    (figure,) = (one for one in experiments_of("li2024") if one.name == "attention")
+    assert [line.split()[0] for line in shown] == ["li2024", "attention", *(claim.id for claim in figure.claims)]
+
+
 def test_list_shows_the_settings_of_a_task_and_of_a_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "patterns", "linear_attention"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -151,6 +159,7 @@ BAD = {
     "nosuch": ["nosuch"],
     "--nosuch": ["--nosuch"],
     "list extra": ["extra"],
+    "list garg2022 attention": ["'attention'"],
     "list li2042": ["li2042", "garg2022", "gpt2", "did you mean li2024?"],
     "list li2024 paterns": ["paterns", "did you mean patterns?"],
     "predict nosuch": ["nosuch"],

@@ -117,8 +117,8 @@ def test_one_number_or_name_alone() -> None:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"shots": "0,8"}, "shots[0]: expected a valid integer"),
-        ({"shots": 2.5}, "shots[0]: expected a valid integer"),
+        ({"shots": "0,8"}, "shots[0]: expected a whole number"),
+        ({"shots": 2.5}, "shots[0]: expected a whole number"),
         ({"shots": True}, "shots: expected"),
         ({"shots": None}, "shots: expected"),
         ({"shots": ()}, "shots: expected"),
