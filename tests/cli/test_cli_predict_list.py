@@ -296,6 +296,11 @@ def test_help(capsys: pytest.CaptureFixture[str], command: list[str], words: lis
     assert [word for word in words if word not in output.out] == []
 
 
+def test_the_package_runs_as_a_module() -> None:
+    shown = subprocess.run([sys.executable, "-m", "iclscope", "--version"], capture_output=True, text=True, check=False)
+    assert (shown.returncode, shown.stdout) == (0, f"iclscope {iclscope.__version__}\n")
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"iclscope {iclscope.__version__}\n"
