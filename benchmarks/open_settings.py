@@ -1,8 +1,8 @@
-"""The search behind "Open settings" in docs/experiment_log.md: is there a setting whose model draws the published curves?
+"""The search behind "Open settings" in docs/experiment_log.md: does any setting draw the published curves?
 
-Trains the one-layer model of Li et al. 2024 once at each of many settings drawn at random from what the paper leaves open,
-lets an epoch be any number of steps, and compares whole curves. Settings are chosen by the curve of queries and keys alone;
-all other curves are judged. Prints how far each curve stays for the settings that fit best, and for today's.
+Trains the one-layer model of Li et al. 2024 once at each of many settings drawn at random from what the paper leaves
+open, lets an epoch be any number of steps, and compares whole curves. Settings are chosen by the curves of queries and
+keys alone; all others are judged. Prints how far each curve stays for the settings that fit best, and for today's.
 
 Run: python benchmarks/open_settings.py [--settings 1000] [--steps 1500] [--seed 0] (about five minutes on one core)
 """
