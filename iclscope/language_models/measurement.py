@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
+from html import escape
 from typing import Any, ClassVar, Generic, TypeVar
 
 import polars as pl
 
 from iclscope.claims.claim import JudgedClaim
 from iclscope.claims.crossed import at_level
+from iclscope.claims.verdicts import Verdicts
+from iclscope.core.html import html_table
 from iclscope.core.progress import progress_bar
 from iclscope.core.settings import Settings
 from iclscope.language_models.looks import LOOK_LEVEL, Look, looks_note
@@ -164,6 +167,16 @@ class MeasurementResult(Generic[RowsT]):
     tables: Sequence[TextTable]
     notes: Sequence[str]
     extra: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        tables = ("\n".join("  ".join(row) for row in (table.head, *table.rows)) for table in self.tables)
+        return "\n\n".join([*tables, repr(Verdicts(self.claims)), *self.notes])
+
+    def _repr_html_(self) -> str:
+        tables = (html_table(table.rows, head=table.head, title=table.title) for table in self.tables)
+        return "".join(
+            [*tables, Verdicts(self.claims)._repr_html_(), *(f"<p>{escape(note)}</p>" for note in self.notes)]
+        )
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name not in self.extra:

@@ -17,6 +17,7 @@ from iclscope.claims.intervals import Interval
 from iclscope.core.environment import environment
 from iclscope.language_models.models.remote import RemoteModel
 from iclscope.language_models.models.shared_prefix import why_copied
+from iclscope.language_models.prompts.format import CONTROL
 from iclscope.language_models.prompts.plain_text import spelled_out
 from iclscope.language_models.prompts.prepared import Prepared
 from iclscope.language_models.run_folder import RunFolder
@@ -151,7 +152,8 @@ def _read_as_text(prepared: Prepared) -> list[str]:
             "and whether it stays the same, cannot be told."
         ]
     sampled, form = prepared.sampled, prepared.format
-    written = (*sampled.pool.texts, *sampled.queries.texts, *sampled.classes, *form.model_dump().values())
+    of_format = () if prepared.settings.chat else form.model_dump().values()  # those of a template are meant
+    written = (*sampled.pool.texts, *sampled.queries.texts, *sampled.classes, *of_format)
     count, names = spelled_out(prepared.language_model.reader, written)
     if count == 0:
         return []
@@ -177,7 +179,7 @@ def _named(prepared: Prepared) -> dict[str, str]:
         "queries": f"{len(prepared.sampled.queries.texts)} of {prepared.sampled.name}",
         "pool": f"{len(prepared.sampled.pool.texts)} texts",
         "labels": ", ".join(prepared.sampled.classes),
-        "format": repr(settings.format.query + settings.format.label)[1:-1],
+        "format": repr((settings.format.query + settings.format.label).replace(CONTROL, ""))[1:-1],
         "draws of demonstrations": str(settings.draws),
         "seed": str(settings.seed),
         **environment(prepared.language_model.device),

@@ -35,6 +35,7 @@ class TextOptions(TypedDict, total=False):
         words: label in the data → word that the model should answer with.
         encoding: of text files; left out: UTF-8.
         format: how an example is written; a text alone is how it is written before its label.
+        chat: whether demonstrations are turns of a chat, by the model's own template.
         queries: how many queries, at most; 200.
         draws: how many draws of demonstrations; 3.
         until_decided: look at the claims after 4, 8, 16 and 32 draws, and stop when all are decided.
@@ -48,6 +49,7 @@ class TextOptions(TypedDict, total=False):
     words: Mapping[str, str]
     encoding: str | None
     format: str | PromptFormat
+    chat: bool
     queries: int
     draws: int
     until_decided: bool

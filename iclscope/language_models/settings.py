@@ -102,6 +102,8 @@ class TextMeasurement(Settings):
         words: label in the data → word that the model should answer with.
         encoding: of text files, as Python names it; None: UTF-8.
         format: how an example is written; a text alone is how it is written before its label.
+        chat: whether demonstrations are turns of a chat, by the model's own template; a user's turn is what the format
+            writes before a label.
         queries: how many queries, at most.
         draws: how many draws of demonstrations; at most, if ``until_decided``.
         until_decided: look at the claims after 4, 8, 16 and 32 draws, and stop when all are decided.
@@ -118,6 +120,7 @@ class TextMeasurement(Settings):
     words: dict[str, str] = Field(default_factory=dict)
     encoding: str | None = None
     format: PromptFormat = Field(default_factory=PromptFormat)
+    chat: bool = False
     queries: int = Field(200, ge=1)
     draws: int = Field(DRAWS, ge=1)
     until_decided: bool = False
@@ -138,6 +141,12 @@ class TextMeasurement(Settings):
         draws = given.get("draws", LOOKS[-1])
         require(draws == LOOKS[-1], "--draws", draws, f"nothing with --until-decided, which looks at {LOOKS} draws")
         return {**given, "draws": draws}
+
+    @model_validator(mode="after")
+    def _completed_there(self) -> TextMeasurement:
+        allowed = "nothing with --api, where texts are completed"
+        require(not self.chat or self.model.api is None, "--chat", "given", allowed)
+        return self
 
     @field_validator("model", mode="before")
     @classmethod

@@ -107,6 +107,9 @@ def _asked(
             help=r"How an example is written before its label; \n is a new line, \t a tab, \\ a backslash.",
         ),
     ] = DEFAULT_FORMAT,
+    chat: Annotated[
+        bool, typer.Option("--chat", help="Write demonstrations as turns of a chat, by MODEL's own template.")
+    ] = False,
     queries: Annotated[int, typer.Option(metavar="N", help="Maximum number of queries.")] = 200,
     draws: Annotated[
         int | None, typer.Option(metavar="N", help=f"Number of draws of demonstrations; default: {DRAWS}.")
@@ -161,6 +164,7 @@ def _asked(
         draws=draws,
         until_decided=until_decided,
         seed=seed,
+        chat=chat,
         too_long=too_long,
     )
     return CommonOptions(measurement, out, force)

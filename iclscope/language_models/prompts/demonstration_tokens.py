@@ -75,7 +75,7 @@ def _places(
     at = len(form.prefix(LabelledTexts((), ())))
     starts, words = [at], []
     for text, kind in zip(*shown, strict=True):
-        word = at + len(form.query.format(text=text)) + before_word
+        word = at + len(form.render_query(text)) + before_word
         words.append((word, word + len(kind)))
         at += len(form.prefix(LabelledTexts((text,), (kind,)))) - starts[0]
         starts.append(at)

@@ -12,6 +12,10 @@ from iclscope.core.errors import require
 from iclscope.core.renamed import renamed_property
 from iclscope.core.settings import Settings
 
+CONTROL = "\U0010fffe"
+"""A noncharacter of Unicode. Between two of them stands the name of a control token that a format means as one, such as
+the beginning of a turn; in texts it is replaced, so that none can spell a command."""
+
 CONTENT_FREE = ("N/A", "", "[MASK]")
 """Queries that say nothing (Zhao et al., "Calibrate before use", 2021, Section 5)."""
 
@@ -48,21 +52,34 @@ class PromptFormat(Settings):
     def prefix(self, demonstrations: tuple[tuple[str, ...], tuple[str, ...]]) -> str:
         """All that stands before the query: demonstrations are texts and their labels."""
         shown = [
-            self.query.format(text=text) + self.label.format(label=kind) + self.between
+            self.render_query(text) + self.label.format(label=kind) + self.between
             for text, kind in zip(*demonstrations, strict=True)
         ]
-        start = self.instruction + self.between if self.instruction else ""
-        return start + "".join(shown)
+        return self._opening() + "".join(shown)
+
+    def _opening(self) -> str:
+        return self.instruction + self.between if self.instruction else ""
 
     def render_query(self, text: str) -> str:
         """The query as it stands behind the prefix."""
-        return self.query.format(text=text)
+        return self.query.format(text=text.replace(CONTROL, "\N{REPLACEMENT CHARACTER}"))
 
     asked: ClassVar[Any] = renamed_property("asked", "render_query")
 
     def answers(self, classes: Sequence[str]) -> tuple[str, ...]:
         """The continuations whose likelihoods are compared."""
         return tuple(self.label.format(label=kind) for kind in classes)
+
+
+class ChatFormat(PromptFormat):
+    """Demonstrations as turns of a chat, by a model's own template (`iclscope.language_models.prompts.chat`).
+
+    Control tokens of the template stand in it between two `CONTROL`. The instruction is all that stands before the
+    first user's text; nothing is put behind it.
+    """
+
+    def _opening(self) -> str:
+        return self.instruction
 
 
 class PromptGroup(NamedTuple):

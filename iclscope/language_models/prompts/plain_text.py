@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
 from iclscope.core.errors import refused, require
+from iclscope.language_models.prompts.format import CONTROL
 
 _NO_TEXT = "\U0010ffff"
 """A noncharacter of Unicode: it stands in no text, so a token whose name begins with it is never found in one."""
@@ -75,6 +76,8 @@ class TextReader:
     def read(self, texts: Sequence[str], *, places: bool = False) -> list[TokenizedText]:
         """Texts as tokens.
 
+        What a format of a chat marks as a control token (`CONTROL`) is read as one.
+
         Args:
             texts: what is read, each by itself.
             places: whether to tell where tokens stand; only fast tokenizers know.
@@ -83,6 +86,38 @@ class TextReader:
             BadRequest: if a text can only be read as a control token, or needs a token that the model has no embedding
                 of.
         """
+        parts = [text.split(CONTROL) for text in texts]
+        if not any(self._means_control(one) for one in parts):
+            return self._read_plain(texts, places)
+        parts = [one if self._means_control(one) else [text] for one, text in zip(parts, texts, strict=True)]
+        plain = iter(self._read_plain([part for one in parts for part in one[::2]], places))
+        return [self._with_control(one, plain, places) for one in parts]
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {name: number for number, name in self.control.items()}
+
+    def _means_control(self, parts: Sequence[str]) -> bool:
+        """Whether every second part names a control token, as in a chat's format."""
+        return len(parts) > 1 and len(parts) % 2 == 1 and all(name in self._numbers for name in parts[1::2])
+
+    def _with_control(self, parts: Sequence[str], plain: Iterator[TokenizedText], places: bool) -> TokenizedText:
+        ids: list[int] = []
+        at: list[tuple[int, int]] = []
+        start = 0
+        for number, part in enumerate(parts):
+            end = start + len(part) + 2 * (number % 2)
+            if number % 2:
+                ids.append(self._numbers[part])
+                at.append((start, end))
+            else:
+                read = next(plain)
+                ids += read.ids
+                at += [(start + begin, start + stop) for begin, stop in read.places]
+            start = end
+        return TokenizedText(tuple(ids), tuple(at) if places else ())
+
+    def _read_plain(self, texts: Sequence[str], places: bool) -> list[TokenizedText]:
         more = {"return_offsets_mapping": True} if places else {}
         try:
             # Whole tokens of the vocabulary still come through, of Unigram and WordLevel: they are caught below.

@@ -14,6 +14,7 @@ from iclscope.language_models.models.finite import check_gives_numbers
 from iclscope.language_models.models.kept_state import check_reads_in_parts
 from iclscope.language_models.models.loading import LanguageModel, load_language_model, model_name
 from iclscope.language_models.models.remote import RemoteModel
+from iclscope.language_models.prompts.chat import chat_format
 from iclscope.language_models.prompts.draws import SampledTask, draw_queries
 from iclscope.language_models.prompts.format import PromptFormat, PromptGroup
 from iclscope.language_models.prompts.precision import Agreement, agreement
@@ -110,7 +111,7 @@ def prepare(
     """
     sampled = draw_queries(text_task(settings), settings.queries, settings.seed)
     if language_model is not None:
-        return Prepared(settings, _checked(language_model, settings, sampled), sampled)
+        return Prepared(_in_turns(settings, language_model), _checked(language_model, settings, sampled), sampled)
     source = settings.model
     if source.api is not None:
         remote = RemoteModel(source)
@@ -124,11 +125,19 @@ def prepare(
         kept = settled.get("dtype") if isinstance(settled, dict) else None
         source = source.model_copy(update={"dtype": kept}) if kept in DTYPES else source
     loaded = _checked(load_language_model(source), settings, sampled)
+    settings = _in_turns(settings, loaded)
     if source.dtype != AUTO or loaded.model.dtype == torch.float32:
         return Prepared(settings, loaded, sampled, Agreement.noted(earlier.get("precision")))
     exact = _checked(load_language_model(source.model_copy(update={"dtype": "float32"})), settings, sampled)
     found = agreement(loaded, exact, sampled, settings.format, settings.seed)
     return Prepared(settings, loaded if found.is_enough else exact, sampled, found)
+
+
+def _in_turns(settings: TextMeasurement, language_model: LanguageModel) -> TextMeasurement:
+    """The settings, with the format of the model's chat if that was asked for."""
+    if not settings.chat:
+        return settings
+    return settings.model_copy(update={"format": chat_format(language_model, settings.format)})
 
 
 def _checked(language_model: LanguageModel, settings: TextMeasurement, sampled: SampledTask) -> LanguageModel:
