@@ -43,7 +43,7 @@ class _Commands(LazyGroup):
         "playground": _of("playground", "A transformer that trains in your browser, with the theory drawn over it."),
         "llm": LazyCommand("iclscope.cli.llm", "llm_app", "The same questions for Hugging Face language models."),
         "new": _of("new", "Write a package of your own: a task, a model, a figure and its tests."),
-        "list": _of("list", "List papers, figures and claims, each with one line."),
+        "list": _of("list", "List papers, figures, claims, tasks and models."),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -61,8 +62,8 @@ def evaluate_command(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help=f"Of numbers: what else answers; may be repeated. One of {', '.join(REGRESSION_BASELINES)}, or "
-            f"{NO_BASELINE}; default {', '.join(DEFAULT_BASELINES)}.",
+            help="Method to test on the same prompts, where answers are numbers (repeatable). One of: "
+            f"{'; '.join(REGRESSION_BASELINES)}; or {NO_BASELINE}. Default: {'; '.join(DEFAULT_BASELINES)}.",
         ),
     ] = None,
     device: Annotated[str, typer.Option(metavar="|".join(DEVICES), help="Device to run on.")] = "auto",
@@ -72,8 +73,8 @@ def evaluate_command(
 ) -> None:
     """Test a trained model on new settings, without training.
 
-    The task is the one the model was trained on, but for the settings given as further options, --length 20 for
-    instance; the last lines say which there are.
+    The task is the one the model was trained on, except for settings given as further options, such as --length 20.
+    Each kind of task has its own:
     """
     require(prompts is None or prompts >= 2, "--prompts", prompts, "at least 2, or there is no interval")
     baselines = _baselines_named(baseline)
@@ -119,7 +120,9 @@ def evaluate_command(
 
 
 _LINES = "\n\n".join(settings_of_all_tasks())
-evaluate_command.__doc__ = f"{evaluate_command.__doc__}\n\n{_LINES}"  # which ones there are is not known here
+evaluate_command.__doc__ = (
+    f"{inspect.cleandoc(evaluate_command.__doc__ or '')}\n\n{_LINES}"  # which ones there are is not known here
+)
 
 
 def _baselines_named(names: Sequence[str] | None) -> tuple[str, ...]:

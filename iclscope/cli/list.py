@@ -1,4 +1,4 @@
-"""``iclscope list``: papers, figures and claims, one line each; of a task or a model, its settings."""
+"""``iclscope list``: papers, figures and claims, one line each, and tasks and models; of one of these, its settings."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from iclscope.core.registry import MODELS, PAPERS, TASKS, Registry
 def list_command(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="Only these papers, or figures of them, tasks or models."),
+        typer.Argument(metavar="NAME", help="Only these papers, or figures of them, tasks or models."),
     ] = None,
 ) -> None:
-    """List papers, figures and claims, each with one line; of a task or a model by name, its settings."""
+    """List papers, figures and claims, each with one line, and the names of tasks and models.
+
+    Of a task or a model by name, print its settings.
+    """
     wanted = list(names or ())
     known = [*PAPERS.names(), *TASKS.names(), *MODELS.names()]
     only_settings = wanted and not set(wanted) - {*TASKS.names(), *MODELS.names()}
@@ -37,6 +40,9 @@ def list_command(
         for name in wanted:
             if name in registry:
                 _print_settings(console, registry, name)
+    if not names:
+        for kind, registry in (("tasks", TASKS), ("models", MODELS)):
+            console.print(f"{kind}  {', '.join(registry.names())} (iclscope list NAME prints the settings of one)")
 
 
 def _print_paper(console: Console, paper: Card, wanted: Sequence[str]) -> None:

@@ -28,7 +28,7 @@ FAILED = 1
 
 
 def reproduce_command(
-    papers: Annotated[list[str], typer.Argument(metavar="PAPER...", help="Short names (see iclscope list), or all.")],
+    papers: Annotated[list[str], typer.Argument(metavar="PAPER", help="Short names (see iclscope list), or all.")],
     figure: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this figure (repeatable).")] = None,
     preset: Annotated[str, typer.Option(metavar="|".join(PRESETS), help="Compute budget.")] = "quick",
     seeds: Annotated[

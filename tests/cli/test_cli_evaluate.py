@@ -547,6 +547,7 @@ def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
     output = capsys.readouterr()
     assert output.err == ""
     assert output.out.startswith("Usage: iclscope evaluate")
+    assert re.search(r"\S {2,}\S", output.out.partition("Arguments:")[0]) is None
     named = {option for command in BAD for option in command.split() if option.startswith("--")} - {"--nosuch"}
     text = " ".join(output.out.split())
     assert len(named) >= 20

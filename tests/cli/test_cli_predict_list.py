@@ -37,6 +37,7 @@ def test_list_gives_every_paper_figure_and_claim_a_line(capsys: pytest.CaptureFi
         for experiment in experiments_of(paper.name):
             expected.append((experiment.name, experiment.title))
             expected += [(claim.id, claim.statement) for claim in experiment.claims]
+    expected += [("tasks", "functions, linear_regression"), ("models", "linear_attention, softmax_attention")]
     assert len(lines) == len(expected)
     for line, (name, text) in zip(lines, expected, strict=True):
         assert line.split()[0] == name
@@ -285,7 +286,8 @@ def test_a_device_that_is_not_there(capsys: pytest.CaptureFixture[str], tmp_path
                 "--S1",
             ],
         ),
-        (["list"], ["papers", "figures", "claims"]),
+        (["list"], ["papers", "figures", "claims", "tasks", "models", " [NAME]...\n"]),
+        (["reproduce"], [" {PAPER}...\n"]),
     ],
 )
 def test_help(capsys: pytest.CaptureFixture[str], command: list[str], words: list[str]) -> None:
