@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from iclscope.core.registry import MODELS, TASKS
+from iclscope.core.settings_text import without_settings
 from iclscope.training.trial import Evaluation, Training
 
 
@@ -21,7 +22,11 @@ def configs() -> dict[str, type[BaseModel]]:
 
 def schema(config: type[BaseModel]) -> dict[str, Any]:
     """The JSON schema of a config."""
-    return config.model_json_schema()
+    made = config.model_json_schema()
+    for part in (made, *made.get("$defs", {}).values()):
+        if "description" in part:
+            part["description"] = without_settings(part["description"])  # the fields stand below, each with its own
+    return made
 
 
 def pages(docs: Path) -> dict[str, str]:

@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from iclscope.core.settings_text import without_settings
+
 
 def _as_written(app: Any, obj: Any, bound_method: bool) -> None:  # noqa: ARG001 (Sphinx passes them)
     """Keep annotations as the text of the source: jaxtyping's classes forget how they were written."""
@@ -42,7 +44,11 @@ def _settings(app: Any, what: str, name: str, obj: Any, options: Any, lines: lis
 
 
 def _plain_signs(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:  # noqa: ARG001
-    """Keep the bars of norms and the stars of limits as they are: in docstrings they mean no markup."""
+    """Keep the bars of norms and the stars of limits as they are: in docstrings they mean no markup.
+
+    The list of settings, which is for ``help()``, is left out: a table has them.
+    """
+    lines[:] = without_settings("\n".join(lines)).splitlines()
     lines[:] = [line if line.lstrip().startswith(">>>") else _SIGN.sub(_escaped, line) for line in lines]
 
 

@@ -16,6 +16,7 @@ from iclscope.core.errors import BadRequest, refused, require
 from iclscope.core.html import html_settings
 from iclscope.core.refusals import advice, unknown
 from iclscope.core.renamed import adopt_old_overrides, renamed_property
+from iclscope.core.settings_text import with_settings
 
 # What is left out says what was got, which we say ourselves.
 _EXPECTED = re.compile(
@@ -97,6 +98,12 @@ class Settings(BaseModel):
             super().__init__(**values)
         except ValidationError as error:
             raise self._first(error) from None
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **settings: Any) -> None:
+        """Let ``help()`` say what each field means."""
+        super().__pydantic_init_subclass__(**settings)
+        cls.__doc__ = with_settings(cls.__doc__, cls)
 
     # It changes what errors are raised, not what is made: so pydantic need not call it for settings within others.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]

@@ -13,6 +13,7 @@ from iclscope.core.arguments import list_of, seeds_from
 from iclscope.core.errors import require, unusable
 from iclscope.core.files import user_path
 from iclscope.core.html import html_settings
+from iclscope.core.settings_text import with_settings
 from iclscope.models.copies import copy_of_runs
 from iclscope.models.expected import expect_place
 from iclscope.models.model_config import ModelConfig as ModelConfig  # where models are made of one
@@ -57,6 +58,12 @@ class RunModel(nn.Module, Generic[Config]):
     probes: ClassVar[Mapping[str, str]] = {}
     """What can be measured inside it: name → a function (model, prompts, sampler) → records, as ``module:function``."""
     trained_on: tuple[Task, ...] | None = None
+
+    def __init_subclass__(cls, **named: Any) -> None:
+        """Let ``help()`` say which settings a model takes, and what each means."""
+        super().__init_subclass__(**named)
+        if hasattr(cls, "config_type"):
+            cls.__doc__ = with_settings(cls.__doc__, cls.config_type)
 
     def __init__(
         self,
