@@ -14,7 +14,7 @@ import pytest
 
 PREPARED = """
 import json, sys
-import numpy as np, torch
+import numpy as np, polars as pl, torch
 import iclscope as icl
 from iclscope.baselines import Baseline
 from iclscope.evaluation import baseline_errors_by_length, error_table, errors_by_length
@@ -23,6 +23,7 @@ from iclscope.models import GPT2Transformer, LinearAttention, SoftmaxReLUTransfo
 from iclscope.pruning import kept_neurons, magnitude
 from iclscope.tasks import FunctionClass, LinearRegression, PatternClassification
 from iclscope.training import Probe
+from iclscope.training.trained import TrainedGroup
 
 task = PatternClassification(M1=3, M2=2, d_X=5, d_Y=2, length=4)
 functions = FunctionClass(d_X=3, length=4)
@@ -34,6 +35,28 @@ result = icl.train(model, task, steps=1, batch_size=2)
 class Mine(torch.nn.Module):
     def forward(self, prompts):
         return prompts.labels
+
+class Wide(torch.nn.Module):
+    def __init__(self, width, hidden):
+        super().__init__()
+        self.layer = torch.nn.Linear(width, 1)
+    def forward(self, tokens):
+        return self.layer(tokens)
+
+wide = icl.models.from_module("wide", Wide, tokens="columns", hidden=2)(seeds=2, d_X=3)
+linear = icl.tasks.LinearRegression(d_X=3, length=4)
+group = TrainedGroup([icl.Trial(), icl.Trial(seed=1)], model, [], {}, [-1, -1], [-1, -1])
+rows = pl.DataFrame({"arm": ["trained", "untrained"], "seed": [0, 0], "error": [0.1, 1.0]})
+
+def claim(**changes):
+    settings = dict(id="a", form="exact", statement="s", source="Section 2", quantity="q", expected=icl.Region(high=1),
+                    reason="r", estimate=lambda rows: 0.5, control=icl.Control("u", "untrained"))
+    return icl.Claim(**settings | changes)
+
+def figure(**changes):
+    settings = dict(name="mine", title="t", caption="c", position=1, trials=len, measure=len, claims=(), draw=len,
+                    finding=str)
+    return icl.Experiment(**settings | changes)
 
 def said(call):
     try:
@@ -56,8 +79,8 @@ CALLS = {
     "icl.evaluate(model, [task, model])": f"{A_TASK}a SoftmaxReLUTransformer; the order is evaluate(model, task)",
     "attention_concentration(prompts, model)": "model: expected a SoftmaxReLUTransformer, got a PatternPrompts",
     # no model, no task
-    "icl.train(torch.nn.Linear(2, 2), task)": f"{A_MODEL}a Linear; a module of your own has to be derived from",
-    "icl.evaluate(Mine(), task)": f"{A_MODEL}a Mine; a module of your own has to be derived from",
+    "icl.train(torch.nn.Linear(2, 2), task)": f"{A_MODEL}a Linear; a module of your own becomes one by",
+    "icl.evaluate(Mine(), task)": f"{A_MODEL}a Mine; a module of your own becomes one by iclscope",
     "icl.train(result, task)": f"{A_MODEL}a TrainingResult; its .model is one",
     "icl.evaluate(Baseline('1-NN'), task)": f"{A_MODEL}a Baseline; a baseline answers by itself",
     "icl.evaluate(SoftmaxReLUTransformer, task)": f"{A_MODEL}the class SoftmaxReLUTransformer; make one, as Soft",
@@ -131,6 +154,24 @@ CALLS = {
     "icl.reproduce(3)": "paper: expected the name of a paper, a Paper or an Experiment, got 3",
     "icl.sweep({'papr': 'li2024'})": "papr = 'li2024': no such setting; known: name",
     "icl.log_to(None)": "tracker: expected a SummaryWriter, a run of W&B, or the module trackio, got None",
+    "claim(expected=(0, 1))": "claim 'a': expected: expected an iclscope.Region(low, high), got a tuple",
+    "claim(control='untrained')": "claim 'a': control: expected an iclscope.Control, which must fail, got 'untrained'",
+    "claim(estimate=0.5)": "claim 'a': estimate: expected a function of rows, got 0.5",
+    "icl.judge(rows, claim())": "claim 'a': estimate: expected an Interval or a ForAll, got 0.5; over_seeds and",
+    "figure(claims=claim())": "figure 'mine': claims: expected a tuple of Claims, got a Claim; of one",
+    # trials, rows and modules of one's own
+    "icl.Trial(task=linear, model=wide)": "model: expected a ModelConfig, or settings with its kind, got a Wide; a "
+    "trial has its settings: WideConfig(…), its config_type",
+    "icl.Trial(task=icl.tasks.LinearRegression)": "task: expected a task, or settings with its kind, got the class",
+    "icl.Trial(task='patterns')": "task: expected a task, or settings with its kind, got 'patterns'",
+    "group.rows(arm='trained', error=torch.ones(2, 1))": "shape of error: expected (2,), a value per run, got (2, 1); "
+    "choose one number per run, as [:, 0] does",
+    "group.rows(arm='trained', error=[1.0])": "number of error: expected 2, a value per run, got 1",
+    "icl.train(wide, linear)": "shape of what the module gives: expected (256, 5), a number per token, or (256,), one "
+    "per prompt, got (256, 5, 1); [..., 0] takes the last axis off",
+    "icl.models.from_module('own', Wide(4, 2))": "make: expected a class of modules, or a function, got a Wide",
+    "icl.models.from_module('own', Wide)": "make: expected what takes (width), got the class Wide with (width",
+    "icl.models.from_module('own', Wide, depth=2)": "make: expected what takes (width, depth), got the class Wide",
     # mechanism, pruning, baselines: what is about one model only
     "attention_concentration(gpt2, prompts)": "model: expected a SoftmaxReLUTransformer, got a GPT2Transformer",
     "attention_concentration(result, prompts)": "model: expected a SoftmaxReLUTransformer, got a TrainingResult",

@@ -23,6 +23,7 @@ from iclscope.claims.families import (
 )
 from iclscope.claims.intervals import ENOUGH_SEEDS, Interval, UpperBound, unseen_share
 from iclscope.claims.reference import REFERENCE
+from iclscope.core.arguments import expect
 from iclscope.core.errors import one_of_these, require
 from iclscope.training.trained import MEETS
 
@@ -72,18 +73,22 @@ class Claim:
 
     Attributes:
         id: short name, unique within the paper.
-        form: its logical form, see `Form`.
+        form: its logical form: "exact", "sufficient", "upper bound", "lower bound", "published", or "ours" for a
+            question of one's own; see `Form`.
         statement: what the paper says; the question, if it is ours.
-        source: where it says so: a theorem, proposition, section, figure …
+        source: where it says so; it must name a theorem, proposition, section, figure or the like, as "Nobody 2026,
+            Section 2".
         quantity: what the estimate is, in words, with its unit.
         expected: the region the estimate must lie in; a change after a first run goes into the experiment log.
         reason: where the region comes from.
-        estimate: rows of one arm → estimate with its interval, or the estimates of all settings (`for_all`).
+        estimate: rows of one arm → an `Interval`, or the estimates of all settings (`for_all`). ``over_seeds``,
+            ``rate_over_seeds``, ``mean_at_every`` and ``slope_of`` of ``iclscope.claims.summaries`` make them.
         control: where the same estimate must fail.
-        arm: the rows the claim is about.
+        arm: what the column ``arm`` says in the rows that the claim is about.
         reference: where the paper leaves a constant open, how one was chosen before any other setting was looked at.
             Such a claim cannot be refuted on a finite grid: instead of failing it is inconclusive.
-        answer: of a question of ours, estimate and verdict → the answer in words.
+        answer: of a question of ours, estimate and verdict → the answer in words; for instance
+            ``iclscope.claims.answers.answered(holds="yes", fails="no")``.
 
     Raises:
         BadRequest: if the claim cannot be judged by its form.
@@ -105,10 +110,19 @@ class Claim:
     def __post_init__(self) -> None:
         where = f"claim {self.id!r}: "
         require(self.form in get_args(Form), f"{where}form", self.form, one_of_these(get_args(Form)))
-        require(isinstance(self.control, Control), f"{where}control", self.control, "a control that must fail")
+        expect(
+            isinstance(self.control, Control), f"{where}control", self.control, "an iclscope.Control, which must fail"
+        )
+        expect(isinstance(self.expected, Region), f"{where}expected", self.expected, "an iclscope.Region(low, high)")
+        expect(callable(self.estimate), f"{where}estimate", self.estimate, "a function of rows")
         require(self.control.arm != self.arm, f"{where}control", self.control.arm, "rows other than the claim's own")
         named = _PLACES.search(self.source) is not None
-        require(named, f"{where}source", self.source, "a theorem, proposition, section, figure or the like")
+        require(
+            named,
+            f"{where}source",
+            self.source,
+            "a theorem, proposition, section, figure or the like, such as 'Section 2'",
+        )
         ends = [end for end in self.expected if math.isfinite(end)]
         require(bool(ends), f"{where}expected", tuple(self.expected), "a region with an end, or nothing could miss it")
         require(self.expected.low <= self.expected.high, f"{where}expected", tuple(self.expected), "low ≤ high")
@@ -127,10 +141,24 @@ class Claim:
 
         return claim_html(self)
 
+    def check_arms(self, rows: pl.DataFrame) -> None:
+        """Refuse rows that have nothing of what is claimed, or nothing of its control.
+
+        Raises:
+            BadRequest: naming the arm, and those that are there.
+        """
+        arms = sorted({str(arm) for arm in rows["arm"].unique()}) if "arm" in rows.columns else []
+        for what, arm in (("arm", self.arm), ("control", self.control.arm)):
+            there = f"one of the arms of the rows ({', '.join(arms) or 'there are none'})"
+            require(arm in arms, f"claim {self.id!r}: {what}", arm, there)
+
     def judged(self, paper: str, figure: str, rows: pl.DataFrame) -> JudgedClaim:
         """Judge the claim and its control on the rows of its figure.
 
         What is "sufficient" is judged on trials that meet the theorem's conditions, as far as they can be decided.
+
+        Raises:
+            BadRequest: if the claim's ``estimate`` gives no estimate.
         """
         if self.form == "sufficient" and MEETS in rows.columns:
             rows = rows.filter(pl.col(MEETS).fill_null(value=True))
@@ -138,6 +166,9 @@ class Claim:
         estimate, control = (
             self.estimate(rows.filter(pl.col("arm").is_in([arm, *also]))) for arm in (self.arm, self.control.arm)
         )
+        hint = "over_seeds and mean_at_every of iclscope.claims.summaries make them"
+        for found in (estimate, control):
+            expect(isinstance(found, Estimate), f"claim {self.id!r}: estimate", found, "an Interval or a ForAll", hint)
         verdict = judge(estimate, self.expected)
         if self.reference is not None and verdict == "fails":
             verdict = "inconclusive"

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 import polars as pl
 
+from iclscope.claims.columns import expect_columns
 from iclscope.claims.intervals import ENOUGH_SEEDS, LEVEL, Interval, RateInterval, with_unseen_seeds
 
 Verdict = Literal["holds", "fails", "inconclusive"]
@@ -80,6 +81,7 @@ def for_all(
         note: see `ForAll`.
     """
     names = [by] if isinstance(by, str) else list(by)
+    expect_columns(rows, *names)
     parts = sorted(rows.group_by(names, maintain_order=True), key=lambda part: [*map(_in_order, part[0])])
     strict = strict_level(len(parts))
     settings = [

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from iclscope.claims.columns import expect_columns
 from iclscope.claims.families import ForAll, for_all
 from iclscope.claims.intervals import LEVEL, Interval, bounded_mean, mean_interval, rate_interval
 from iclscope.claims.slopes import log_log_slope
@@ -49,7 +50,20 @@ RANGES = {
 
 
 def over_seeds(rows: pl.DataFrame, column: str, level: float = LEVEL) -> Interval:
-    """Mean of a column with its interval over seeds; several rows of one seed are averaged first."""
+    """Mean of a column with its interval over seeds; several rows of one seed are averaged first.
+
+    Args:
+        rows: with the column and a column ``seed``.
+        column: what is averaged.
+        level: of the interval.
+
+    Raises:
+        BadRequest: if a column is missing.
+
+    >>> import polars as pl
+    >>> print(over_seeds(pl.DataFrame({"seed": [0, 1, 2], "error": [0.31, 0.29, 0.3]}), "error"))
+    0.3 [0.275, 0.325]
+    """
     least, most = RANGES.get(column, (-math.inf, math.inf))
     return mean_interval(per_seed(rows, column), least=least, most=most, level=level)
 
@@ -61,6 +75,7 @@ def rate_over_seeds(rows: pl.DataFrame, column: str = "classification_error", le
     """
     if rows.is_empty():
         return mean_interval([])
+    expect_columns(rows, "seed", column, "prompts")
     return rate_interval(per_seed(rows, column), min(rows["prompts"].to_list()), level=level)
 
 
@@ -76,6 +91,7 @@ def rate_at_every(rows: pl.DataFrame, by: str | Sequence[str]) -> ForAll:
 
 def per_seed(rows: pl.DataFrame, column: str) -> list[float]:
     """A column's mean for each seed, in the order of the seeds; NaN where one of the seed's values is missing."""
+    expect_columns(rows, "seed", column)
     value = pl.col(column).cast(pl.Float64).fill_null(math.nan).mean()
     return rows.group_by("seed").agg(value).sort("seed")[column].to_list()
 
@@ -92,6 +108,7 @@ def summarise(rows: pl.DataFrame, by: str, column: str, *, rate: bool = False) -
     Returns:
         Columns ``by``, value, low, high, sorted by ``by``.
     """
+    expect_columns(rows, by, column, "seed")
     points = []
     for (position,), group in rows.drop_nulls(by).group_by(by):
         interval = rate_over_seeds(group, column) if rate else over_seeds(group, column)
@@ -114,6 +131,7 @@ def slope_of(rows: pl.DataFrame, x: str, y: str, *, at_least: float | None = Non
             that diverged (column ``diverged_at``) are missing without that knowledge.
         level: of the interval.
     """
+    expect_columns(rows, "seed", x, y)
     fits = [
         _slope_bounds(group, x, y, at_least) for _, group in rows.sort("seed", x).group_by("seed", maintain_order=True)
     ]

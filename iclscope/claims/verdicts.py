@@ -56,22 +56,27 @@ def judge(rows: Any, claims: Claim | Iterable[Claim], *, paper: str = "", figure
     """Judge claims, and their controls, on a table of rows.
 
     Args:
-        rows: a data frame of polars or pandas, or a pyarrow.Table, with a column ``arm`` that tells what was claimed of
-            from the controls, and the columns that the claims' estimates read.
+        rows: a data frame of polars or pandas, or a pyarrow.Table, with a column ``arm`` ("trained", unless a claim
+            says otherwise, and the names of the controls), and the columns that the claims' estimates read: ``seed``,
+            if they are means over seeds.
         claims: one or more.
         paper: short name of the paper, if the claims are of one.
         figure: whose rows they are, likewise.
 
     Raises:
-        BadRequest: if these are no rows or no claims.
+        BadRequest: if these are no rows or no claims, or the rows lack a column or an arm.
 
     >>> import iclscope as icl, polars as pl
-    >>> from iclscope.claims.intervals import mean_interval
-    >>> rows = pl.DataFrame({"arm": ["trained"] * 3 + ["untrained"] * 3, "risk": [0.01, 0.02, 0.01, 1.0, 0.9, 1.1]})
+    >>> from iclscope.claims.summaries import over_seeds
+    >>> rows = pl.DataFrame({
+    ...     "arm": ["trained"] * 3 + ["untrained"] * 3,
+    ...     "seed": [0, 1, 2, 0, 1, 2],
+    ...     "hinge_risk": [0.01, 0.02, 0.01, 1.0, 0.9, 1.1],
+    ... })
     >>> claim = icl.Claim(
     ...     id="small-risk", form="exact", statement="The risk is small.", source="Theorem 1", quantity="hinge risk",
     ...     expected=icl.Region(high=0.1), reason="a tenth of that of a coin",
-    ...     estimate=lambda rows: mean_interval(rows["risk"].to_list(), least=0.0),
+    ...     estimate=lambda rows: over_seeds(rows, "hinge_risk"),
     ...     control=icl.Control("initial weights", "untrained"),
     ... )
     >>> print(icl.judge(rows, claim))
@@ -82,6 +87,8 @@ def judge(rows: Any, claims: Claim | Iterable[Claim], *, paper: str = "", figure
     wanted = [claims] if isinstance(claims, Claim) else list(claims)
     wrong = next((one for one in wanted if not isinstance(one, Claim)), None)
     expect(wrong is None, "claims", wrong, "a Claim, or several")
+    for one in wanted:
+        one.check_arms(table)
     return Verdicts(one.judged(paper, figure, table) for one in wanted)
 
 

@@ -1,4 +1,10 @@
-"""Models: what reads prompts."""
+"""Models: what reads prompts.
+
+Every model holds several runs, one per seed, which train together. A class takes its settings as keywords, with
+``seeds``: ``LinearAttention(d_X=3, seeds=5)``, or ``LinearAttention.for_task(task, seeds=5)``. Its ``config_type`` is
+the class of the settings of one run, which a trial names. `from_module` makes a model of your own
+``torch.nn.Module``, `load_model` reads a checkpoint that ``save_pretrained`` wrote.
+"""
 
 from iclscope.models.expected import expect_model, expect_model_of
 from iclscope.models.feature_attention import FeatureAttention, FeatureAttentionConfig, FeatureAttentionPrediction

@@ -39,7 +39,7 @@ def expect_model(value: Any, order: str, option: str = "model") -> None:
     elif is_model(getattr(value, "model", None)):
         hint = "its .model is one"
     elif isinstance(value, nn.Module):
-        hint = "a module of your own has to be derived from one of these, or from iclscope.models.run_model.RunModel"
+        hint = "a module of your own becomes one by iclscope.models.from_module"
     elif hasattr(value, "predict"):
         hint = "a baseline answers by itself, .predict(prompts), or in error_table(…, baselines=[NAME])"
     expect(is_model(value), option, value, "a model of iclscope.models", hint)

@@ -6,8 +6,9 @@ seed; all runs are read at once through ``torch.func``, so a module must be a fu
 
 from __future__ import annotations
 
+import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
@@ -16,7 +17,8 @@ from pydantic import Field, create_model
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from iclscope.core.errors import require
+from iclscope.core.arguments import brief, expect
+from iclscope.core.errors import BadRequest, Refusal, require
 from iclscope.models.run_model import ModelConfig, RunModel
 from iclscope.tasks import ExamplePrompts, Task
 from iclscope.tasks.examples import TokenFormat, examples_of
@@ -100,13 +102,16 @@ class WrappedModule(RunModel[ModuleConfig]):
         tokens = examples.tokens(self.config.tokens)
         weights = dict(self.module.named_parameters()) | dict(self.module.named_buffers())
         given: Tensor = vmap(lambda own, values: functional_call(self.module, own, (values,)))(weights, tokens.values)
-        shape, per_token = tuple(given.shape), tuple(tokens.values.shape[:3])
+        shape, per_token = tuple(given.shape), tuple(tokens.values.shape[:3])  # [run, batch, token]
         if shape == per_token:
             read = given.gather(2, tokens.read_at)
             return ModulePrediction(read if examples.query_at is None else read[..., 0])
         at_query = shape == per_token[:2] and examples.query_at is not None
-        allowed = f"{per_token}, a number per token, or one per prompt"
-        require(at_query, "shape of what the module gives", shape, allowed)
+        allowed = f"{per_token[1:]}, a number per token, or {per_token[1:2]}, one per prompt"
+        if examples.query_at is None:
+            allowed = f"{per_token[1:]}, a number per token: every x is a query"
+        hint = "; [..., 0] takes the last axis off" if shape[-1:] == (1,) and len(shape) > 2 else ""
+        require(at_query, "shape of what the module gives", shape[1:], allowed + hint)
         return ModulePrediction(given)
 
 
@@ -115,15 +120,34 @@ def from_module(
 ) -> type[WrappedModule]:
     """Turn a plain module into a model with many runs.
 
-    Give it to `iclscope.register`, or declare it as an entry point ``iclscope.models``.
+    Give it to `iclscope.register`, or declare it as an entry point ``iclscope.models``; only then may trials, sweeps
+    and checkpoints name it.
 
     Args:
-        kind: its name; the variable that holds the class in its module should be called `class_name` of it.
-        make: width of a token, and settings → the module, whose initial values may be random. Its forward reads tokens
-            [batch, token, width] and gives [batch, token] or [batch].
-        tokens: how prompts are written: "alternating", x and y in turn, or "columns" [x; y].
-        settings: what ``make`` takes beside the width, with the usual value of each.
+        kind: its name there. The class that is returned is called after it, ``my_mixer`` → ``MyMixer``; a variable of
+            that name lets models of it be pickled.
+        make: the module's class, or a function: width of a token, and settings → the module, whose initial values may
+            be random. Its forward reads tokens [batch, token, width] and gives a number per token, [batch, token], or
+            per prompt, [batch]. The query is the last token.
+        tokens: how prompts are written: "alternating", x and y in turn, or "columns" [x; y], one per example, the
+            query's with y = 0. Of tasks that ask for a prediction at every x, only the first will do.
+        settings: what ``make`` takes beside the width, with the usual value of each; they are settings of the model.
+
+    Raises:
+        BadRequest: if ``make`` makes no module from a width and these settings.
+
+    >>> import torch, iclscope as icl
+    >>> class Mean(torch.nn.Module):
+    ...     def __init__(self, width, hidden):
+    ...         super().__init__()
+    ...         self.encode, self.answer = torch.nn.Linear(width, hidden), torch.nn.Linear(hidden, 1)
+    ...     def forward(self, tokens):
+    ...         return self.answer(self.encode(tokens).relu().mean(dim=1))[:, 0]
+    >>> MeanReader = icl.models.from_module("mean_reader", Mean, tokens="columns", hidden=8)
+    >>> model = MeanReader(d_X=2, seeds=3, hidden=16)
+    >>> result = icl.train(model, icl.tasks.LinearRegression(d_X=2, length=4), steps=2, batch_size=8)
     """
+    _check_make(make, settings)
     fields: dict[str, Any] = {name: (type(value), value) for name, value in settings.items()}
     fields["kind"] = (Literal[kind], kind)
     config = create_model(
@@ -137,6 +161,21 @@ def from_module(
     )
     body = {"config_type": config, "make": staticmethod(make), "__module__": make.__module__, "__doc__": make.__doc__}
     return type(class_name(kind), (WrappedModule,), body)
+
+
+def _check_make(make: Any, settings: Mapping[str, Any]) -> None:
+    """Refuse what cannot be called with a width and these settings."""
+    hint = "give its class, as models make one module per seed" if isinstance(make, nn.Module) else ""
+    expect(callable(make) and not isinstance(make, nn.Module), "make", make, "a class of modules, or a function", hint)
+    try:
+        signature = inspect.signature(make)
+    except (TypeError, ValueError):  # of what is written in C
+        return
+    try:
+        signature.bind(1, **settings)
+    except TypeError as error:
+        wanted = f"what takes ({', '.join(['width', *settings])})"
+        raise BadRequest(Refusal("make", f"{brief(make)} with {signature}", wanted, str(error))) from error
 
 
 def class_name(kind: str) -> str:

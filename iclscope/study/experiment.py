@@ -102,7 +102,9 @@ class Experiment:
         caption: what it shows and how to read it.
         position: where it stands in the report.
         trials: what to train for a preset.
-        measure: trained models → rows; called once per group of equal shape.
+        measure: trained models → rows; called once per group of equal shape, a `TrainedGroup`. It has ``trials``,
+            ``model`` (all of them, one per run), ``model.untrained()`` for a control, and ``rows(arm=…, error=…)``,
+            which makes a row per run.
         claims: what the paper says of it.
         draw: rows → figure. Never trains, never measures.
         finding: rows → one sentence with the figure's main numbers.
@@ -131,6 +133,10 @@ class Experiment:
     distances: Distances | None = None
     opening: bool = False
 
+    def __post_init__(self) -> None:
+        listed = isinstance(self.claims, (tuple, list)) and all(isinstance(one, Claim) for one in self.claims)
+        expect(listed, f"figure {self.name!r}: claims", self.claims, "a tuple of Claims", "of one, (claim,)")
+
     @cached_property
     def code(self) -> str:
         """A hash of the files in which its functions stand: a figure is measured and drawn again when one changes."""
@@ -158,7 +164,10 @@ class Experiment:
         """
         with ThreadPoolExecutor(workers) as pool:
             measured = pl.concat(pool.map(lambda group: self._measured(group, preset), groups), how="diagonal")
-        return measured if self.controls is None else pl.concat([measured, self.controls(measured)], how="diagonal")
+        every = measured if self.controls is None else pl.concat([measured, self.controls(measured)], how="diagonal")
+        for claim in self.claims:
+            claim.check_arms(every)
+        return every
 
     def _measured(self, group: TrainedGroup[Any], preset: Preset) -> pl.DataFrame:
         if self.conditions is None:

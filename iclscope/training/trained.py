@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic
+from typing import Any, Generic
 
 import polars as pl
 import torch
@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import TypeVar
 
+from iclscope.core.errors import require
 from iclscope.models import Model, stack_models
 from iclscope.training.state import RUNNING
 from iclscope.training.trial import Trial
@@ -53,8 +54,11 @@ class TrainedGroup(Generic[AnyModel]):
         Args:
             arm: "trained", or the name of a control.
             columns: a value per run, or one for all.
+
+        Raises:
+            BadRequest: if a column has another shape or another number of values.
         """
-        data: dict[str, object] = {
+        data: dict[str, list[Any]] = {
             "arm": [arm] * len(self.trials),
             "seed": [trial.seed for trial in self.trials],
             "diverged_at": [None if step == RUNNING else step for step in self.diverged_at],
@@ -63,12 +67,19 @@ class TrainedGroup(Generic[AnyModel]):
             data[MEETS] = list(self.meets)
         for name, values in columns.items():
             if isinstance(values, Tensor):
+                one_each = tuple(values.shape) == (len(self.trials),)
+                hint = "; choose one number per run, as [:, 0] does"
+                require(
+                    one_each, f"shape of {name}", tuple(values.shape), f"({len(self.trials)},), a value per run{hint}"
+                )
                 measured = values.detach().double().cpu()
                 data[name] = measured.masked_fill(torch.tensor(self.diverged_at) != RUNNING, torch.nan).tolist()
             elif isinstance(values, (str, int, float)):
                 data[name] = [values] * len(self.trials)
             else:
                 data[name] = list(values)
+                count, expected = len(data[name]), len(self.trials)
+                require(count == expected, f"number of {name}", count, f"{expected}, a value per run")
         return pl.DataFrame(data, schema_overrides={"diverged_at": pl.Int64})
 
     def trajectory_rows(self, *, arm: str, prefix: str, quantities: Mapping[str, Tensor] | None = None) -> pl.DataFrame:
