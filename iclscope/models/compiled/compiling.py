@@ -12,6 +12,8 @@ from typing import Any, TypeVar, cast
 import llvmlite
 import numba
 import numpy as np
+from numba.core import types
+from numba.extending import overload
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -58,6 +60,26 @@ def inlined(function: Function) -> Function:
     That is negligible once and expensive per prompt.
     """
     return cast("Function", numba.njit(inline="always", **_RELAXED)(inspect.unwrap(function)))
+
+
+def by_kind(numbers: Function, pairs: Function, place: int) -> Function:
+    """A function that compiled code calls, in two ways: the types of its arguments say which is compiled.
+
+    Args:
+        numbers: for an array of real numbers.
+        pairs: for an array of words, which are pairs of bfloat16.
+        place: of the argument that tells.
+    """
+
+    def chosen(*_given: Any) -> Any:
+        raise NotImplementedError("only compiled code calls it")
+
+    def choose(*kinds: Any) -> Any:
+        return inspect.unwrap(pairs if isinstance(kinds[place].dtype, types.Integer) else numbers)
+
+    options: Any = {"nogil": True, **_RELAXED}
+    overload(inspect.unwrap(chosen), jit_options=options, strict=False)(inspect.unwrap(choose))
+    return cast("Function", inspect.unwrap(chosen))
 
 
 def source_stamp(function: Callable[..., Any]) -> str:

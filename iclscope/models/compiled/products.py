@@ -1,7 +1,8 @@
 """Products of matrices of any sizes, by tiles that stay in registers.
 
 Matrices are addresses and strides in numbers, so that parts of a matrix, its transpose and the columns of one head are
-matrices without a copy. What they point at must live as long as the call, and hold what the sizes say.
+matrices without a copy. What they point at must live as long as the call, and hold what the sizes say. Of a product in
+bfloat16 A and B are words, each a pair along k (`pairs`), and C is float32.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def multiply(
     Args:
         m: rows of A and C.
         n: columns of B and C.
-        k: columns of A, rows of B.
+        k: columns of A, rows of B; of pairs as many as there are.
         a: address of A.
         a_row: from one row of A to the next, in numbers.
         a_step: from one column of A to the next; A's transpose has the two the other way round.
@@ -53,7 +54,7 @@ def multiply(
         adds: 1 to add to C, 0 to overwrite it.
         c: address of C.
         c_row: from one row of C to the next.
-        like: any number of the matrices' type.
+        like: any number of the type of A and B.
     """
     size = size_of(like)
     wide, narrow = _VECTORS * _BYTES // size, _NARROW_VECTORS * _BYTES // size

@@ -1,7 +1,8 @@
 """The innermost loop of a product: a tile of the result stays in registers while rows and columns run by.
 
 Written in LLVM's own terms, since no loop in Python is compiled to it. Every entry of the result is one chain of fused
-multiply-adds in the order of k, whatever the tile: how a matrix is cut into tiles changes no bit.
+multiply-adds in the order of k, whatever the tile: how a matrix is cut into tiles changes no bit. Matrices of words of
+32 bits are pairs of bfloat16 along k, whose products are added to float32 (`bfloat16`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from llvmlite import ir
 from numba.core import types
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
+
+from iclscope.models.compiled.vectors import BFloat16, Vectors
 
 
 class Tile(NamedTuple):
@@ -47,12 +50,19 @@ def tile_of(features: str) -> Tile:
     return Tile(16, 6, 2, 6, 2)
 
 
-HERE = tile_of(cpu_target.target_context.codegen().magic_tuple()[2])
+_FEATURES = cpu_target.target_context.codegen().magic_tuple()[2]
+
+HERE = tile_of(_FEATURES)
 """For the processor that Numba compiles for, which is part of the key of kept machine code."""
 
 
+def has_bfloat16(features: str = _FEATURES) -> bool:
+    """Whether a processor, by its features as LLVM names them, adds products of pairs of bfloat16: AVX512-BF16."""
+    return {"+avx512f", "+avx512bf16"} <= set(features.split(","))
+
+
 def _number(element: Any) -> Any:
-    """LLVM's type of a real number of Numba's."""
+    """LLVM's type of the sums: that of a real number of Numba's, float32 for pairs of bfloat16."""
     return ir.FloatType() if element.bitwidth == 32 else ir.DoubleType()
 
 
@@ -71,9 +81,10 @@ def _add_tile(
 ) -> Any:  # fmt: skip
     given = (most, vectors, whole, *(types.intp,) * 11, like)
     sizes = (most.literal_value, vectors.literal_value, bool(whole.literal_value), HERE.bytes * 8 // like.bitwidth)
+    pairs = isinstance(like, types.Integer)
 
     def code(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        _Written(builder, _number(like), *sizes).tile(*arguments[3:-1])
+        _Written(builder, _number(like), *sizes, pairs=pairs).tile(*arguments[3:-1])
         return context.get_dummy_value()
 
     del rows, columns, k, a, a_row, a_step, b, b_row, adds, c, c_row
@@ -90,18 +101,19 @@ add_tile: Any = intrinsic(prefer_literal=True)(cast("Any", inspect.unwrap(_add_t
 Args: rows and vectors of the tile; whole, 1 if all columns of the vectors exist (these three are known when it is
 compiled); how many rows and columns exist, at least one; the length of the sums; the address of A, and how many numbers
 further its next row and its next column are; the address of B and the same of its next row, B's columns lie one after
-the other; whether to add to C; its address, and the same of its next row; any number of the matrices' type.
+the other; whether to add to C; its address, and the same of its next row; any number of the matrices' type, a whole one
+of 32 bits for pairs of bfloat16, of which the length counts the pairs.
 """
 
 
-class _Written:
+class _Written(Vectors):
     """One tile, as it is written with LLVM's builder."""
 
-    def __init__(self, builder: Any, number: Any, rows: int, vectors: int, whole: bool, lanes: int) -> None:
-        self.builder, self.number, self.rows, self.vectors, self.whole = builder, number, rows, vectors, whole
-        self.lanes, self.vector = lanes, ir.VectorType(number, lanes)
-        self.size = 4 if isinstance(number, ir.FloatType) else 8
-        self.named = f"v{lanes}f{8 * self.size}"
+    def __init__(
+        self, builder: Any, number: Any, rows: int, vectors: int, whole: bool, lanes: int, *, pairs: bool
+    ) -> None:
+        super().__init__(builder, number, lanes)
+        self.rows, self.vectors, self.whole, self.pairs = rows, vectors, whole, pairs
 
     def tile(
         self, rows: Any, columns: Any, k: Any, a: Any, a_row: Any, a_step: Any, b: Any, b_row: Any, adds: Any, c: Any,
@@ -110,7 +122,7 @@ class _Written:
         """All sums of the tile, and then the tile into C; of rows that do not exist the last one is read instead."""
         builder, word = self.builder, ir.IntType(64)
         a_row, a_step, b_row, c_row = (builder.mul(step, word(self.size)) for step in (a_row, a_step, b_row, c_row))
-        masks = None if self.whole else self.masks(columns)
+        masks = None if self.whole else self.masks(columns, self.vectors)
         offsets = [word(0)]
         for i in range(1, self.rows):
             exists = builder.icmp_signed("<", word(i), rows)
@@ -149,66 +161,13 @@ class _Written:
                         self.store(builder.fadd(self.load(row, j, masks), total) if with_old else total, row, j, masks)
             row = builder.add(row, c_row)
 
-    def masks(self, columns: Any) -> list[Any]:
-        """Which lanes of each vector exist."""
-        whole_number = ir.IntType(64)
-        lanes = ir.VectorType(whole_number, self.lanes)
-        count = self.same(columns, lanes)
-        return [
-            self.builder.icmp_signed("<", ir.Constant(lanes, [j * self.lanes + i for i in range(self.lanes)]), count)
-            for j in range(self.vectors)
-        ]
-
-    def same(self, number: Any, vector: Any) -> Any:
-        """A vector with one number in all lanes."""
-        nothing = ir.Constant(vector, ir.Undefined)
-        first = self.builder.insert_element(nothing, number, ir.IntType(32)(0))
-        return self.builder.shuffle_vector(
-            first, nothing, ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
-        )
-
-    def spread(self, address: Any) -> Any:
-        """The number at an address in all lanes."""
-        place = self.builder.inttoptr(address, self.number.as_pointer())
-        return self.same(self.builder.load(place, align=self.size), self.vector)
-
-    def place(self, address: Any, j: int) -> Any:
-        """Where the j-th vector from an address on lies."""
-        offset = self.builder.add(address, ir.IntType(64)(j * self.lanes * self.size))
-        return self.builder.inttoptr(offset, self.vector.as_pointer())
-
-    def load(self, address: Any, j: int, masks: list[Any] | None) -> Any:
-        """The j-th vector from an address on, zeros where a lane does not exist."""
-        place = self.place(address, j)
-        if masks is None:
-            return self.builder.load(place, align=self.size)
-        load = self.function(f"llvm.masked.load.{self.named}.p0", self.vector, place.type, masks[j].type)
-        empty = ir.Constant(self.vector, None)
-        return self.builder.call(load, [place, ir.IntType(32)(self.size), masks[j], empty])
-
-    def store(self, vector: Any, address: Any, j: int, masks: list[Any] | None) -> None:
-        """Write the j-th vector from an address on, where its lanes exist."""
-        place = self.place(address, j)
-        if masks is None:
-            self.builder.store(vector, place, align=self.size)
-            return
-        store = self.function(f"llvm.masked.store.{self.named}.p0", None, place.type, masks[j].type)
-        self.builder.call(store, [vector, place, ir.IntType(32)(self.size), masks[j]])
-
     def fused(self, a: Any, b: Any, c: Any) -> Any:
-        """A b + c, rounded once where the processor can."""
+        """A b + c, rounded once where the processor can; of pairs both products."""
+        if self.pairs:
+            both = ir.VectorType(BFloat16(), 2 * self.lanes)
+            name = f"llvm.x86.avx512bf16.dpbf16ps.{32 * self.lanes}"
+            add = self.declared(name, ir.FunctionType(self.vector, [self.vector, both, both]))
+            return self.builder.call(add, [c, self.builder.bitcast(a, both), self.builder.bitcast(b, both)])
         name = f"llvm.fmuladd.{self.named}"
         kind = ir.FunctionType(self.vector, [self.vector] * 3)
         return self.builder.call(self.declared(name, kind), [a, b, c])
-
-    def function(self, name: str, result: Any, place: Any, mask: Any) -> Any:
-        """A masked load (with a result) or store."""
-        size = ir.IntType(32)
-        if result is None:
-            return self.declared(name, ir.FunctionType(ir.VoidType(), [self.vector, place, size, mask]))
-        return self.declared(name, ir.FunctionType(result, [place, size, mask, self.vector]))
-
-    def declared(self, name: str, kind: Any) -> Any:
-        """A function of LLVM's, declared once per module."""
-        known = self.builder.module.globals
-        return known[name] if name in known else ir.Function(self.builder.module, kind, name)

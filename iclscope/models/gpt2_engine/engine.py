@@ -12,8 +12,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from iclscope.core.arguments import whole_number
-from iclscope.models.compiled.tiles import HERE
-from iclscope.models.gpt2_engine.layout import Memory, Plan, Views, names_of, packed_places, prompts_at_once
+from iclscope.models.compiled.tiles import HERE, has_bfloat16
+from iclscope.models.gpt2_engine.layout import (
+    Memory,
+    Packed,
+    Plan,
+    Views,
+    in_panels,
+    names_of,
+    packed_places,
+    prompts_at_once,
+)
 from iclscope.tasks.examples import Tokens
 
 _AVX2 = 32  # bytes of a vector
@@ -31,6 +40,11 @@ def is_compiled(model: GPT2Transformer) -> bool:
     return HERE.bytes >= _AVX2 and model.device.type == "cpu" and usual and model.is_as_made()
 
 
+def takes_bfloat16(model: GPT2Transformer) -> bool:
+    """Whether products of a model may take pairs of bfloat16: compiled, in float32, on a processor that has them."""
+    return is_compiled(model) and model.dtype == torch.float32 and has_bfloat16()
+
+
 class Engine:
     """The compiled steps of the runs of one model, with the memory that they use.
 
@@ -38,8 +52,12 @@ class Engine:
         weights: the runs' weights, each a view of one buffer, in the model's order.
     """
 
-    def __init__(self, model: GPT2Transformer) -> None:
+    def __init__(self, model: GPT2Transformer, *, bfloat16: bool = False) -> None:
         """Copy the weights of a model that `is_compiled`.
+
+        Args:
+            model: the runs.
+            bfloat16: whether the operands of products with the layers' matrices are rounded; where it `takes_bfloat16`.
 
         Raises:
             BadRequest: if the model's ``threads`` are not a whole number from 1 on.
@@ -54,11 +72,14 @@ class Engine:
         for own, given in zip(self.weights, named.values(), strict=True):
             own.copy_(given.detach())
         itemsize = self.weights.whole.element_size()
-        places, packed = packed_places(config.layers, config.embedding, config.token_width, itemsize)
+        places, packed = packed_places(config.layers, config.embedding, itemsize, pairs=bfloat16)
         self._plan = Plan(*sizes, model.network.backbone.ln_f.eps, self.weights.starts, places)
-        self._memories = [Memory(model.dtype)]
+        self._dtype, self._bfloat16 = model.dtype, bfloat16
+        self._memories: list[Memory] = []
         self._part_slopes: list[Any] = []
-        self._packed = np.zeros(packed, self.weights.whole.numpy().dtype)
+        kind = self.weights.whole.numpy().dtype
+        read_in = np.zeros(config.token_width * in_panels(config.embedding, itemsize), kind)
+        self._packed = Packed(read_in, np.zeros(packed, np.uint32 if bfloat16 else kind))
 
     def like_weights(self) -> Views:
         """Room for gradients."""
@@ -134,7 +155,7 @@ class Engine:
         at_once = prompts_at_once(self._plan.width, length, batch)
         count = max(1, min(self._threads, batch // at_once))
         while len(self._memories) < count:
-            self._memories.append(Memory(self.weights.whole.dtype))
+            self._memories.append(Memory(self._dtype, pairs=self._bfloat16))
         reads, ends = tokens.read_at.shape[2], [batch * part // count for part in range(count + 1)]
         return [
             _Part(slice(begin, end), at_once, memory.room(self._plan, at_once, length, reads, backward=backward))

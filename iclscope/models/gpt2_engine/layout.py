@@ -100,6 +100,18 @@ class Views(Sequence[Tensor]):
         return len(self._views)
 
 
+class Packed(NamedTuple):
+    """A run's matrices in panels.
+
+    Attributes:
+        read_in: [D, inputs] the other way round.
+        layers: those of `packed_places`: numbers, or words that hold pairs of bfloat16.
+    """
+
+    read_in: Any
+    layers: Any
+
+
 class Room(NamedTuple):
     """Arrays for one block of prompts; a layer's are kept for the way back, or written over by the next.
 
@@ -129,7 +141,8 @@ class Room(NamedTuple):
     d_wide: Any  # [M, 4 D]
     d_qkv: Any  # [M, 3 D]
     slopes: Any  # [key, part, query of the part]
-    panels: Any  # a gradient in panels
+    left: Any  # rows of a matrix as pairs of bfloat16, words; empty where there are none
+    panels: Any  # a gradient in panels, of words if those are
 
 
 def prompts_at_once(width: int, tokens: int, batch: int) -> int:
@@ -141,8 +154,14 @@ def prompts_at_once(width: int, tokens: int, batch: int) -> int:
 class Memory:
     """Memory that is used again at every step: fresh pages would cost as much as many products."""
 
-    def __init__(self, dtype: torch.dtype) -> None:
-        self._dtype = torch.empty(0, dtype=dtype).numpy().dtype
+    def __init__(self, dtype: torch.dtype, *, pairs: bool = False) -> None:
+        """Nothing yet.
+
+        Args:
+            dtype: precision of the numbers.
+            pairs: whether products with matrices of the layers take pairs of bfloat16.
+        """
+        self._dtype, self._pairs = torch.empty(0, dtype=dtype).numpy().dtype, pairs
         self._numbers = np.empty(0, self._dtype)
         self._made: tuple[tuple[int, ...], Room] | None = None
 
@@ -174,6 +193,7 @@ class Memory:
             rows=(R,), turned=(head, padded), few=(2, TOGETHER), d_h=(back, D), d_read=(min(back, R), D),
             d_narrow=(back, D), d_wide=(back, 4 * D), d_qkv=(back, 3 * D),
             slopes=(min(back, tokens), padded // TOGETHER, TOGETHER),
+            left=(-(-M // 2) * 4 * D + M if self._pairs else 0,),
             panels=(back * in_panels(4 * D, self._dtype.itemsize),),
         )  # fmt: skip
         counts = [-(-prod(shape) // _APART) * _APART for shape in shapes]
@@ -186,7 +206,8 @@ class Memory:
                 for start, shape in zip(starts[:-1], shapes, strict=True)
             )
         )
-        return made._replace(rows=np.empty(R, np.int64))
+        words = {"left": made.left.view(np.uint32), "panels": made.panels.view(np.uint32)} if self._pairs else {}
+        return made._replace(rows=np.empty(R, np.int64), **words)
 
 
 def in_panels(columns: int, itemsize: int) -> int:
@@ -195,16 +216,21 @@ def in_panels(columns: int, itemsize: int) -> int:
     return -(-columns // wide) * wide
 
 
-def packed_places(layers: int, width: int, inputs: int, itemsize: int) -> tuple[Any, int]:
-    """Where a run's matrices begin once they are packed, and how many numbers they are together.
+def packed_places(layers: int, width: int, itemsize: int, *, pairs: bool = False) -> tuple[Any, int]:
+    """Where a run's matrices begin once they are packed, and how many numbers (or words) they are together.
+
+    Args:
+        layers: how many.
+        width: D.
+        itemsize: bytes of a number, or of a word.
+        pairs: whether a word holds two rows.
 
     Returns:
-        places [layer, 8]: QKV, projection, into and out of the MLP as [in, out], and the same as [out, in]. The read-in
-        comes before them.
+        places [layer, 8]: QKV, projection, into and out of the MLP as [in, out], and the same as [out, in].
     """
     D = width
     shapes = [(D, 3 * D), (D, D), (D, 4 * D), (4 * D, D)]
     matrices = [*shapes, *((columns, rows) for rows, columns in shapes)] * layers
-    counts = [rows * in_panels(columns, itemsize) for rows, columns in [(inputs, D), *matrices]]
-    ends = np.cumsum(counts)
-    return ends[:-1].reshape(layers, 8).astype(np.int64), int(ends[-1])
+    counts = [(-(-rows // 2) if pairs else rows) * in_panels(columns, itemsize) for rows, columns in matrices]
+    starts = np.cumsum([0, *counts])
+    return starts[:-1].reshape(layers, 8).astype(np.int64), int(starts[-1])

@@ -20,6 +20,7 @@ from iclscope.models.gpt2_engine.elementwise import (
     normalise,
     normalise_backward,
 )
+from iclscope.models.gpt2_engine.matrices import add_slope, by_packed, pack_matrix
 
 # Places of weights, in the order of `layout.NAMES`: three before the layers, twelve of each, four behind.
 _READ_IN, _READ_IN_BIAS, _POSITIONS, _BEFORE, _PER_LAYER = 0, 1, 2, 3, 12
@@ -28,41 +29,20 @@ _MLP_GAIN, _MLP_SHIFT, _IN, _IN_BIAS, _OUT, _OUT_BIAS = range(6, 12)
 _LAST_GAIN, _LAST_SHIFT, _READ_OUT, _READ_OUT_BIAS = range(4)
 
 
-@inlined
-def _by_packed(x: Any, rows: Any, k: Any, n: Any, packed: Any, at: Any, adds: Any, out: Any) -> None:
-    """The first rows of x times a packed matrix, [k, n], into those of another."""
-    like = packed[0]
-    wide = panel_width(like)
-    multiply(rows, n, k, x.ctypes.data, k, 1, packed.ctypes.data + size_of(like) * at, wide, k * wide, adds,
-             out.ctypes.data, n, like)  # fmt: skip
-
-
-@compiled
-def _add_slope(x: Any, d_out: Any, rows: Any, k: Any, n: Any, panels: Any, slopes: Any, at: Any) -> None:
-    """Add xᵀ d_out, [k, n], to the gradient of a weight; ``panels`` is room for d_out."""
-    like = slopes[0]
-    wide = panel_width(like)
-    b, b_row, b_panel = d_out.ctypes.data, n, wide
-    if n > wide and k > 2 * wide:  # below, the copy costs more than it brings
-        pack(d_out.reshape(d_out.size), n, 1, rows, n, panels)
-        b, b_row, b_panel = panels.ctypes.data, wide, rows * wide
-    multiply(k, n, rows, x.ctypes.data, 1, k, b, b_row, b_panel, 1, slopes.ctypes.data + size_of(like) * at, n, like)
-
-
 @compiled
 def pack_weights(plan: Any, weights: Any, packed: Any, backward: Any) -> None:
     """Write one run's matrices in panels, for both ways if wanted; stored are [in, out] (the read-in [out, in])."""
     D = plan.width
-    pack(weights[plan.starts[_READ_IN] :], 1, plan.inputs, plan.inputs, D, packed)
+    pack(weights[plan.starts[_READ_IN] :], 1, plan.inputs, plan.inputs, D, packed.read_in)
     for layer in range(plan.layers):
         first = _BEFORE + _PER_LAYER * layer
         for which in range(4):
             name = _QKV if which == 0 else (_PROJECTION if which == 1 else (_IN if which == 2 else _OUT))
             k, n = (4 * D if which == 3 else D), (3 * D if which == 0 else (4 * D if which == 2 else D))
             source = weights[plan.starts[first + name] :]
-            pack(source, n, 1, k, n, packed[plan.places[layer, which] :])
+            pack_matrix(source, n, 1, k, n, packed.layers[plan.places[layer, which] :])
             if backward:
-                pack(source, 1, n, n, k, packed[plan.places[layer, 4 + which] :])
+                pack_matrix(source, 1, n, n, k, packed.layers[plan.places[layer, 4 + which] :])
 
 
 @inlined
@@ -81,7 +61,10 @@ def _forward(plan: Any, weights: Any, packed: Any, room: Any, values: Any, read:
     for b in range(prompts):
         for r in range(reads):
             room.rows[b * reads + r] = b * tokens + read[b, r]
-    _by_packed(values, M, plan.inputs, D, packed, 0, 1, h)
+    like = weights[0]
+    wide = panel_width(like)
+    multiply(M, D, plan.inputs, values.ctypes.data, plan.inputs, 1, packed.read_in.ctypes.data, wide,
+             plan.inputs * wide, 1, h.ctypes.data, D, like)  # fmt: skip
     bias = weights[plan.starts[_READ_IN_BIAS] : plan.starts[_READ_IN_BIAS] + D]
     for layer in range(plan.layers):
         slot = layer if keeps else 0
@@ -90,7 +73,7 @@ def _forward(plan: Any, weights: Any, packed: Any, room: Any, values: Any, read:
         normalise(h, M, bias, gain, shift, epsilon, room.scaled[2 * slot], room.inverse[2 * slot],
                   room.before_attention[slot])  # fmt: skip
         qkv = room.qkv[slot]
-        _by_packed(room.before_attention[slot], M, D, 3 * D, packed, plan.places[layer, 0], 0, qkv)
+        by_packed(room.before_attention[slot], M, D, 3 * D, packed.layers, plan.places[layer, 0], 0, qkv, room.left)
         add_to_rows(qkv, M, weights[at[_QKV_BIAS] : at[_QKV_BIAS] + 3 * D])
         attend(qkv, prompts, tokens, room.turned, room.few, room.attention[slot], room.mixed[slot])
         rows, mixed = M, room.mixed[slot]
@@ -101,19 +84,19 @@ def _forward(plan: Any, weights: Any, packed: Any, room: Any, values: Any, read:
                     mixed[r, j] = room.mixed[slot][room.rows[r], j]
                 for j in range(D):
                     h[r, j] = room.h[room.rows[r], j]
-        _by_packed(mixed, rows, D, D, packed, plan.places[layer, 1], 1, h)
+        by_packed(mixed, rows, D, D, packed.layers, plan.places[layer, 1], 1, h, room.left)
         bias = weights[at[_PROJECTION_BIAS] : at[_PROJECTION_BIAS] + D]
         gain, shift = weights[at[_MLP_GAIN] : at[_MLP_GAIN] + D], weights[at[_MLP_SHIFT] : at[_MLP_SHIFT] + D]
         normalise(h, rows, bias, gain, shift, epsilon, room.scaled[2 * slot + 1], room.inverse[2 * slot + 1],
                   room.before_mlp[slot])  # fmt: skip
         u = room.derivative[slot]
-        _by_packed(room.before_mlp[slot], rows, D, 4 * D, packed, plan.places[layer, 2], 0, u)
+        by_packed(room.before_mlp[slot], rows, D, 4 * D, packed.layers, plan.places[layer, 2], 0, u, room.left)
         in_bias = weights[at[_IN_BIAS] : at[_IN_BIAS] + 4 * D]
         if keeps:
             gelu(u, rows, in_bias, room.hidden[slot])
         else:
             gelu_alone(u, rows, in_bias, room.hidden[slot])
-        _by_packed(room.hidden[slot], rows, 4 * D, D, packed, plan.places[layer, 3], 1, h)
+        by_packed(room.hidden[slot], rows, 4 * D, D, packed.layers, plan.places[layer, 3], 1, h, room.left)
         bias = weights[at[_OUT_BIAS] : at[_OUT_BIAS] + D]
     last = room.scaled.shape[0] - 1
     at = plan.starts[_BEFORE + _PER_LAYER * plan.layers :]
@@ -157,22 +140,22 @@ def _backward(plan: Any, weights: Any, packed: Any, room: Any, values: Any, coun
         layer = plan.layers - 1 - back
         at = plan.starts[_BEFORE + _PER_LAYER * layer :]
         rows, d_stream, mixed = (R, d_read, room.mixed_read) if back == 0 else (M, d_h, room.mixed[layer])
-        _add_slope(room.hidden[layer], d_stream, rows, 4 * D, D, room.panels, slopes, at[_OUT])
-        _by_packed(d_stream, rows, D, 4 * D, packed, plan.places[layer, 7], 0, room.d_wide)
+        add_slope(room.hidden[layer], d_stream, rows, 4 * D, D, room.left, room.panels, slopes, at[_OUT])
+        by_packed(d_stream, rows, D, 4 * D, packed.layers, plan.places[layer, 7], 0, room.d_wide, room.left)
         gelu_backward(room.d_wide, rows, room.derivative[layer], slopes[at[_IN_BIAS] : at[_IN_BIAS] + 4 * D])
-        _add_slope(room.before_mlp[layer], room.d_wide, rows, D, 4 * D, room.panels, slopes, at[_IN])
-        _by_packed(room.d_wide, rows, 4 * D, D, packed, plan.places[layer, 6], 0, d_narrow)
+        add_slope(room.before_mlp[layer], room.d_wide, rows, D, 4 * D, room.left, room.panels, slopes, at[_IN])
+        by_packed(room.d_wide, rows, 4 * D, D, packed.layers, plan.places[layer, 6], 0, d_narrow, room.left)
         normalise_backward(
             d_narrow, rows, room.scaled[2 * layer + 1], room.inverse[2 * layer + 1],
             weights[at[_MLP_GAIN] : at[_MLP_GAIN] + D], slopes[at[_MLP_GAIN] : at[_MLP_GAIN] + D],
             slopes[at[_MLP_SHIFT] : at[_MLP_SHIFT] + D], d_stream,
             slopes[at[_PROJECTION_BIAS] : at[_PROJECTION_BIAS] + D],
         )  # fmt: skip
-        _add_slope(mixed, d_stream, rows, D, D, room.panels, slopes, at[_PROJECTION])
+        add_slope(mixed, d_stream, rows, D, D, room.left, room.panels, slopes, at[_PROJECTION])
         d_mixed = d_narrow
         if back == 0:
             d_mixed = room.mixed[layer]  # not needed any more
-            _by_packed(d_read, R, D, D, packed, plan.places[layer, 5], 0, d_narrow)
+            by_packed(d_read, R, D, D, packed.layers, plan.places[layer, 5], 0, d_narrow, room.left)
             for i in range(M):
                 for j in range(D):
                     d_mixed[i, j] = zero
@@ -184,12 +167,12 @@ def _backward(plan: Any, weights: Any, packed: Any, room: Any, values: Any, coun
                 for j in range(D):
                     d_h[room.rows[r], j] += d_read[r, j]
         else:
-            _by_packed(d_h, M, D, D, packed, plan.places[layer, 5], 0, d_mixed)
+            by_packed(d_h, M, D, D, packed.layers, plan.places[layer, 5], 0, d_mixed, room.left)
         attend_backward(d_mixed, room.qkv[layer], room.attention[layer], prompts, tokens, room.turned, room.few,
                         room.slopes, room.d_qkv)  # fmt: skip
         add_sum_of_rows(room.d_qkv, M, slopes[at[_QKV_BIAS] : at[_QKV_BIAS] + 3 * D])
-        _add_slope(room.before_attention[layer], room.d_qkv, M, D, 3 * D, room.panels, slopes, at[_QKV])
-        _by_packed(room.d_qkv, M, 3 * D, D, packed, plan.places[layer, 4], 0, d_narrow)
+        add_slope(room.before_attention[layer], room.d_qkv, M, D, 3 * D, room.left, room.panels, slopes, at[_QKV])
+        by_packed(room.d_qkv, M, 3 * D, D, packed.layers, plan.places[layer, 4], 0, d_narrow, room.left)
         below = (
             plan.starts[_READ_IN_BIAS] if layer == 0 else plan.starts[_BEFORE + _PER_LAYER * (layer - 1) + _OUT_BIAS]
         )
