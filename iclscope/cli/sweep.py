@@ -22,7 +22,7 @@ from iclscope.core.refusals import inside
 from iclscope.execution.failures import FailedJob, IncompleteSweep
 from iclscope.execution.jobs import Engine, Job
 from iclscope.execution.stores.finished import Finished
-from iclscope.sweeps.engines import ENGINES, check_engine, engine_named, folder_of, store_of
+from iclscope.sweeps.engines import ENGINES, check_engine, check_precisions, engine_named, folder_of, store_of
 from iclscope.sweeps.estimate import estimate
 from iclscope.sweeps.file.sweep_file import Sweep, load_sweep
 from iclscope.sweeps.overview import overview
@@ -69,6 +69,7 @@ def sweep_command(
     with _print_warnings():
         sweep = load_sweep(file)
         folder = folder_of(sweep, out)
+        check_precisions(sweep, engine, where)
         if dry_run:
             with _checking(sweep):
                 found = overview(sweep, where)

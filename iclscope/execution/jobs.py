@@ -29,6 +29,7 @@ from iclscope.training.gradients import Sampler
 from iclscope.training.log import LONG, TrainingLog
 from iclscope.training.loop import Checkpointing, OnLoss, train_runs
 from iclscope.training.losses import LOSSES
+from iclscope.training.precision import BFLOAT16, check_precision_here
 from iclscope.training.schedules import ScheduledSampler
 from iclscope.training.state import TrainingState
 from iclscope.training.trained import TrainedGroup, untrained_models
@@ -129,6 +130,7 @@ def train_trials(
 ) -> TrainingState:
     """Train trials of one shape together; the arguments are those of `train_runs`."""
     task, training = trials[0].task, trials[0].training
+    check_precision_here(training.precision, device)
     dtype = trials[0].dtype
     seeds = [trial.seed for trial in trials]
     sampler: Sampler = stack_tasks([trial.task for trial in trials], seeds, dtype=dtype, device=device)
@@ -153,6 +155,7 @@ def train_trials(
         on_step=on_step,
         on_loss=on_loss,
         should_stop=should_stop,
+        bfloat16=training.precision == BFLOAT16,
     )
 
 

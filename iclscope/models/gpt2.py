@@ -209,6 +209,12 @@ class GPT2Transformer(RunModel[GPT2TransformerConfig]):
 
         return gpt2_gradients(self, sampler, loss)
 
+    def bfloat16_gradients(self, sampler: Sampler, loss: str) -> Callable[..., Any] | None:
+        """Compiled ones in float32, on a processor with AVX512-BF16."""
+        from iclscope.models.gpt2_engine.gradients import gpt2_gradients
+
+        return gpt2_gradients(self, sampler, loss, bfloat16=True)
+
     def answers(
         self, sampler: Sampler, sizes: Iterable[tuple[int, int]], *, purpose: str, neurons: Tensor | None = None
     ) -> Iterator[tuple[Tensor, TrainingPrompts]]:

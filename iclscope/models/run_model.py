@@ -43,6 +43,11 @@ def has_matrices(model: type[Any]) -> bool:
     return getattr(model, "matrices", RunModel.matrices) is not RunModel.matrices
 
 
+def has_bfloat16_gradients(model: type[Any]) -> bool:
+    """Whether models of a class can be trained with products in bfloat16 (`RunModel.bfloat16_gradients`)."""
+    return getattr(model, "bfloat16_gradients", RunModel.bfloat16_gradients) is not RunModel.bfloat16_gradients
+
+
 class RunModel(nn.Module, Generic[Config]):
     """Many models of equal sizes, one per run; every weight has a leading run axis.
 
@@ -198,6 +203,11 @@ class RunModel(nn.Module, Generic[Config]):
             `training.gradients.Gradients`.
         """
         del sampler, loss, optimizer
+        return None
+
+    def bfloat16_gradients(self, sampler: Sampler, loss: str) -> Callable[..., Any] | None:
+        """The same with operands of products rounded to bfloat16, under any update rule; None: there are none here."""
+        del sampler, loss
         return None
 
     def assumed_task(self) -> Task | None:

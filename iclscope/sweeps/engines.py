@@ -23,6 +23,8 @@ from iclscope.sweeps.file.sweep_file import Sweep, load_sweep
 from iclscope.sweeps.run_sweep import run_sweep, sweep_status
 from iclscope.sweeps.sweep_folder import SweepFolder
 from iclscope.sweeps.table import sweep_table
+from iclscope.sweeps.windows import windows_of
+from iclscope.training.precision import BFLOAT16, check_precision_here
 
 ENGINES = ("local", "ray")
 
@@ -44,6 +46,23 @@ def check_engine(name: str, address: str | None, device: str) -> torch.device:
     require_one_of("--engine", name, ENGINES)
     require(name == "ray" or address is None, "--address", address, "with --engine ray only")
     return chosen_device(device if name == "local" else "cpu")
+
+
+def check_precisions(described: Sweep, engine: str, device: torch.device) -> None:
+    """Refuse a sweep with trainings in a precision that this machine lacks; of Ray's machines nothing is known yet.
+
+    Args:
+        described: the sweep.
+        engine: "local" or "ray".
+        device: of this machine.
+
+    Raises:
+        BadRequest: naming the precision, or a trial's setting that is not allowed.
+    """
+    if engine == "local" and BFLOAT16 in described.as_json:
+        for window in windows_of(described):
+            for planned in window:
+                check_precision_here(planned.trial.training.precision, device)
 
 
 @contextmanager
@@ -113,8 +132,9 @@ def sweep(
         Interrupted: on Ctrl-C in a script, with the finished rows; they are stored, and the same call goes on.
         StorageFailed: if results can no longer be written; likewise.
     """
-    check_engine(engine, address, device)
+    where = check_engine(engine, address, device)
     described = _described(file)
+    check_precisions(described, engine, where)
     folder = folder_of(described, out)
     kept = store_of(folder, store, keep_weights=keep_weights)
     status = sweep_status(described, kept)

@@ -13,6 +13,7 @@ from iclscope.tasks.prompts import TRAINING_PURPOSE as TRAINING_PURPOSE  # of al
 from iclscope.tasks.prompts import Sampler as Sampler  # part of what training is asked with
 from iclscope.training.losses import LOSSES, mean_loss
 from iclscope.training.optimizers import UpdateRule
+from iclscope.training.precision import no_bfloat16_of
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -107,6 +108,7 @@ def gradients_of(
     weights: Mapping[str, Tensor],
     own_state: Mapping[str, Tensor],
     autograd: bool,
+    bfloat16: bool = False,
 ) -> Gradients:
     """The fastest gradients there are for a training.
 
@@ -119,7 +121,18 @@ def gradients_of(
         weights: the weights to go on from, by name.
         own_state: what `Gradients.own_state` returned when the training was left; empty at its start.
         autograd: whether to take autograd in any case.
+        bfloat16: whether to take those whose products round their operands to bfloat16, and no others.
+
+    Raises:
+        BadRequest: if there are none in bfloat16.
     """
+    if bfloat16:
+        offered = getattr(model, "bfloat16_gradients", None)
+        ready = None if offered is None or has_frozen_weights(model) else offered(sampler, _name_of(loss))
+        if ready is None:
+            raise no_bfloat16_of(model)
+        rounded: Gradients = ready(model if own_state else _copy(model, weights), batch_size, own_state)
+        return rounded
     offered = getattr(model, "compiled_gradients", None)
     # In other coordinates no single weight could be held.
     if offered is not None and not autograd and not has_frozen_weights(model):

@@ -75,6 +75,7 @@ def train_runs(
     on_loss: OnLoss | None = None,
     should_stop: Callable[[], bool] | None = None,
     autograd: bool = False,
+    bfloat16: bool = False,
 ) -> TrainingState:
     """Train every run with a fresh batch per step.
 
@@ -101,6 +102,7 @@ def train_runs(
         on_loss: called at each step, before its update, with the step, the live runs and their losses; for logs.
         should_stop: whether to save and stop; None: Ctrl-C asks for it.
         autograd: take gradients by autograd even where compiled ones are faster; they differ in rounding only.
+        bfloat16: round operands of products to bfloat16, which only some models can (`RunModel.bfloat16_gradients`).
 
     Returns:
         The final state; its weights load into a model of the same runs.
@@ -128,6 +130,7 @@ def train_runs(
         weights=state.weights,
         own_state=state.extra_state,
         autograd=autograd,
+        bfloat16=bfloat16,
     )
     live = _LiveRuns(gradients, learning_rate, rule, state)
     saved_at = time.monotonic()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import torch
 from jaxtyping import Float
@@ -23,6 +23,7 @@ from iclscope.training.interrupts import StoppedTraining
 from iclscope.training.loop import Probe, train_runs
 from iclscope.training.losses import LOSSES, LossName, check_loss
 from iclscope.training.optimizers import OptimizerName
+from iclscope.training.precision import BFLOAT16, check_precision, check_precision_here
 from iclscope.training.schedules import Schedule, ScheduledSampler, check_schedule
 from iclscope.training.training_result import Callback, LossLog, TrainingResult
 from iclscope.training.trial import Training
@@ -46,6 +47,7 @@ def train(
     steps: int = 400,
     batch_size: int = 256,
     schedule: Schedule | None = None,
+    precision: Literal["bfloat16"] | None = None,
     probe: Probe | None = None,
     callback: Callback | None = None,
     progress: bool | None = None,
@@ -74,6 +76,8 @@ def train(
         steps: number of steps T.
         batch_size: fresh prompts per step B.
         schedule: sizes of the prompts from step to step, for instance `Curriculum`; None: always the task's.
+        precision: None: that of the model's weights. "bfloat16": operands of products with GPT-2's matrices are rounded
+            to it, and summed in float32; of a model in float32 on a CPU with AVX512-BF16.
         probe: what to record on the way.
         callback: called at each step with its number and the loss of each run (NaN if the run has ended); for a
             tracker, see `log_to`.
@@ -111,6 +115,10 @@ def train(
     rates = _rates_of_runs(
         {"sgd": 1.0, "adam": 1e-3, "muon": 0.02}[rule] if learning_rate is None else learning_rate, runs
     )
+    if precision is not None:
+        one_of("precision", precision, (BFLOAT16,))
+        check_precision(precision, type(model), type(model).__name__)
+        check_precision_here(precision, model.device)
     steps = whole_number("steps", steps, least=0)
     batch_size = whole_number("batch_size", batch_size, least=1)
     # Checked as a trial's are: what belongs together, and in which ranges.
@@ -155,6 +163,7 @@ def train(
                 probe=probe,
                 on_step=advance,
                 on_loss=losses.add,
+                bfloat16=precision == BFLOAT16,
             )
         except StoppedTraining as stopped:
             state, is_interrupted = stopped.state, True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
@@ -22,6 +22,7 @@ from iclscope.tasks.known import is_defined_by_settings, task_from_settings
 from iclscope.training.losses import LossName, check_loss
 from iclscope.training.optimizers import NO_MATRICES, OptimizerName
 from iclscope.training.origin import origin_of
+from iclscope.training.precision import PrecisionName, check_precision
 from iclscope.training.schedules import Schedule, check_schedule
 
 # Raised when the same settings give other numbers than before (a changed sampler, say), so that no store mixes them.
@@ -84,7 +85,11 @@ class Training(Settings):
     schedule: Annotated[Schedule, Field(discriminator="kind")] | None = Field(
         None, description="sizes of the prompts from step to step; None: always the task's"
     )
-    precision: Literal["single", "double"] = Field("single", description="of weights and prompts: float32 or float64")
+    precision: PrecisionName = Field(
+        "single",
+        description="of weights and prompts: float32 (single) or float64 (double); bfloat16: single, but GPT-2 trains "
+        "with products whose operands are rounded (on a CPU with AVX512-BF16)",
+    )
     target_risk: float | None = Field(
         None,
         gt=0,
@@ -146,6 +151,7 @@ class Trial(Settings):
     @model_validator(mode="after")
     def _check(self) -> Trial:
         training, on = self.training, self.evaluation.on
+        check_precision(training.precision, MODELS.get(self.model.kind), self.model.kind)
         for name, task in (("task", self.task), *((f"on.{name}", task) for name, task in on.items())):
             # Or its rows would stand under the name of a trial that is trained otherwise.
             hint = "a trial is named by its settings; train a class of your own with iclscope.train"

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from iclscope.models.gpt2_engine.engine import Engine, is_compiled
+from iclscope.models.gpt2_engine.engine import Engine, is_compiled, takes_bfloat16
 from iclscope.models.gpt2_engine.layout import Views
 from iclscope.tasks.prompts import TRAINING_PURPOSE, Sampler
 
@@ -17,13 +17,23 @@ if TYPE_CHECKING:
     from iclscope.models.gpt2 import GPT2Transformer
 
 
-def gpt2_gradients(model: GPT2Transformer, sampler: Sampler, loss: str) -> Callable[..., GPT2Gradients] | None:
-    """What makes them of a model to begin with and a batch size; None where the model or the loss is not compiled."""
-    if not is_compiled(model) or loss not in ("hinge", "squared"):
+def gpt2_gradients(
+    model: GPT2Transformer, sampler: Sampler, loss: str, *, bfloat16: bool = False
+) -> Callable[..., GPT2Gradients] | None:
+    """What makes them of a model to begin with and a batch size; None where the model or the loss is not compiled.
+
+    Args:
+        model: the runs.
+        sampler: their training prompts.
+        loss: its name.
+        bfloat16: whether operands of products with the layers' matrices are rounded to it.
+    """
+    taken = takes_bfloat16(model) if bfloat16 else is_compiled(model)
+    if not taken or loss not in ("hinge", "squared"):
         return None
 
     def start(begun: GPT2Transformer, batch_size: int, _state: Mapping[str, Tensor]) -> GPT2Gradients:
-        return GPT2Gradients(begun, sampler, loss, batch_size)
+        return GPT2Gradients(begun, sampler, loss, batch_size, bfloat16=bfloat16)
 
     return start
 
@@ -31,9 +41,12 @@ def gpt2_gradients(model: GPT2Transformer, sampler: Sampler, loss: str) -> Calla
 class GPT2Gradients:
     """Gradients of GPT-2 on any task it reads; the weights are those of the model, in one buffer per run."""
 
-    def __init__(self, model: GPT2Transformer, sampler: Sampler, loss: str, batch_size: int) -> None:
+    def __init__(
+        self, model: GPT2Transformer, sampler: Sampler, loss: str, batch_size: int, *, bfloat16: bool = False
+    ) -> None:
         self._model, self._sampler, self._loss, self._batch_size = model, sampler, loss, batch_size
-        self._engine = Engine(model)
+        self._bfloat16 = bfloat16
+        self._engine = Engine(model, bfloat16=bfloat16)
         self._slopes = self._engine.like_weights()
 
     @property
@@ -66,4 +79,4 @@ class GPT2Gradients:
     def runs(self, positions: Sequence[int]) -> GPT2Gradients:
         """The same for some of the runs."""
         chosen = self.model().runs(positions), self._sampler.runs(positions)
-        return GPT2Gradients(*chosen, self._loss, self._batch_size)
+        return GPT2Gradients(*chosen, self._loss, self._batch_size, bfloat16=self._bfloat16)
