@@ -66,6 +66,8 @@ class PlainGPT2:
         )  # fmt: skip
         assert config.activation_function == "gelu_new"
         self.backbone = transformers.GPT2Model(config).to(self.read_in[0].dtype).eval()
+        if "ln_f.weight" not in backbone:
+            self.backbone.ln_f = torch.nn.Identity()
         unused = self.backbone.load_state_dict(backbone, strict=False)
         assert unused.missing_keys == ["wte.weight"]
         assert unused.unexpected_keys == []

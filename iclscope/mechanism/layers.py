@@ -97,7 +97,9 @@ def layer_neurons(model: GPT2Transformer, basis: PatternBasis) -> LayerNeurons:
     # A label stands below the input of its column, or in a token of its own, padded behind.
     label = slice(d_X, None) if model.config.tokens == "columns" else slice(model.config.d_Y)
     label_in = weights["read_in.weight"][:, :, label]
-    readout = weights["backbone.ln_f.weight"] * weights["read_out.weight"][:, 0]
+    readout = weights["read_out.weight"][:, 0]
+    if model.config.final_norm:
+        readout = weights["backbone.ln_f.weight"] * readout
     q = basis.label.to(label_in)
     found = []
     for layer in range(model.config.layers):

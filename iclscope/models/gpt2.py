@@ -71,6 +71,8 @@ class _Network(nn.Module):
         )
         self.backbone = GPT2Model(settings)
         self.backbone.wte = None  # type: ignore[assignment]  # tokens are vectors; an embedding of words would be a weight without gradient
+        if not config.final_norm:
+            self.backbone.ln_f = nn.Identity()  # type: ignore[assignment]
         self.read_out = nn.Linear(config.embedding, 1)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -275,12 +277,15 @@ class GPT2Transformer(RunModel[GPT2TransformerConfig]):
     def backbone(self, run: int = 0) -> nn.Module:
         """A plain ``transformers.GPT2Model`` with one run's weights, for any tool that reads such models.
 
-        Its word embeddings are not used: give it ``inputs_embeds``, the read-in of the tokens.
+        Its word embeddings are not used: give it ``inputs_embeds``, the read-in of the tokens. Where the model has no
+        ``final_norm``, neither has it: its ``ln_f`` changes nothing.
         """
         config = deepcopy(self.network.backbone.config)
         config._attn_implementation = "sdpa"
         with torch.device("meta"):  # draws nothing from PyTorch's generator
             plain = type(self.network.backbone)(config)
+        if not self.config.final_norm:
+            plain.ln_f = nn.Identity()  # type: ignore[assignment]
         weights = {
             name.removeprefix("network.backbone."): tensor[run].clone()
             for name, tensor in self.state_dict().items()

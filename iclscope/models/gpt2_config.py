@@ -21,7 +21,7 @@ SIZES = {"tiny": (3, 2, 64), "small": (6, 4, 128), "standard": (12, 8, 256)}
 class GPT2TransformerConfig(ModelConfig):
     """Sizes of a GPT-2 that reads examples (Garg 2022, Appendix A.1; Li 2024, Section 4: 3 layers, 2 heads)."""
 
-    neutral_values: ClassVar[Mapping[str, Any]] = {"initial": "gpt2"}
+    neutral_values: ClassVar[Mapping[str, Any]] = {"initial": "gpt2", "final_norm": True}
 
     kind: Literal["gpt2"] = Field("gpt2", description="which model this is")
     d_X: int = Field(20, ge=1, description="input dimension")
@@ -33,6 +33,10 @@ class GPT2TransformerConfig(ModelConfig):
     positions: int = Field(81, ge=1, description="the most tokens a prompt may have; 41 points in turn have 81")
     initial: InitialWeights = Field(
         "gpt2", description="initial matrices of the layers: gpt2, N(0, 0.02²), or fan_in, N(0, 1/inputs)"
+    )
+
+    final_norm: bool = Field(
+        True, description="a layer norm before the read-out, as in GPT-2; without one an answer may be of any size"
     )
 
     @model_validator(mode="after")
@@ -70,7 +74,8 @@ class GPT2TransformerConfig(ModelConfig):
         """The sizes in the papers' words, in the order to be shown."""
         sizes: dict[str, float | str] = {"layers": self.layers, "heads": self.heads, "embedding": self.embedding}
         initial = {"initial matrices": "N(0, 1/inputs)"} if self.initial == "fan_in" else {}
-        return {"model": "GPT-2", **sizes, **initial}
+        final_norm = {} if self.final_norm else {"layer norm before the read-out": "none"}
+        return {"model": "GPT-2", **sizes, **initial, **final_norm}
 
     def check_task(self, task: Task) -> None:
         """Refuse a task whose prompts a model of these sizes cannot read.

@@ -127,6 +127,7 @@ def written_out_neurons(model: GPT2Transformer, run: int, q: list[float]) -> lis
     config = model.config
     n = config.embedding
     first = config.d_X if config.tokens == "columns" else 0  # where a label stands in its token
+    gain = w.get("backbone.ln_f.weight", [1.0] * n)
     found = []
     for layer in range(config.layers):
         h = f"backbone.h.{layer}."
@@ -139,10 +140,7 @@ def written_out_neurons(model: GPT2Transformer, run: int, q: list[float]) -> lis
             paths.append([moved[k] * w[h + "ln_2.weight"][k] for k in range(n)])
         for neuron in range(4 * n):
             row = [sum(path[k] * w[h + "mlp.c_fc.weight"][k][neuron] for k in range(n)) for path in paths]
-            effect = sum(
-                w[h + "mlp.c_proj.weight"][neuron][k] * w["backbone.ln_f.weight"][k] * w["read_out.weight"][0][k]
-                for k in range(n)
-            )
+            effect = sum(w[h + "mlp.c_proj.weight"][neuron][k] * gain[k] * w["read_out.weight"][0][k] for k in range(n))
             norm = math.hypot(*row)
             angle = math.acos(sum(a * b for a, b in zip(row, q, strict=True)) / (norm * math.hypot(*q)))
             (plus if effect > 0 else minus).append((angle, abs(effect) * norm))
@@ -152,8 +150,9 @@ def written_out_neurons(model: GPT2Transformer, run: int, q: list[float]) -> lis
 
 
 @pytest.mark.parametrize("tokens", FORMATS)
-def test_neurons_written_out(tokens: str) -> None:
-    model = scrambled(tokens)
+@pytest.mark.parametrize("final_norm", [True, False])
+def test_neurons_written_out(tokens: str, final_norm: bool) -> None:
+    model = scrambled(tokens, final_norm=final_norm)
     basis = TASK.sampler(model.seeds, dtype=torch.float64).in_domain
     found = layer_neurons(model, basis)
     for run in range(2):

@@ -46,6 +46,7 @@ PROBLEMS = st.fixed_dictionaries(
         "tokens": st.sampled_from(["columns", "alternating"]),
         "predictions": st.sampled_from(["query", "every"]),
         "loss": st.sampled_from(["hinge", "squared"]),
+        "final_norm": st.booleans(),
         "noise": st.integers(0, 1000),
     }
 )
@@ -103,6 +104,7 @@ def test_losses_and_gradients_are_autograds(dtype: torch.dtype) -> None:
         model = scrambled(
             problem["noise"], dtype, layers=problem["layers"], heads=problem["heads"],
             embedding=problem["heads"] * problem["head"], d_X=task.d_X, tokens=problem["tokens"],
+            final_norm=problem["final_norm"],
         )  # fmt: skip
         sampler = task.sampler(SEEDS, dtype=dtype)
         loss = LOSSES[problem["loss"]]
@@ -115,10 +117,11 @@ def test_losses_and_gradients_are_autograds(dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize("tokens", ["columns", "alternating"])
-def test_patterns_of_several_lengths(tokens: Any) -> None:
+@pytest.mark.parametrize("final_norm", [True, False])
+def test_patterns_of_several_lengths(tokens: Any, final_norm: bool) -> None:
     """The query stands elsewhere in every prompt, and padding lies behind it."""
     task = PatternClassification(M1=3, M2=2, d_X=5, d_Y=2, length=(1, 6))
-    model = scrambled(d_X=5, d_Y=2, tokens=tokens)
+    model = scrambled(d_X=5, d_Y=2, tokens=tokens, final_norm=final_norm)
     assert_same_gradients(model, task.sampler(SEEDS, dtype=torch.float64), loss=hinge_loss, batch=30)
 
 
@@ -170,9 +173,21 @@ def test_prompts_of_other_lengths_at_every_step() -> None:
             torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize(("optimizer", "rate"), [("sgd", 0.05), ("adam", 0.003)])
-def test_a_training_is_autograds(optimizer: Any, rate: float) -> None:
-    task, model = FunctionClass(d_X=3, length=5), scrambled()
+def test_without_a_layer_norm_before_the_read_out() -> None:
+    """Losses, gradients and answers, more than one block of prompts."""
+    model = scrambled(embedding=64, layers=3, heads=4, d_X=5, final_norm=False)
+    assert not any("ln_f" in name for name, _ in model.named_parameters())
+    sampler = FunctionClass(d_X=5, length=10).sampler(SEEDS, dtype=torch.float64)
+    assert_same_gradients(model, sampler, batch=11)
+    ((said, prompts),) = answers_of(model, sampler, 11, 11)
+    assert_close(said, model.predict(prompts).output.detach(), TOLERANCE[torch.float64])
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "rate", "final_norm"), [("sgd", 0.05, True), ("adam", 0.003, True), ("adam", 0.003, False)]
+)
+def test_a_training_is_autograds(optimizer: Any, rate: float, final_norm: bool) -> None:
+    task, model = FunctionClass(d_X=3, length=5), scrambled(final_norm=final_norm)
     sampler = task.sampler(SEEDS, dtype=torch.float64)
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
     curves: dict[bool, list[Tensor]] = {}

@@ -62,10 +62,12 @@ def test_a_round_trip_is_exact(tmp_path: Path, dtype: torch.dtype) -> None:
     assert_same(model.run(1), GPT2Transformer.from_pretrained(str(tmp_path / "text")))
 
 
-def test_what_is_loaded_says_the_same(tmp_path: Path) -> None:
-    model = scrambled(torch.float32, d_X=4)
+@pytest.mark.parametrize("final_norm", [True, False])
+def test_what_is_loaded_says_the_same(tmp_path: Path, final_norm: bool) -> None:
+    model = scrambled(torch.float32, d_X=4, final_norm=final_norm)
     model.save_pretrained(tmp_path)
     again = load_model(tmp_path)
+    assert_same(model, again)
     prompts = FUNCTIONS.sampler(model.seeds).prompts(3, purpose="test")
     assert torch.equal(again.predict(prompts).output, model.predict(prompts).output)
     assert again.trained_on is None

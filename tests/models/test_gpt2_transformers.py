@@ -32,6 +32,8 @@ CASES = {
     "functions, the last x": (FUNCTIONS.replace(predictions="query"), {"d_X": 4}),
     "functions, columns": (FUNCTIONS.replace(predictions="query"), {"d_X": 4, "tokens": "columns"}),
     "functions, no context": (FUNCTIONS.replace(length=0), {"d_X": 4}),
+    "functions, no final norm": (FUNCTIONS, {"d_X": 4, "final_norm": False}),
+    "patterns, columns, no final norm": (PATTERNS, {"tokens": "columns", "d_X": 5, "d_Y": 2, "final_norm": False}),
 }
 
 
@@ -112,10 +114,11 @@ def test_attention_is_causal_and_sums_to_one() -> None:
     assert found.hidden.shape == (2, 3, 3, 7, 32)
 
 
+@pytest.mark.parametrize("case", ["functions, every x", "functions, no final norm"])
 @pytest.mark.parametrize("inside", [False, True])
-def test_the_backbone_is_a_plain_transformers_model(inside: bool) -> None:
+def test_the_backbone_is_a_plain_transformers_model(inside: bool, case: str) -> None:
     """What `backbone` gives, between a read-in and a read-out of our own, says what the model says."""
-    task, settings = CASES["functions, every x"]
+    task, settings = CASES[case]
     model = scrambled(**settings)
     prompts = task.sampler(model.seeds, dtype=torch.float64).prompts(2, purpose="test")
     output = model.predict(prompts, inside=inside).output

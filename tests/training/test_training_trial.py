@@ -92,6 +92,7 @@ GPT2_CHANGES: dict[str, Any] = {
     "embedding": 128,
     "positions": 65,
     "initial": "fan_in",
+    "final_norm": False,
 }
 SCHEDULES = [
     Curriculum(),

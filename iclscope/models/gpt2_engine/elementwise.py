@@ -101,6 +101,24 @@ def normalise_backward(
 
 
 @compiled
+def add_bias(h: Any, count: Any, bias: Any, out: Any) -> None:
+    """What stands in place of `normalise` where there is no norm: out ← h + bias of the first rows."""
+    for i in range(count):
+        for j in range(bias.size):
+            out[i, j] = h[i, j] + bias[j]
+
+
+@compiled
+def add_bias_backward(d_out: Any, count: Any, d_h: Any, d_bias: Any) -> None:
+    """Backward through `add_bias`: adds to ``d_h`` and ``d_bias``."""
+    for i in range(count):
+        for j in range(d_bias.size):
+            moved = d_h[i, j] + d_out[i, j]
+            d_h[i, j] = moved
+            d_bias[j] += moved
+
+
+@compiled
 def gelu(u: Any, count: Any, bias: Any, out: Any) -> None:
     """GPT-2's GELU (by tanh) of u + bias; ``u`` is replaced by the derivative.
 

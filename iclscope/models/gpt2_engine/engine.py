@@ -66,14 +66,16 @@ class Engine:
         # The compiled steps do not hold the interpreter's lock. Kept, for starting threads costs a tenth of a step.
         self._map: Callable[..., Iterable[Any]] = map if self._threads == 1 else ThreadPoolExecutor(self._threads).map
         config, named = model.config, dict(model.network.named_parameters())
-        sizes = (config.layers, config.heads, config.embedding, config.token_width)
+        sizes = (config.layers, config.heads, config.embedding, config.token_width, config.final_norm)
         self._shapes = {name: tuple(weight.shape[1:]) for name, weight in named.items()}
-        self.weights = Views(self._shapes, names_of(config.layers), model.run_count, model.dtype)
+        self.weights = Views(
+            self._shapes, names_of(config.layers, final_norm=config.final_norm), model.run_count, model.dtype
+        )
         for own, given in zip(self.weights, named.values(), strict=True):
             own.copy_(given.detach())
         itemsize = self.weights.whole.element_size()
         places, packed = packed_places(config.layers, config.embedding, itemsize, pairs=bfloat16)
-        self._plan = Plan(*sizes, model.network.backbone.ln_f.eps, self.weights.starts, places)
+        self._plan = Plan(*sizes, model.network.backbone.config.layer_norm_epsilon, self.weights.starts, places)
         self._dtype, self._bfloat16 = model.dtype, bfloat16
         self._memories: list[Memory] = []
         self._part_slopes: list[Any] = []
@@ -84,7 +86,8 @@ class Engine:
     def like_weights(self) -> Views:
         """Room for gradients."""
         runs, dtype = len(self.weights.whole), self.weights.whole.dtype
-        return Views(self._shapes, names_of(self._plan.layers), runs, dtype)
+        order = names_of(self._plan.layers, final_norm=self._plan.final_norm)
+        return Views(self._shapes, order, runs, dtype)
 
     def outputs(self, tokens: Tokens) -> Float[Tensor, "run batch reads"]:
         """Predictions at the tokens that are read."""

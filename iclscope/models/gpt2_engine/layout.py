@@ -31,7 +31,10 @@ NAMES = (
     ),
     ("backbone.ln_f.weight", "backbone.ln_f.bias", "read_out.weight", "read_out.bias"),
 )  # fmt: skip
-"""Weights in the order in which they lie: before the layers, of each layer, behind them."""
+"""Weights in the order in which they lie: before the layers, of each layer, behind them.
+
+A model without a last layer norm has its read-out right behind the layers.
+"""
 
 
 class Plan(NamedTuple):
@@ -42,6 +45,7 @@ class Plan(NamedTuple):
         heads: per layer.
         width: D, of the residual stream.
         inputs: numbers per token.
+        final_norm: whether a layer norm comes before the read-out.
         epsilon: of the layer norms.
         starts: `Views.starts` of its weights.
         places: `packed_places` of its matrices.
@@ -51,14 +55,16 @@ class Plan(NamedTuple):
     heads: int
     width: int
     inputs: int
+    final_norm: bool
     epsilon: float
     starts: Any
     places: Any
 
 
-def names_of(layers: int) -> list[str]:
+def names_of(layers: int, *, final_norm: bool) -> list[str]:
     """The names of all weights of the network, in the order in which they lie."""
-    before, inside, behind = NAMES
+    before, inside, (*norm, weight, bias) = NAMES
+    behind = [*(norm if final_norm else ()), weight, bias]
     of_layers = [f"backbone.h.{layer}.{name}" for layer in range(layers) for name in inside]
     return [*before, *of_layers, *behind]
 

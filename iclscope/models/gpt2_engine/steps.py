@@ -12,6 +12,8 @@ from iclscope.models.compiled.products import multiply, pack, panel_width
 from iclscope.models.compiled.tiles import size_of
 from iclscope.models.gpt2_engine.attention import attend, attend_backward
 from iclscope.models.gpt2_engine.elementwise import (
+    add_bias,
+    add_bias_backward,
     add_sum_of_rows,
     add_to_rows,
     gelu,
@@ -22,11 +24,13 @@ from iclscope.models.gpt2_engine.elementwise import (
 )
 from iclscope.models.gpt2_engine.matrices import add_slope, by_packed, pack_matrix
 
-# Places of weights, in the order of `layout.NAMES`: three before the layers, twelve of each, four behind.
+# Places of weights, in the order of `layout.NAMES`: three before the layers, twelve of each, four behind, or two where
+# no norm comes before the read-out.
 _READ_IN, _READ_IN_BIAS, _POSITIONS, _BEFORE, _PER_LAYER = 0, 1, 2, 3, 12
 _GAIN, _SHIFT, _QKV, _QKV_BIAS, _PROJECTION, _PROJECTION_BIAS = range(6)
 _MLP_GAIN, _MLP_SHIFT, _IN, _IN_BIAS, _OUT, _OUT_BIAS = range(6, 12)
-_LAST_GAIN, _LAST_SHIFT, _READ_OUT, _READ_OUT_BIAS = range(4)
+_LAST_GAIN, _LAST_SHIFT = range(2)
+_READ_OUT, _READ_OUT_BIAS = range(2)
 
 
 @compiled
@@ -98,10 +102,15 @@ def _forward(plan: Any, weights: Any, packed: Any, room: Any, values: Any, read:
             gelu_alone(u, rows, in_bias, room.hidden[slot])
         by_packed(room.hidden[slot], rows, 4 * D, D, packed.layers, plan.places[layer, 3], 1, h, room.left)
         bias = weights[at[_OUT_BIAS] : at[_OUT_BIAS] + D]
-    last = room.scaled.shape[0] - 1
-    at = plan.starts[_BEFORE + _PER_LAYER * plan.layers :]
-    gain, shift = weights[at[_LAST_GAIN] : at[_LAST_GAIN] + D], weights[at[_LAST_SHIFT] : at[_LAST_SHIFT] + D]
-    normalise(h, R, bias, gain, shift, epsilon, room.scaled[last], room.inverse[last], room.top)
+    behind = _BEFORE + _PER_LAYER * plan.layers
+    if plan.final_norm:
+        last = room.scaled.shape[0] - 1
+        at = plan.starts[behind:]
+        gain, shift = weights[at[_LAST_GAIN] : at[_LAST_GAIN] + D], weights[at[_LAST_SHIFT] : at[_LAST_SHIFT] + D]
+        normalise(h, R, bias, gain, shift, epsilon, room.scaled[last], room.inverse[last], room.top)
+    else:
+        add_bias(h, R, bias, room.top)
+    at = plan.starts[behind + (2 if plan.final_norm else 0) :]
     for r in range(R):
         said = weights[at[_READ_OUT_BIAS]]
         for j in range(D):
@@ -116,7 +125,8 @@ def _backward(plan: Any, weights: Any, packed: Any, room: Any, values: Any, coun
     zero = weights.dtype.type(0)
     prompts, tokens = values.shape[0], values.shape[1]
     M, R = prompts * tokens, count
-    at = plan.starts[_BEFORE + _PER_LAYER * plan.layers :]
+    behind = _BEFORE + _PER_LAYER * plan.layers
+    at = plan.starts[behind + (2 if plan.final_norm else 0) :]
     d_h, d_read, d_narrow = room.d_h, room.d_read, room.d_narrow
     out = weights[at[_READ_OUT] : at[_READ_OUT] + D]
     d_out = slopes[at[_READ_OUT] : at[_READ_OUT] + D]
@@ -130,12 +140,16 @@ def _backward(plan: Any, weights: Any, packed: Any, room: Any, values: Any, coun
         for j in range(D):
             d_read[r, j] = zero
     below = plan.starts[_BEFORE + _PER_LAYER * (plan.layers - 1) + _OUT_BIAS]
-    last = room.scaled.shape[0] - 1
-    normalise_backward(
-        d_narrow, R, room.scaled[last], room.inverse[last], weights[at[_LAST_GAIN] : at[_LAST_GAIN] + D],
-        slopes[at[_LAST_GAIN] : at[_LAST_GAIN] + D], slopes[at[_LAST_SHIFT] : at[_LAST_SHIFT] + D], d_read,
-        slopes[below : below + D],
-    )  # fmt: skip
+    if plan.final_norm:
+        last = room.scaled.shape[0] - 1
+        at = plan.starts[behind:]
+        normalise_backward(
+            d_narrow, R, room.scaled[last], room.inverse[last], weights[at[_LAST_GAIN] : at[_LAST_GAIN] + D],
+            slopes[at[_LAST_GAIN] : at[_LAST_GAIN] + D], slopes[at[_LAST_SHIFT] : at[_LAST_SHIFT] + D], d_read,
+            slopes[below : below + D],
+        )  # fmt: skip
+    else:
+        add_bias_backward(d_narrow, R, d_read, slopes[below : below + D])
     for back in range(plan.layers):
         layer = plan.layers - 1 - back
         at = plan.starts[_BEFORE + _PER_LAYER * layer :]
