@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -22,10 +23,12 @@ Matrix = tuple[tuple[float, ...], ...]
 
 
 class LinearRegression(RegressionTask):
-    """y = ⟨w, x⟩ + noise, w redrawn for every prompt; the answer to the last x alone is asked for.
+    """y = ⟨w, x⟩ + noise, w redrawn for every prompt; the answer to the last x is asked for, or to every one.
 
     Von Oswald 2023 draws x uniformly, Zhang 2024 from N(0, Λ). The defaults are those of von Oswald's public code.
     """
+
+    neutral_values: ClassVar[Mapping[str, Any]] = {"noise_answers": 0, "predictions": "query"}
 
     kind: Literal["linear_regression"] = Field("linear_regression", description="which task this is")
     d_X: int = Field(10, ge=1, description="input dimension d")
@@ -54,6 +57,15 @@ class LinearRegression(RegressionTask):
         0, ge=0, description="how many coordinates of x, the last ones, no answer depends on (their w is 0)"
     )
     noise: float = Field(0.0, ge=0, description="standard deviation of normal noise on the answers in the context")
+    noise_answers: int = Field(
+        0,
+        ge=0,
+        description="how many context examples, chosen at random, have an answer from N(0, 1) in place of ⟨w, x⟩ (the "
+        "distractors of von Oswald 2023)",
+    )
+    predictions: Literal["query", "every"] = Field(
+        "query", description="predict at the last x, or at every x after the examples before it (GPT-2 in Zhang 2024)"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> LinearRegression:
@@ -63,6 +75,11 @@ class LinearRegression(RegressionTask):
             require(getattr(self, name) != 0, name, getattr(self, name), "any number but 0")
         most = f"less than d_X = {self.d_X}"
         require(self.distractors < self.d_X, "distractors", self.distractors, most)
+        most = f"at most length = {self.length}"
+        require(self.noise_answers <= self.length, "noise_answers", self.noise_answers, most)
+        is_like_the_others = self.query_covariance is None and self.query_scale == 1
+        allowed = "query, where the query's x is drawn or scaled apart"
+        require(self.predictions == "query" or is_like_the_others, "predictions", self.predictions, allowed)
         if self.inputs == "uniform":
             require(self.covariance == "identity", "covariance", "given", "with inputs = 'gaussian' only")
             require(self.query_covariance is None, "query_covariance", "given", "with inputs = 'gaussian' only")
@@ -84,6 +101,11 @@ class LinearRegression(RegressionTask):
             relevant = self.weight[: self.d_X - self.distractors]
             require(any(relevant), "weight", self.weight, "not all 0 where it counts: every answer would be 0")
         return self
+
+    @property
+    def query_only(self) -> bool:
+        """Whether the model predicts at the last x alone, not at every one."""
+        return self.predictions == "query"
 
     @property
     def scale(self) -> float:
@@ -116,25 +138,54 @@ class LinearRegression(RegressionTask):
             shown["Λ of the query"] = "given"
         changed = {"x times": self.x_scale, "query times": self.query_scale, "w times": self.weight_scale}
         shown |= {name: value for name, value in changed.items() if value != 1}
-        extra = {"distractors": self.distractors, "noise": self.noise}
+        extra = {"distractors": self.distractors, "noise": self.noise, "noise answers": self.noise_answers}
         return shown | {name: value for name, value in extra.items() if value}
 
-    def draw(self, stream_of: StreamOf, batch: int, size: PromptSize | None, dtype: torch.dtype) -> FunctionPrompts:
-        """Inputs, weights and noise.
+    def check_dimensions(self, dimensions: int) -> None:
+        """Refuse a curriculum with zeros among inputs that it would make other ones.
 
         Raises:
-            BadRequest: if the size asks for fewer dimensions: all are used here.
+            BadRequest: naming what does not fit.
+        """
+        has_own_axes = self.inputs == "gaussian" and isinstance(self.covariance, str)
+        allowed = f"at least d_X = {self.d_X}, or with gaussian inputs whose covariance is no given matrix"
+        require(dimensions >= self.d_X or has_own_axes, "dimensions of a curriculum", dimensions, allowed)
+
+    def draw(self, stream_of: StreamOf, batch: int, size: PromptSize | None, dtype: torch.dtype) -> FunctionPrompts:
+        """Inputs, weights and noise; with fewer dimensions than the task's own the inputs' last coordinates are 0.
+
+        Raises:
+            BadRequest: if the size asks for dimensions that the task does not have, or for a context too short.
         """
         length = self.length if size is None else size.length
-        fewer = size is not None and size.dimensions is not None and size.dimensions != self.d_X
-        require(not fewer, "dimensions of a schedule", getattr(size, "dimensions", None), f"d_X = {self.d_X}")
+        active = self.d_X if size is None or size.dimensions is None else size.dimensions
+        own_axes = self.inputs == "gaussian" and isinstance(self.covariance, str)
+        least = 1 if own_axes else self.d_X
+        allowed = f"{least} to d_X" if own_axes else "d_X"
+        require(least <= active <= self.d_X, "dimensions of a schedule", active, f"{allowed} = {self.d_X}")
+        allowed = f"at least noise_answers = {self.noise_answers}"
+        require(length >= self.noise_answers, "length of a schedule", length, allowed)
         x = draw_inputs(self, stream_of("inputs"), batch, length + 1) * self.x_scale
         x[:, :, -1] *= self.query_scale
+        x[..., active:] = 0
         values = torch.einsum("rbpd,rbd->rbp", x, draw_weights(self, stream_of("weights"), batch))
         answers = values
         if self.noise:
             answers = values + self.noise * stream_of("noise").normal(batch, length + 1)
-        return FunctionPrompts(x.to(dtype), answers.to(dtype), values.to(dtype), predict_at_every_point=False)
+        if self.noise_answers:
+            answers = _with_noise_answers(self.noise_answers, answers, stream_of("noise answers"))
+        return FunctionPrompts(x.to(dtype), answers.to(dtype), values.to(dtype), self.predictions == "every")
+
+
+def _with_noise_answers(
+    count: int, answers: Float64[Tensor, "run batch points"], stream: RandomStream
+) -> Float64[Tensor, "run batch points"]:
+    """The answers with so many of each context's replaced by standard normal numbers, the query's left alone."""
+    _, batch, points = answers.shape
+    order = stream.uniform(batch, points - 1).argsort(dim=2)
+    chosen = torch.zeros_like(answers, dtype=torch.bool)
+    chosen.scatter_(2, order[:, :, :count], True)
+    return torch.where(chosen, stream.at(1).normal(batch, points), answers)
 
 
 def draw_inputs(

@@ -1,13 +1,14 @@
 """Sine waves in context: the nonlinear regression of von Oswald 2023, Section 4.
 
-The ranges are those of Finn, Abbeel and Levine ("Model-agnostic meta-learning", ICML 2017), which that line of work
-uses; our source does not print them.
+The ranges are those of the paper's public code. There a and φ come from the same random numbers, so a prompt's wave has
+one degree of freedom: ``amplitude_sets_phase``.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -20,13 +21,20 @@ from iclscope.tasks.task import RegressionTask
 
 
 class SineRegression(RegressionTask):
-    """y = a sin(x + φ), a and φ redrawn for every prompt; the answer to the last x alone is asked for."""
+    """y = a sin(x + φ), a and φ ~ U(0, π) redrawn for every prompt; the answer to the last x alone is asked for."""
+
+    neutral_values: ClassVar[Mapping[str, Any]] = {"amplitude_sets_phase": False}
 
     kind: Literal["sine_regression"] = Field("sine_regression", description="which task this is")
     length: int = Field(10, ge=0, description="context length N")
     half_width: float = Field(5.0, gt=0, description="x ~ U(−half_width, half_width)")
     least_amplitude: float = Field(0.1, ge=0, description="the smallest a")
-    most_amplitude: float = Field(5.0, gt=0, description="the largest a; a is uniform between the two")
+    most_amplitude: float = Field(0.5, gt=0, description="the largest a; a is uniform between the two")
+    amplitude_sets_phase: bool = Field(
+        False,
+        description="whether φ is π times the place of a between least_amplitude and most_amplitude (the public code), "
+        "in place of a number of its own",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> SineRegression:
@@ -43,9 +51,17 @@ class SineRegression(RegressionTask):
 
     @property
     def scale(self) -> float:
-        """E f(x)² = E a²/2, since φ covers half a turn; errors are divided by it."""
+        """E f(x)², what predicting 0 errs; errors are divided by it.
+
+        E a²/2 where φ has numbers of its own, since it covers half a turn. Where a sets it, with x ~ U(−h, h) it is less
+        by E[a² cos 2φ] sin(2h)/(4h), and E[a² cos 2πu] = r²/(2π²) with a = a_least + r u, u ~ U(0, 1).
+        """
         low, high = self.least_amplitude, self.most_amplitude
-        return (low**2 + low * high + high**2) / 6
+        mean = (low**2 + low * high + high**2) / 6
+        if not self.amplitude_sets_phase:
+            return mean
+        h = self.half_width
+        return mean - (high - low) ** 2 / (2 * math.pi**2) * math.sin(2 * h) / (4 * h)
 
     def summary(self) -> dict[str, float | str]:
         """The settings in the paper's symbols, in the order to be shown."""
@@ -55,6 +71,7 @@ class SineRegression(RegressionTask):
             "N": self.length,
             "x": f"U(−{self.half_width:g}, {self.half_width:g})",
             "a": amplitudes,
+            **({"φ": "set by a"} if self.amplitude_sets_phase else {}),
         }
 
     def draw(self, stream_of: StreamOf, batch: int, size: PromptSize | None, dtype: torch.dtype) -> FunctionPrompts:
@@ -62,6 +79,8 @@ class SineRegression(RegressionTask):
         length = self.length if size is None else size.length
         x = (2 * stream_of("sine inputs").uniform(batch, length + 1) - 1) * self.half_width
         drawn = stream_of("sine waves").uniform(batch, 2, 1)
-        amplitude = self.least_amplitude + (self.most_amplitude - self.least_amplitude) * drawn[:, :, 0]
-        values = (amplitude * torch.sin(x + math.pi * drawn[:, :, 1])).to(dtype)
+        share = drawn[:, :, 0]
+        amplitude = self.least_amplitude + (self.most_amplitude - self.least_amplitude) * share
+        phase = math.pi * (share if self.amplitude_sets_phase else drawn[:, :, 1])
+        values = (amplitude * torch.sin(x + phase)).to(dtype)
         return FunctionPrompts(x[..., None].to(dtype), values, values, predict_at_every_point=False)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from refusals import says
 
 from iclscope.core.errors import BadRequest
+from iclscope.models import GPT2Transformer, LinearAttention
 from iclscope.tasks import LinearRegression, stack_tasks, task_from_settings
 from iclscope.tasks.prompts import PromptSize
 
@@ -112,6 +113,51 @@ def test_noise_is_on_answers_only() -> None:
     assert torch.equal(quiet.labels, prompts.labels), "predictions are compared with f(x) itself"
 
 
+def test_some_examples_have_answers_that_are_noise() -> None:
+    """So many of every context, anywhere in it, each N(0, 1); all else as without them."""
+    plain, prompts = drawn(), drawn(noise_answers=2)
+    changed = (prompts.answers != plain.answers)[0]
+    assert changed.sum(dim=1).tolist() == [2] * len(changed)
+    assert not changed[:, 3].any(), "the query's answer is its own"
+    assert_mean(changed[:, :3].double(), [2 / 3] * 3)
+    noise = prompts.answers[0][changed]
+    assert_mean(noise, 0)
+    assert_mean(noise.square(), 1)
+    assert_mean(noise * plain.answers[0][changed], 0)
+    assert torch.equal(prompts.inputs, plain.inputs)
+    assert torch.equal(prompts.labels, plain.labels)
+    task = LinearRegression(d_X=2, length=3, noise_answers=2)
+    assert task.summary()["noise answers"] == 2
+    with pytest.raises(BadRequest, match="length of a schedule"):
+        task.sampler([0]).prompts(7, purpose="test", size=PromptSize(1))
+
+
+def test_predictions_at_every_x() -> None:
+    plain, every = drawn(50), drawn(50, predictions="every")
+    assert torch.equal(plain.inputs, every.inputs)
+    assert torch.equal(every.labels, every.values)
+    assert torch.equal(every.labels[:, :, -1], plain.labels)
+    assert not LinearRegression(predictions="every").query_only
+    model = GPT2Transformer(seeds=2, d_X=2, positions=9, layers=1, heads=1, embedding=4)
+    task = LinearRegression(d_X=2, length=3, inputs="gaussian", covariance="exponential", predictions="every")
+    assert model.predict(task.sampler([0, 1]).prompts(5, purpose="test")).output.shape == (2, 5, 4)
+    with pytest.raises(BadRequest, match="linear attention answers one query"):
+        LinearAttention(d_X=2).check_task(task)
+
+
+def test_a_curriculum_leaves_dimensions_out() -> None:
+    task = LinearRegression(d_X=3, length=5, inputs="gaussian", covariance="exponential", predictions="every")
+    whole, fewer = (task.sampler([0]).prompts(9, purpose="test", size=PromptSize(4, active)) for active in (3, 2))
+    assert torch.equal(whole.inputs[..., :2], fewer.inputs[..., :2])
+    assert not fewer.inputs[..., 2].any()
+    task.check_dimensions(2)
+    for other in (task.replace(covariance=((1, 0, 0), (0, 1, 0), (0, 0, 2))), LinearRegression(d_X=3)):
+        with pytest.raises(BadRequest, match="dimensions of a curriculum"):
+            other.check_dimensions(2)
+        with pytest.raises(BadRequest, match="dimensions of a schedule"):
+            other.sampler([0]).prompts(9, purpose="test", size=PromptSize(4, 2))
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -197,6 +243,11 @@ def test_settings_survive_a_round_trip_and_are_described() -> None:
         ({"noise": math.nan}, ("noise", "nan")),
         ({"length": -1}, ("length", "-1")),
         ({"d_X": 0}, ("d_X", "0")),
+        ({"noise_answers": 11}, ("noise_answers", "11", "at most length = 10")),
+        ({"noise_answers": -1}, ("noise_answers", "-1")),
+        ({"predictions": "every", "query_scale": 2.0}, ("predictions", "every", "query")),
+        ({"predictions": "every", "query_covariance": FULL}, ("predictions", "every", "query")),
+        ({"predictions": "some"}, ("predictions", "some")),
         ({"nosuch": 1}, ("nosuch",)),
     ],
 )

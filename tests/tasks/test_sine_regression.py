@@ -35,7 +35,24 @@ def test_every_prompt_is_one_wave() -> None:
 def test_the_scale_is_the_error_of_predicting_zero() -> None:
     labels = TASK.sampler([0]).prompts(40_000, purpose="test").labels
     assert TASK.scale == pytest.approx(float(labels.square().mean()), rel=0.03)
-    assert SineRegression().scale == pytest.approx((5**3 - 0.1**3) / (3 * 4.9) / 2)
+    assert SineRegression().scale == pytest.approx((0.5**3 - 0.1**3) / (3 * 0.4) / 2)
+
+
+def test_the_amplitude_may_set_the_phase() -> None:
+    """φ/π is then where a lies in its range, x and a are those of before, and the scale is exact."""
+    task = TASK.replace(amplitude_sets_phase=True)
+    prompts, plain = (one.sampler([0], dtype=torch.float64).prompts(40_000, purpose="test") for one in (task, TASK))
+    assert torch.equal(prompts.inputs, plain.inputs)
+    x, y = prompts.inputs[0, :, :, 0], prompts.answers[0]
+    parts = torch.linalg.lstsq(torch.stack([x.sin(), x.cos()], dim=2), y[..., None]).solution[..., 0]
+    amplitude, phase = parts.norm(dim=1), torch.atan2(parts[:, 1], parts[:, 0])
+    torch.testing.assert_close(phase / math.pi, (amplitude - 0.5) / 1.5, rtol=1e-6, atol=1e-6)
+    narrow = task.replace(half_width=0.8)  # where a phase of its own would make a difference
+    squares = narrow.sampler([0], dtype=torch.float64).prompts(40_000, purpose="test").labels.square()
+    for expected, is_right in ((narrow.scale, True), (TASK.scale, False)):
+        assert (abs(float(squares.mean()) - expected) < 4 * float(squares.std()) / 200) is is_right
+    assert task.summary()["φ"] == "set by a"
+    assert "φ" not in TASK.summary()
 
 
 def test_batches_are_functions_of_seed_purpose_and_step() -> None:
