@@ -53,7 +53,7 @@ class SineRegression(RegressionTask):
     def scale(self) -> float:
         """E f(x)², what predicting 0 errs; errors are divided by it.
 
-        E a²/2 where φ has numbers of its own, since it covers half a turn. Where a sets it, with x ~ U(−h, h) it is less
+        E a²/2 where φ has numbers of its own, since it covers half a turn. With x ~ U(−h, h) and φ set by a it is less
         by E[a² cos 2φ] sin(2h)/(4h), and E[a² cos 2πu] = r²/(2π²) with a = a_least + r u, u ~ U(0, 1).
         """
         low, high = self.least_amplitude, self.most_amplitude

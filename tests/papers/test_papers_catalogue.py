@@ -77,6 +77,7 @@ FIGURES = {
         "gradient-flow",
         "limits",
         "risk-lengths",
+        "risk-bound",
         "shifts",
         "random-covariances",
         "gpt2-covariances",
@@ -141,7 +142,15 @@ def test_every_class_of_functions_has_a_claim() -> None:
 
 
 def test_every_theorem_of_zhang_has_a_claim() -> None:
-    assert {name.split("-")[0] for name in ids("zhang2024")} == {"flow", "limits", "risk", "shift", "random", "gpt2"}
+    assert {name.split("-")[0] for name in ids("zhang2024")} == {
+        "cor43",
+        "flow",
+        "limits",
+        "risk",
+        "shift",
+        "random",
+        "gpt2",
+    }
 
 
 @pytest.mark.parametrize("paper", list(PAPERS))

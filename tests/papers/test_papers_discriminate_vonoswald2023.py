@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -53,6 +54,7 @@ def deep_rows(
     plus: float = 0.11, recurrent: float = 0.112, own: float = 0.1, gamma: float = 0.175, exact: float = 1e-15
 ) -> pl.DataFrame:
     rows: Rows = []
+    right = {deep.GD: 0.157, deep.PLUS: 0.11, deep.RECURRENT: 0.112, deep.DEEP: 0.1}
     found = {deep.GD: 0.157, deep.PLUS: plus, deep.RECURRENT: recurrent, deep.DEEP: own}
     arms = {
         "trained": {},
@@ -60,11 +62,11 @@ def deep_rows(
         deep.NO_GAMMA: {deep.PLUS: 2.0},
         deep.OTHER_RANGE: {},
     }
-    for (arm, changed), (method, value) in product(arms.items(), found.items()):
+    for (arm, changed), (method, value), layers in product(arms.items(), found.items(), deep.LAYERS):
         of_arm = 0.0435 if arm == deep.OTHER_RANGE else gamma
-        rows += per_seed(
-            arm=arm, method=method, layers=deep.K, loss=changed.get(method, value), gamma=of_arm, short=False
-        )
+        # What a case makes false is so at one K alone.
+        loss = changed.get(method, value if layers == 4 else min(value, right[method]))
+        rows += per_seed(arm=arm, method=method, layers=layers, loss=loss, gamma=of_arm, short=False)
     for arm, value in ((deep.EXACT, exact), (deep.EXACT_PLUS, exact), (deep.OFF, 1e-6), (deep.OFF_PLUS, 1e-6)):
         rows += per_seed(arm=arm, difference=value, short=False)
     return pl.DataFrame(rows, infer_schema_length=None)
@@ -87,18 +89,27 @@ def copy_rows(neighbour: float = 0.5, ratio: float = 0.95) -> pl.DataFrame:
     return pl.DataFrame(rows + per_seed(arm="trained", step=800, neighbour=neighbour, ratio=ratio))
 
 
-def sine_rows(own: float = 0.1, distance: float = 0.05) -> pl.DataFrame:
-    rows = per_seed(arm="trained", rule=sine.ATTENTION, loss=own, distance=distance)
-    rows += per_seed(arm="trained", rule=sine.DESCENT, loss=0.1)
-    rows += per_seed(arm=UNTRAINED, rule=sine.ATTENTION, loss=1.0, distance=1.0)
-    rows += per_seed(arm=sine.NO_MLP, rule=sine.ATTENTION, loss=0.95)
-    rows += per_seed(arm=sine.NO_MLP, rule=sine.DESCENT, loss=0.1)
+def sine_rows(waves: str, own: float = 0.1, distance: float = 0.05) -> pl.DataFrame:
+    """The other kind of waves is all wrong."""
+    rows: Rows = []
+    for kind in sine.WAVES:
+        right = kind == waves
+        at = {"waves": kind, "rule": sine.ATTENTION}
+        rows += per_seed(arm="trained", **at, loss=own if right else 0.5, distance=distance if right else 0.5)
+        rows += per_seed(arm=UNTRAINED, **at, loss=1.0, distance=1.0)
+        rows += per_seed(arm=sine.NO_MLP, **at, loss=0.95)
+        for arm in ("trained", sine.NO_MLP):
+            rows += per_seed(arm=arm, waves=kind, rule=sine.DESCENT, loss=0.1)
     return pl.DataFrame(rows)
 
 
 def distractor_rows(ratio: float = 1.003) -> pl.DataFrame:
-    rows = per_seed(arm="trained", step=0, ratio=3.0) + per_seed(arm=distractors.ALL, step=0, ratio=1.5)
-    return pl.DataFrame(rows + per_seed(arm="trained", step=500, ratio=ratio))
+    """The ratio is what is said at one number of distractors alone."""
+    rows: Rows = []
+    for count in distractors.COUNTS:
+        rows += per_seed(arm="trained", noise_answers=count, ratio=ratio if count == 6 else 1.002)
+        rows += per_seed(arm=distractors.ZERO, noise_answers=count, ratio=2.0 - count / 8)
+    return pl.DataFrame(rows)
 
 
 class Case(NamedTuple):
@@ -134,8 +145,11 @@ CASES = [
     Case("ood", "ood-tasks", ood_rows, {"tasks": 1.05}),
     Case("copy", "copy-attention", copy_rows, {"neighbour": 0.2}),
     Case("copy", "copy-loss", copy_rows, {"ratio": 1.2}),
-    Case("sine", "sine-loss", sine_rows, {"own": 0.2}),
-    Case("sine", "sine-descent", sine_rows, {"distance": 0.3}),
+    *(
+        Case("sine", f"sine-{what}-{id}", partial(sine_rows, waves), false)
+        for id, waves in (("code", sine.TIED), ("free", sine.FREE))
+        for what, false in (("loss", {"own": 0.2}), ("descent", {"distance": 0.3}))
+    ),
     Case("distractors", "distractors-loss", distractor_rows, {"ratio": 1.1}),
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 from typing import NamedTuple
 
@@ -12,7 +13,15 @@ import polars as pl
 import pytest
 from claims.made_up import SEEDS, judged, wobble
 
-from iclscope.papers.zhang2024 import gpt2_covariances, gradient_flow, limits, random_covariances, risk_lengths
+from iclscope.papers.zhang2024 import (
+    gpt2_measures,
+    gpt2_settings,
+    gradient_flow,
+    limits,
+    random_covariances,
+    risk_bound,
+    risk_lengths,
+)
 from iclscope.papers.zhang2024 import shifts as shift_figure
 from iclscope.study.experiment import experiments_of
 
@@ -76,6 +85,26 @@ def risk_rows(deviations: float, ratio: float) -> pl.DataFrame:
     return pl.DataFrame(rows)
 
 
+def bound_rows(over: float = 0.8, in_M: float = -1.0, in_N: float = -2.0) -> pl.DataFrame:
+    """The risk over the bound at one pair of lengths, and powers of M and N; where no M is given it is endless."""
+    rows = []
+    for seed in SEEDS:
+        size = 1 + wobble(seed, 0.002)
+        for N, M in product((5, 10), (6, 12, 24)):
+            of_pair = over if (N, M) == (5, 24) else 0.5
+            for arm, value in (("trained", of_pair), (risk_bound.NO_FLOOR, 9.0 if N == 5 else 1.5)):
+                rows.append({"arm": arm, "seed": seed, "N": N, "M": M, "over_bound": value * size})
+        for length in (6, 12, 24, 48):
+            for arm, N, M, risk in (
+                (risk_bound.LIMIT, 600, length, length**in_M),
+                (risk_bound.SHORT, 5, length, 0.5 + 1 / length),
+                (risk_bound.LIMIT, length, None, length**in_N),
+                (risk_bound.FINITE, length, None, 0.05 + length**-2),
+            ):
+                rows.append({"arm": arm, "seed": seed, "N": N, "M": M, "risk": risk * size ** math.log(length)})
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
 def shift_rows(
     *, task: float = 1.0, query: float = 1.0, off: float = 0.0, power: float = 2.0, size: float = 1.0
 ) -> pl.DataFrame:
@@ -116,14 +145,35 @@ def random_rows(distance: float, third: float) -> pl.DataFrame:
     return pl.DataFrame(rows)
 
 
-def gpt2_rows(rise: float) -> pl.DataFrame:
-    """Errors that fall up to N, and behind it rise; the second length rises more."""
+AFTER_N = {
+    (gpt2_settings.IDENTITY, gpt2_measures.C1): 0.1,
+    (gpt2_settings.IDENTITY, gpt2_measures.C4): 0.5,
+    (gpt2_settings.IDENTITY, gpt2_measures.C9): 0.7,
+    (gpt2_settings.RANDOM, gpt2_measures.C1): 0.05,
+    (gpt2_settings.RANDOM, gpt2_measures.C4): 0.08,
+    (gpt2_settings.RANDOM, gpt2_measures.C9): 0.2,
+}
+"""Errors after N examples of a GPT-2 that does as published, by training and test; 0.05 on Λ = I."""
+
+RISES = dict(zip(gpt2_settings.TESTS, (0.2, 0.2, 0.15, 0.1), strict=True))
+"""What comes to them after 2N examples; from N/2 to N they fall by twice as much."""
+
+
+def gpt2_rows(
+    after_N: dict[tuple[str, str], float] | None = None, rises: dict[str, float] | None = None, *, short: bool = False
+) -> pl.DataFrame:
+    """Errors after N/2, N and 2N examples, some of them changed; the second length rises more."""
     rows = []
-    for seed, N in product(SEEDS, (6, 10)):
-        for M in range(2 * N + 1):
-            error = 1 - 0.9 * M / N if N >= M else 0.1 + (rise + 0.1 * (N == 10)) * (M - N) / N
-            rows.append({"arm": "trained", "seed": seed, "test": gpt2_covariances.IDENTITY, "N": N, "M": M,
-                         "error": error + wobble(seed, 0.002) * (N < M)})  # fmt: skip
+    changed, rising = {**AFTER_N, **(after_N or {})}, {**RISES, **(rises or {})}
+    for seed, N, kind, test in product(
+        SEEDS, (6, 10), (gpt2_settings.IDENTITY, gpt2_settings.RANDOM), gpt2_settings.TESTS
+    ):
+        at_N = changed.get((kind, test), 0.05) * (1 + wobble(seed, 0.002))
+        rise = rising[test] + 0.1 * (N == 10) + wobble(seed, 0.002)
+        for M, error in ((N // 2, at_N + 2 * RISES[test]), (N, at_N), (2 * N, at_N + rise)):
+            for arm, of_arm in (("trained", error), ("untrained", 1.0 + wobble(seed, 0.002))):
+                where = {"arm": arm, "seed": seed, "trained_on": kind, "test": test, "N": N, "M": M}
+                rows.append({**where, "error": of_arm, "linear": 2.0, "least_squares": 0.0, "short": short})
     return pl.DataFrame(rows)
 
 
@@ -144,6 +194,9 @@ CASES = [
     Case("limits", "limits-u", lambda: limit_rows(0.01, 0.0, 0.98), lambda: limit_rows(0.01, 0.0, 0.9)),
     Case("risk-lengths", "risk-formula", lambda: risk_rows(2.5, 0.0), lambda: risk_rows(6.0, 0.0)),
     Case("risk-lengths", "risk-trained", lambda: risk_rows(2.5, 0.02), lambda: risk_rows(2.5, -0.08)),
+    Case("risk-bound", "cor43-bound", bound_rows, lambda: bound_rows(over=1.1)),
+    Case("risk-bound", "cor43-test-length", bound_rows, lambda: bound_rows(in_M=-0.8)),
+    Case("risk-bound", "cor43-floor", bound_rows, lambda: bound_rows(in_N=-1.5)),
     Case("shifts", "shift-task", shift_rows, lambda: shift_rows(task=0.8)),
     Case("shifts", "shift-query", shift_rows, lambda: shift_rows(query=1.2)),
     Case("shifts", "shift-off-span", shift_rows, lambda: shift_rows(off=0.2)),
@@ -151,11 +204,23 @@ CASES = [
     Case("shifts", "shift-inputs-size", shift_rows, lambda: shift_rows(size=0.8)),
     Case("random-covariances", "random-limit", lambda: random_rows(0.05, 1 / 3), lambda: random_rows(0.2, 1 / 3)),
     Case("random-covariances", "random-third", lambda: random_rows(0.05, 1 / 3), lambda: random_rows(0.05, 0.5)),
-    Case(
-        "gpt2-covariances",
-        "gpt2-beyond-training",
-        lambda: gpt2_rows(0.2),
-        lambda: gpt2_rows(0.01),
+    *(
+        Case("gpt2-covariances", f"gpt2-{name}", gpt2_rows, partial(gpt2_rows, {(kind, test): error}))
+        for name, kind, test, error in (
+            ("fixed-succeeds", gpt2_settings.IDENTITY, gpt2_measures.C1, 0.7),
+            ("fixed-fails", gpt2_settings.IDENTITY, gpt2_measures.C4, 0.06),
+            ("random-better", gpt2_settings.RANDOM, gpt2_measures.C9, 0.69),
+            ("random-matches", gpt2_settings.RANDOM, gpt2_measures.C4, 0.15),
+            ("random-largest", gpt2_settings.RANDOM, gpt2_measures.C9, 0.09),
+        )
+    ),
+    *(
+        Case("gpt2-covariances", f"gpt2-beyond-{name}", gpt2_rows, partial(gpt2_rows, None, {test: rise}))
+        for name, test, rise in (
+            ("training", gpt2_settings.IDENTITY, 0.01),
+            ("every-case", gpt2_measures.C4, -0.2),
+            ("variance", gpt2_measures.C9, 0.4),
+        )
     ),
 ]
 
@@ -177,9 +242,18 @@ def test_the_verdict_follows_the_rows_and_the_control_fails(one: Case) -> None:
 
 @pytest.mark.parametrize(("rise", "verdict"), [(0.2, "holds"), (0.01, "fails"), (-0.1, "fails")])
 def test_the_length_with_the_smallest_rise_counts(rise: float, verdict: str) -> None:
-    found = judged("gpt2-covariances", "gpt2-beyond-training", gpt2_rows(rise), paper="zhang2024")
+    rows = gpt2_rows(None, {gpt2_settings.IDENTITY: rise})
+    found = judged("gpt2-covariances", "gpt2-beyond-training", rows, paper="zhang2024")
     assert (found.verdict, found.control_verdict) == (verdict, "fails")
     assert found.estimate.value == pytest.approx(rise, abs=1e-6), "the length with the smallest rise counts"
+
+
+def test_a_short_training_does_not_show_that_gpt2_cannot_match_least_squares() -> None:
+    worse = {(gpt2_settings.RANDOM, gpt2_measures.C4): 0.15}
+    found = judged("gpt2-covariances", "gpt2-random-matches", gpt2_rows(worse, short=True), paper="zhang2024")
+    assert (found.verdict, found.control_verdict) == ("inconclusive", "fails")
+    found = judged("gpt2-covariances", "gpt2-random-matches", gpt2_rows(short=True), paper="zhang2024")
+    assert (found.verdict, found.control_verdict) == ("holds", "fails")
 
 
 def test_a_half_trained_seed_is_not_half_a_deviation() -> None:

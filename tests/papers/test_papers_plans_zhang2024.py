@@ -9,7 +9,7 @@ import torch
 
 from iclscope.baselines.regression import least_squares
 from iclscope.models import GPT2TransformerConfig, LinearAttention, LinearAttentionConfig
-from iclscope.papers.zhang2024 import gpt2_covariances
+from iclscope.papers.zhang2024 import gpt2_settings, risk_bound
 from iclscope.papers.zhang2024 import theory as zhang2024
 from iclscope.papers.zhang2024.rows import answers_of, mean_error, slope_on_values
 from iclscope.papers.zhang2024.settings import (
@@ -24,6 +24,7 @@ from iclscope.papers.zhang2024.settings import (
 )
 from iclscope.study.experiment import PRESETS, Preset, experiments_named
 from iclscope.tasks import LinearRegression
+from iclscope.tasks.function_classes import FunctionPrompts
 from iclscope.training.trained import TrainedGroup
 from iclscope.training.trial import Trial
 
@@ -65,19 +66,57 @@ def test_the_flow_is_followed_for_the_time_of_the_plan() -> None:
 
 
 def test_the_published_gpt2() -> None:
-    trials = gpt2_covariances._trials(Preset.named("paper", 2, paper="zhang2024"))
-    assert sorted({trial.functions.length for trial in trials}) == [40, 70, 100]
-    assert gpt2_covariances.SIZES["paper"].together == 64
+    trials = gpt2_settings.trials(Preset.named("paper", 2, paper="zhang2024"))
+    assert sorted({trial.task.length for trial in trials}) == [40, 70, 100]
+    assert {(trial.task.covariance, trial.task.predictions) for trial in trials} == {
+        ("identity", "every"),
+        ("exponential", "every"),
+    }
+    assert gpt2_settings.SIZES["paper"].together == 64
     for trial in trials:
-        model, training, N = trial.model, trial.training, trial.functions.length
+        model, training, N = trial.model, trial.training, trial.task.length
         assert isinstance(model, GPT2TransformerConfig)
-        assert (model.layers, model.heads, model.embedding, trial.functions.d_X) == (12, 8, 256, 20)
+        assert (model.layers, model.heads, model.embedding, trial.task.d_X) == (12, 8, 256, 20)
         assert (training.steps, training.learning_rate, training.batch_size) == (500_000, 1e-4, 64)
+        assert (training.optimizer, model.initial) == ("adam", "gpt2")
         assert model.most_points == 2 * N + 1
         assert training.schedule is not None
         # The full size is reached in the first tenth of the training.
         assert training.schedule.size(50_000, dimensions=20, length=N) == (N, 20)
         assert training.schedule.size(0, dimensions=20, length=N) == (10, 5)
+
+
+def test_what_gpt2_is_compared_with() -> None:
+    """Linear attention's limit by the models of that name, least squares where it must be exact."""
+    together, N = 6, 4
+    test = gpt2_settings.tests(3, 2 * N, together)[gpt2_settings.TESTS[2]]
+    prompts = test.sampler([0, 1]).prompts(together**2, purpose="test")
+    scale = prompts.labels.double().square().mean(dim=1)
+    for kind, limit in (
+        (gpt2_settings.IDENTITY, zhang2024.limit(np.eye(3), N)),
+        (gpt2_settings.RANDOM, zhang2024.limit_of_product(zhang2024.exponential_product(3, N))),
+    ):
+        found = gpt2_settings.linear_attention_errors(prompts, kind, N, together)
+        assert found.shape == (2, together, 2 * N + 1)
+        plain = LinearAttention(seeds=2, d_X=3, initial="zhang", dtype=torch.float64)
+        model = with_limit(plain, limit)
+        for M in (1, 3, 7):
+            part = FunctionPrompts(
+                prompts.inputs[:, :, : M + 1].double(),
+                prompts.answers[:, :, : M + 1].double(),
+                prompts.values[:, :, : M + 1].double(),
+                predict_at_every_point=False,
+            )
+            errors = (model.predict(part).output - part.labels).square().mean(dim=1) / scale[:, M]
+            torch.testing.assert_close(found.mean(dim=1)[:, M], errors, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(found.mean(dim=1)[:, 0], torch.ones(2, dtype=torch.float64))
+    squares = gpt2_settings.least_squares_errors(prompts, together).mean(dim=1)
+    torch.testing.assert_close(squares[:, 0], torch.ones(2, dtype=torch.float64))
+    assert (squares[:, 1:3] > 0.1).all()
+    assert not squares[:, 3:].any()
+    # As many prompts as there are covariances belong to each.
+    assert test.prompts_per_covariance == together
+    assert test.x_scale == 2.0
 
 
 def group_at_the_limit(trials: list[Trial]) -> TrainedGroup[LinearAttention]:
@@ -114,6 +153,39 @@ def test_risks_of_the_limit_are_those_of_the_formula() -> None:
     assert trained["deviations"].max() < 4.5
     for row in trained.unique(["setting", "M"]).iter_rows(named=True):
         assert row["formula"] > row["at_infinity"]
+
+
+def test_the_bound_and_the_floor_of_the_limit() -> None:
+    """Floors are those of the formula, by prompts that stand for endless ones, and below the bound."""
+    rows = measured("risk-bound", [flow_trial(QUICK, seed, 10) for seed in QUICK.seeds])
+    Lambda = np.asarray(covariance(3))
+    trained, limit = (rows.filter(pl.col("arm") == arm) for arm in ("trained", risk_bound.LIMIT))
+    assert trained.drop_nulls("M")["over_bound"].max() < 1
+    for part in (trained, limit):
+        for (N,), floors in part.filter(pl.col("M").is_null()).group_by("N"):
+            exact = zhang2024.risk_terms(Lambda, train_length=N, test_length=1).bias
+            assert floors["risk"].mean() == pytest.approx(exact, rel=0.1)
+    for M in (6, 192):
+        exact = zhang2024.risk(Lambda, train_length=600, test_length=M)
+        assert limit.filter(pl.col("M") == M)["risk"].mean() == pytest.approx(exact, rel=0.1)
+    for claim, exponent in zip(experiments_named("zhang2024", ["risk-bound"])[0].claims[1:], (-1, -2), strict=True):
+        one = claim.judged("zhang2024", "risk-bound", rows)
+        assert one.estimate.value == pytest.approx(exponent, abs=0.1)
+        assert one.control_estimate.value > exponent + 0.5
+
+
+def test_prompts_with_the_moments_of_endless_ones() -> None:
+    group = group_at_the_limit([flow_trial(QUICK, seed, 10) for seed in QUICK.seeds])
+    prompts = risk_bound._endless_prompts(group, 4000)
+    context = prompts.inputs[:, :, :-1]
+    moments = torch.einsum("rbni,rbnj->rbij", context, context) / 3
+    expected = torch.tensor(covariance(3), dtype=torch.float64)
+    torch.testing.assert_close(moments, expected.expand_as(moments))
+    weights = torch.linalg.solve(context, prompts.values[:, :, :-1, None])[..., 0].flatten(0, 1)
+    torch.testing.assert_close(weights.T @ weights / len(weights), torch.eye(3, dtype=torch.float64), atol=0.06, rtol=0)
+    queries = prompts.inputs[:, :, -1].flatten(0, 1)
+    torch.testing.assert_close(queries.T @ queries / len(queries), expected, atol=0.06, rtol=0)
+    assert (queries.T @ weights / len(queries)).abs().max() < 0.06
 
 
 def test_slopes_of_the_limit_are_those_of_the_theory() -> None:

@@ -29,7 +29,7 @@ from iclscope.models.linear_attention import LinearAttention
 from iclscope.models.softmax_relu import SoftmaxReLUTransformer
 from iclscope.papers.garg2022 import rows as garg2022_rows
 from iclscope.papers.li2024.one_layer import baselines, prompt_length
-from iclscope.papers.zhang2024 import gpt2_covariances
+from iclscope.papers.zhang2024 import gpt2_settings
 from iclscope.plotting.style import new_figure
 from iclscope.study.experiment import PAPERS, Experiment, Preset, experiments_of
 from iclscope.training.trial import Trial
@@ -121,7 +121,7 @@ def makings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Makings]:
         patch.setattr(baselines, "classifier_outputs", partial(classifier_outputs, processes=1))
         patch.setattr(garg2022_rows, "PROMPTS", 16)
         patch.setattr(bootstrap, "RESAMPLES", 50)
-        patch.setitem(gpt2_covariances.SIZES, "quick", gpt2_covariances.SIZES["quick"]._replace(together=4))
+        patch.setitem(gpt2_settings.SIZES, "quick", gpt2_settings.SIZES["quick"]._replace(together=4))
         patch.setattr(trees, "BOOSTING_ROUNDS", 2)
         patch.setitem(REGRESSION_BASELINES, "two-layer network", partial(two_layer_network, steps=2))
         yield Makings(tmp_path_factory.mktemp("trained"))

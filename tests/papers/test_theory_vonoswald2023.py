@@ -15,6 +15,7 @@ from torch import Tensor
 
 from iclscope.core.errors import BadRequest
 from iclscope.papers.vonoswald2023 import theory as theory
+from iclscope.tasks import LinearRegression
 
 TASKS = 40_000
 
@@ -60,6 +61,27 @@ def descended(x: Tensor, y: Tensor, W: Tensor, eta: float, steps: int) -> Tensor
         (gradient,) = torch.autograd.grad(loss, W)
         W = W - eta * gradient
     return W.detach()
+
+
+@pytest.mark.parametrize("count", [0, 2, 5, 6])
+@pytest.mark.parametrize("noise", [0.0, 0.7])
+def test_the_loss_with_answers_that_are_noise(count: int, noise: float) -> None:
+    """Against prompts of the task itself, at an η that is not the best."""
+    task = LinearRegression(d_X=3, length=6, noise_answers=count, noise=noise)
+    prompts = task.sampler([0], dtype=torch.float64).prompts(TASKS, purpose="test")
+    x, y = prompts.inputs[:, :, :-1], prompts.answers[:, :, :-1]
+    errors = theory.gradient_descent(x, y, prompts.inputs[:, :, -1], eta=5.0) - prompts.labels
+    losses = errors.square()[0] / 2
+    expected = theory.one_step_loss(
+        5.0, d=3, length=6, moments=theory.uniform_moments(0.5), noise=noise, noise_answers=count
+    )
+    assert abs(float(losses.mean()) - expected) < 4 * float(losses.std()) / math.sqrt(TASKS)
+
+
+@pytest.mark.parametrize("count", [-1, 7])
+def test_no_more_noise_answers_than_examples(count: int) -> None:
+    with pytest.raises(BadRequest, match="noise_answers"):
+        theory.one_step_loss(1.0, d=3, length=6, moments=theory.uniform_moments(0.5), noise_answers=count)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 4])

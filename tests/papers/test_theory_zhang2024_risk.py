@@ -100,6 +100,20 @@ def test_the_risk_falls_with_both_lengths_and_is_the_loss_where_they_agree(seed:
     assert trained == pytest.approx(2 * zhang2024.population_loss(end.U, end.u, Lambda, N))
 
 
+@given(seed=st.integers(0, 500), d=st.integers(1, 6), N=st.integers(1, 10**6), M=st.integers(1, 10**6))
+def test_the_risk_is_within_its_bound(seed: int, d: int, N: int, M: int) -> None:
+    """Term by term, and close to it at Λ = I and long prompts: (d + 1)²d/(N + d + 1)² against (d + 1)²d/N²."""
+    Lambda = covariance(seed, d)
+    terms, bound = (one(Lambda, train_length=N, test_length=M) for one in (zhang2024.risk_terms, zhang2024.risk_bound))
+    assert terms.variance <= bound.variance * (1 + 1e-12)
+    assert terms.bias <= bound.bias * (1 + 1e-12)
+    assert bound.total == bound.variance + bound.bias
+    of_unit = zhang2024.risk_bound(np.eye(d), train_length=N, test_length=M)
+    assert of_unit == (pytest.approx((d + 1) * d / M), pytest.approx((d + 1) ** 2 * d / N**2))
+    exact = zhang2024.risk_terms(np.eye(d), train_length=N, test_length=M).bias
+    assert exact == pytest.approx(of_unit.bias * (N / (N + d + 1)) ** 2)
+
+
 SHIFTS: dict[str, Callable[[Array], tuple[Array, Array]]] = {
     "none": lambda L: (L, L),
     "context and query three times as large": lambda L: (9 * L, 9 * L),
@@ -186,6 +200,8 @@ def test_the_random_limit_minimises_the_mean_loss() -> None:
             lambda: zhang2024.risk(np.eye(2), train_length=5, test_length=5, weights=[[1, 1], [0, 1]]),
             ("weights", "symmetric"),
         ),
+        (lambda: zhang2024.risk_bound(np.eye(2), train_length=0, test_length=5), ("train-length", "0")),
+        (lambda: zhang2024.risk_bound(np.eye(2), train_length=5, test_length=0), ("test-length", "0")),
         (lambda: zhang2024.gamma([[1, 2], [3]], 5), ("covariance", "a matrix of numbers")),
         (lambda: zhang2024.gamma("identity", 5), ("covariance", "a matrix of numbers")),
         (lambda: zhang2024.limit_of_product(np.zeros((2, 2))), ("product", "not 0")),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -149,7 +148,9 @@ def linear_attention_errors(
     """
     x, y = prompts.inputs.double(), prompts.answers.double()
     d = x.shape[-1]
-    limit = zhang2024.predictor(np.eye(d), length) if trained_on == IDENTITY else zhang2024.exponential_product(d, length)
+    limit = (
+        zhang2024.predictor(np.eye(d), length) if trained_on == IDENTITY else zhang2024.exponential_product(d, length)
+    )
     A = torch.from_numpy(limit).to(x)
     sums = torch.cumsum(y[..., None] * x, dim=2)[:, :, :-1]
     counts = torch.arange(1, x.shape[2], dtype=x.dtype, device=x.device)[:, None]

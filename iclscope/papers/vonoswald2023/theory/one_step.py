@@ -68,12 +68,14 @@ def one_step_loss(
     relevant: int | None = None,
     weight_scale: float = 1.0,
     noise: float = 0.0,
+    noise_answers: int = 0,
 ) -> float:
     """Half the mean squared error of one step from W = 0.
 
     With m = E x², M = E x⁴ and S = (1/N) Σ x xᵀ: E S = m I and E S² = s I with s = [(N + d − 2) m² + M]/N, since
     E ‖x‖² x xᵀ = (M + (d − 1) m²) I. So the loss is ½ r m [τ² (1 − 2ηm + η²s)] + ½ η² d m² σ²/N: r of the d
-    coordinates carry weight.
+    coordinates carry weight. Where k answers are N(0, 1), the sum runs over n = N − k examples and is divided by N still:
+    n/N · m takes the place of m in 2ηm and n[(n + d − 2) m² + M]/N² that of s, and (nσ² + k)/N² that of σ²/N.
 
     Args:
         eta: step size η.
@@ -83,15 +85,19 @@ def one_step_loss(
         relevant: how many coordinates the answers depend on; None: all.
         weight_scale: τ, standard deviation of the entries of w.
         noise: σ, standard deviation of noise on the answers of the context.
+        noise_answers: k, how many of these are N(0, 1) and say nothing of w (`LinearRegression.noise_answers`).
 
     Raises:
         BadRequest: if a setting is not allowed.
     """
     require_finite([("eta", eta)])
     relevant = _checked_tasks(d, relevant, weight_scale, noise)
-    m, s = moments.second, _second_of_covariance(d, length, moments)
-    missed = relevant * m * weight_scale**2 * (1 - 2 * eta * m + eta**2 * s)
-    return 0.5 * (missed + eta**2 * d * m**2 * noise**2 / length)
+    require(0 <= noise_answers <= length, "noise_answers", noise_answers, f"0 … length = {length}")
+    m, s = moments.second, _second_of_covariance(d, length, moments, noise_answers)
+    clean = length - noise_answers
+    missed = relevant * m * weight_scale**2 * (1 - 2 * eta * m * clean / length + eta**2 * s)
+    variance = (clean * noise**2 + noise_answers) / length**2
+    return 0.5 * (missed + eta**2 * d * m**2 * variance)
 
 
 def optimal_step(
@@ -127,12 +133,13 @@ def _checked_tasks(d: int, relevant: int | None, weight_scale: float, noise: flo
     return relevant
 
 
-def _second_of_covariance(d: int, length: int, moments: Moments) -> float:
-    """The s of `one_step_loss`: E S² = s I."""
+def _second_of_covariance(d: int, length: int, moments: Moments, left_out: int = 0) -> float:
+    """The s of `one_step_loss`: E S² = s I; of the N examples in S so many are left out."""
     require(d >= 1, "d", d, "at least 1")
     require(length >= 1, "length", length, "at least 1")
     require_finite([("second moment", moments.second), ("fourth moment", moments.fourth)])
     require(moments.second > 0, "second moment", moments.second, "a positive number")
     allowed = f"at least the square of the second, {moments.second**2:g}"
     require(moments.fourth >= moments.second**2 * (1 - 1e-12), "fourth moment", moments.fourth, allowed)
-    return ((length + d - 2) * moments.second**2 + moments.fourth) / length
+    kept = length - left_out
+    return kept * ((kept + d - 2) * moments.second**2 + moments.fourth) / length**2

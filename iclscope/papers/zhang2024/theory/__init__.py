@@ -17,7 +17,15 @@ from iclscope.papers.zhang2024.theory.flow_limit import (
     start_condition,
     start_warning,
 )
-from iclscope.papers.zhang2024.theory.risks import Moments, Risk, linear_moments, risk, risk_terms
+from iclscope.papers.zhang2024.theory.risks import (
+    Moments,
+    Risk,
+    RiskBound,
+    linear_moments,
+    risk,
+    risk_bound,
+    risk_terms,
+)
 from iclscope.papers.zhang2024.theory.shifts import (
     exponential_product,
     predictor,
@@ -31,6 +39,7 @@ __all__ = [
     "Limit",
     "Moments",
     "Risk",
+    "RiskBound",
     "exponential_product",
     "flow_direction",
     "gamma",
@@ -42,6 +51,7 @@ __all__ = [
     "predictor",
     "random_covariance_product",
     "risk",
+    "risk_bound",
     "risk_terms",
     "shifted_risk",
     "slope",

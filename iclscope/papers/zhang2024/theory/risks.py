@@ -44,6 +44,23 @@ class Risk(NamedTuple):
         return self.best_linear + self.variance + self.bias
 
 
+class RiskBound(NamedTuple):
+    """Terms of Corollary 4.3; their sum is an upper bound of the risk.
+
+    Attributes:
+        variance: (d + 1) tr(Λ)/M, which longer test prompts remove.
+        bias: (1 + 2d + d²κ) tr(Λ)/N², which only longer training prompts remove.
+    """
+
+    variance: float
+    bias: float
+
+    @property
+    def total(self) -> float:
+        """What the risk is at most."""
+        return self.variance + self.bias
+
+
 def linear_moments(covariance: ArrayLike, *, weights: ArrayLike | None = None, noise: float = 0.0) -> Moments:
     """Moments of y = ⟨w, x⟩ + ε, x ~ N(0, Λ), averaged over w: Σ = (tr(ΛΩ) + σ²)Λ + ΛΩΛ with Ω = E w wᵀ (ours).
 
@@ -109,3 +126,22 @@ def risk(
     require(not both, "moments", "given", "without weights and noise: they say the same")
     of = linear_moments(covariance, weights=weights, noise=noise) if moments is None else moments
     return risk_terms(covariance, train_length=train_length, test_length=test_length, moments=of).total
+
+
+def risk_bound(covariance: ArrayLike, *, train_length: int, test_length: int) -> RiskBound:
+    """An upper bound of the limit's risk on noiseless tasks w ~ N(0, I), where `risk_terms` is exact (Corollary 4.3).
+
+    Args:
+        covariance: Λ [d, d]; κ is its largest eigenvalue over its smallest.
+        train_length: N, at least 1.
+        test_length: M, at least 1.
+
+    Raises:
+        BadRequest: if Λ is not symmetric positive definite, or a length is not at least 1.
+    """
+    Lambda = checked_covariance(covariance)
+    require(train_length >= 1, "train-length", train_length, "at least 1")
+    require(test_length >= 1, "test-length", test_length, "at least 1")
+    d, trace, eigenvalues = len(Lambda), float(np.trace(Lambda)), np.linalg.eigvalsh(Lambda)
+    kappa = float(eigenvalues[-1] / eigenvalues[0])
+    return RiskBound((d + 1) * trace / test_length, (1 + 2 * d + d**2 * kappa) * trace / train_length**2)
