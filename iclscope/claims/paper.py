@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from iclscope.core.errors import BadRequest, one_of_these, refused
 from iclscope.core.html import html_settings
-from iclscope.core.refusals import advice
+from iclscope.core.refusals import advice, not_installed
 from iclscope.core.registry import PAPERS as _REGISTRY
 
 
@@ -123,6 +123,6 @@ def requested_papers(names: Sequence[str]) -> list[str]:
         raise BadRequest(f"PAPER is missing: {', '.join(PAPERS)} or all")
     for name in names:
         if name != "all" and name not in PAPERS:
-            raise refused("PAPER", name, one_of_these([*PAPERS, "all"]) + advice(name, PAPERS))
+            raise refused("PAPER", name, one_of_these([*PAPERS, "all"]) + (not_installed(name) or advice(name, PAPERS)))
     spelled = [paper for name in names for paper in (PAPERS if name == "all" else (paper_named(name).name,))]
     return list(dict.fromkeys(spelled))

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from iclscope.core.catalogue import Card, cards
 from iclscope.core.errors import BadRequest, one_of_these
-from iclscope.core.refusals import advice, refusal
+from iclscope.core.refusals import advice, not_installed, refusal
 from iclscope.core.registry import MODELS, PAPERS, TASKS, Registry
 
 
@@ -32,7 +32,7 @@ def list_command(
     figures = {figure["name"] for paper in papers for figure in paper.get("figures", ())}
     for name in wanted:
         if name not in known and name not in figures:
-            raise refusal("NAME", name, one_of_these(known) + advice(name, [*known, *figures]))
+            raise refusal("NAME", name, one_of_these(known) + (not_installed(name) or advice(name, [*known, *figures])))
     console = Console(highlight=False, markup=False, soft_wrap=True)
     for paper in papers:
         _print_paper(console, paper, wanted)

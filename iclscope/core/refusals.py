@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from iclscope.core.addresses import shown_address
@@ -52,6 +53,15 @@ def closest_of(name: str, names: Iterable[str], alike: float = 0.5) -> str | Non
     by_lower_case = {known.lower(): known for known in names}
     found = difflib.get_close_matches(name.lower(), by_lower_case, n=1, cutoff=alike)
     return by_lower_case[found[0]] if found else None
+
+
+def not_installed(name: str) -> str:
+    """What to add to a refusal of an unknown name where a package of that name lies here, not installed yet."""
+    try:
+        is_here = name.isidentifier() and (Path(name) / "pyproject.toml").is_file()
+    except OSError:
+        return ""
+    return f"; the package in ./{name} is not installed: pip install -e ./{name}" if is_here else ""
 
 
 def advice(name: object, names: Iterable[str]) -> str:

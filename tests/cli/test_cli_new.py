@@ -85,3 +85,14 @@ def test_nothing_is_left_where_it_cannot_be_written(tmp_path: Path, monkeypatch:
     with pytest.raises(OSError, match=r"writing to .*my_theory failed: No space left"):
         write_package("my_theory", tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_package_that_is_not_installed_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_package("theory_of_mine", tmp_path)
+    told = "got 'theory_of_mine'; the package in ./theory_of_mine is not installed: pip install -e ./theory_of_mine\n"
+    for command in ("list", "reproduce"):
+        assert exit_status([command, "theory_of_mine"]) == 2
+        assert capsys.readouterr().err.endswith(told)
