@@ -1,4 +1,19 @@
-"""Hugging Face language models: does the theory help to prompt and prune them?"""
+"""Hugging Face language models: does the theory help to prompt and prune them?
+
+- `load` a model; then in memory: `score` answers, `select` demonstrations for queries of yours, `prune` neurons.
+- Measure, with claims and controls: `evaluate`, `compare_selectors`, `dose`, `measure_pruning`, `attention`. These are
+  the commands of ``iclscope llm``; they write a folder only if ``out`` names one.
+- `save_pruned` writes a smaller checkpoint.
+
+Each takes a name, a folder or a loaded model, and texts: a file, a data frame, or ``"words"``, a small task that comes
+with iclscope.
+
+    model = icl.language_models.load("HuggingFaceTB/SmolLM2-135M-Instruct")
+    smaller = icl.language_models.prune(model, rate=0.2, score="activation")
+    print(icl.language_models.evaluate(smaller, "words", shots=(0, 4)))
+
+The other names are parts of these: `load_language_model` and `label_scores` are what `load` and `score` call.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +29,7 @@ if TYPE_CHECKING:
     from iclscope.language_models.prompts.format import PromptFormat, PromptGroup
     from iclscope.language_models.prompts.scoring import label_scores
     from iclscope.language_models.pruning.save import Save
+    from iclscope.language_models.requests import TextOptions
     from iclscope.language_models.settings import ModelSource, PruneSettings, SelectorOptions
 
 __all__ = [
@@ -25,6 +41,7 @@ __all__ = [
     "PruneSettings",
     "Save",
     "SelectorOptions",
+    "TextOptions",
     "attention",
     "compare_selectors",
     "dose",
@@ -48,6 +65,7 @@ _HOMES = {
     "PruneSettings": "settings",
     "Save": "pruning.save",
     "SelectorOptions": "settings",
+    "TextOptions": "requests",
     "label_scores": "prompts.scoring",
     "load": "in_memory",
     "load_language_model": "models.loading",

@@ -54,7 +54,7 @@ def evaluate(
     Args:
         model: a hub name, a folder, a GGUF file, a `ModelSource`, or a model from `load` or `prune`.
         data: ``words``, a file, a folder, a data frame (polars, pandas), a ``pyarrow.Table``, a ``Dataset`` or a
-            ``DatasetDict``; `load_task` says more.
+            ``DatasetDict``, with columns ``text`` and ``label``, or those that the options of these names say.
         shots: numbers of demonstrations, or one.
         selectors: how they are chosen; one or more names.
         label_score: what labels are compared by: ``sum``, ``token`` (mean per token) or ``character``; the rows have

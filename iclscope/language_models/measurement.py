@@ -150,12 +150,14 @@ class Measurement(ABC, Generic[SettingsT, RowsT]):
         return [unit for unit in units if self.folder.finished(unit.name) is None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MeasurementResult(Generic[RowsT]):
     """A finished measurement. What it alone has found, as `extra` names it, is an attribute too.
 
+    Printed, it shows its tables, verdicts and notes.
+
     Attributes:
-        rows: all rows.
+        rows: all rows, a data frame; where there are several kinds of rows, a data frame of each by name.
         claims: what was judged.
         tables: the rows in short.
         notes: what a reader must know.
@@ -168,10 +170,6 @@ class MeasurementResult(Generic[RowsT]):
     notes: Sequence[str]
     extra: Mapping[str, Any]
 
-    def __repr__(self) -> str:
-        tables = ("\n".join("  ".join(row) for row in (table.head, *table.rows)) for table in self.tables)
-        return "\n\n".join([*tables, repr(Verdicts(self.claims)), *self.notes])
-
     def _repr_html_(self) -> str:
         tables = (html_table(table.rows, head=table.head, title=table.title) for table in self.tables)
         return "".join(
@@ -182,6 +180,10 @@ class MeasurementResult(Generic[RowsT]):
         if name.startswith("_") or name not in self.extra:
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
         return self.extra[name]
+
+    def __repr__(self) -> str:
+        verdicts = [str(Verdicts(self.claims))] if self.claims else []
+        return "\n\n".join([*map(str, self.tables), *verdicts, *self.notes])
 
 
 class _Counter:

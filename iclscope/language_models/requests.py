@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from iclscope.core.addresses import shown_address
-from iclscope.core.errors import require
+from iclscope.core.errors import Verbatim, require
 from iclscope.core.files import user_path
 from iclscope.core.settings import Settings
 from iclscope.execution.run_folder import read_note
@@ -146,9 +146,14 @@ def run_measurement(
 
 
 def loaded_model(model: AnyModel) -> LanguageModel:
-    """The model itself, loaded if it is only named."""
+    """The model itself, loaded if it is only named.
+
+    Raises:
+        BadRequest: if it is none.
+    """
     if isinstance(model, LanguageModel):
         return model
+    _check_named(model)
     return load_language_model(model if isinstance(model, ModelSource) else os.fspath(model))
 
 
@@ -158,7 +163,16 @@ def text_measurement(model: object, data: object, texts: Mapping[str, Any]) -> T
     Raises:
         BadRequest: if the model is none, or an option of the texts is not one.
     """
-    named = isinstance(model, (str, os.PathLike, ModelSource, LanguageModel))
-    require(named, "MODEL", kind_of(model), "a hub name, a folder, a GGUF file, a ModelSource, or a model from load()")
+    _check_named(model)
     source = model.source if isinstance(model, LanguageModel) else model
     return TextMeasurement(model=source, data=data, **texts)
+
+
+def _check_named(model: object) -> None:
+    """Refuse what is no model, and say what to do with one of transformers: a file says what it is asked as."""
+    named = isinstance(model, (str, os.PathLike, ModelSource, LanguageModel))
+    parts = model if isinstance(model, tuple) else (model,)
+    to_save = any(hasattr(part, "save_pretrained") for part in parts)
+    hint = "; write it and its tokenizer into a folder with save_pretrained, and name that" if to_save else ""
+    allowed = f"a hub name, a folder, a GGUF file, a ModelSource, or a model from load(){hint}"
+    require(named, "MODEL", Verbatim(kind_of(model)), allowed)

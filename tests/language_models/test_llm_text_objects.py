@@ -86,7 +86,7 @@ def test_lists_are_no_labels(cells: list[Any], frame: Callable[[Any], Any]) -> N
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (3, "DATA: expected 'words', a file"),
+        (3, "DATA: expected 'words', a DataFrame"),
         ([{"text": "a", "label": "x"}], "DATA = 'list'"),
         (COLUMNS, "DATA = 'dict with text: list'"),
         (NUMBERED.to_iterable_dataset(), "DATA = 'datasets.IterableDataset'"),

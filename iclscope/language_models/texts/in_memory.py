@@ -9,7 +9,7 @@ from iclscope.core.errors import require
 from iclscope.language_models.texts.folders import POOL, QUERIES
 from iclscope.language_models.texts.table import Table
 
-KINDS = "a DataFrame (polars, pandas), a pyarrow.Table, a Dataset or DatasetDict, or a dict of such tables by split"
+KINDS = "a DataFrame (polars, pandas), a pyarrow.Table, a Dataset, a DatasetDict, a dict of such tables by split"
 
 
 def kind_of(data: object) -> str:

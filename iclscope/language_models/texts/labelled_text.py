@@ -23,7 +23,7 @@ DATA, TEST = "DATA", "--test"
 
 _OWN_FILE = Path(__file__).with_name("words.tsv")
 _ALLOWED = f"{OWN_TASK!r}, a file that ends in {', '.join(ENDINGS)}, or a folder with such files named train and test"
-_ALLOWED_IN_PYTHON = f"{_ALLOWED}; or {KINDS}"
+_ALLOWED_IN_PYTHON = f"{OWN_TASK!r}, {KINDS}, a file that ends in {', '.join(ENDINGS)}, or a folder of such files"
 
 
 class LabelledTexts(NamedTuple):

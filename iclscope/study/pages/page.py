@@ -70,6 +70,10 @@ class FigureSection:
     opening: bool = False
 
 
+_MOST_PRINTED = 20
+"""Rows of a table that is printed; pages have all."""
+
+
 class TextTable(NamedTuple):
     """A table of texts.
 
@@ -84,6 +88,14 @@ class TextTable(NamedTuple):
     caption: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
+
+    def __str__(self) -> str:
+        """Title and aligned columns; of many rows the first."""
+        lines = [list(self.head), *map(list, self.rows[:_MOST_PRINTED])]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        text = [" " + "  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+        more = len(self.rows) - _MOST_PRINTED
+        return "\n".join([self.title, *text, *([f" … and {more} more rows"] if more > 0 else [])])
 
 
 OF_A_PAPER = (
