@@ -1,5 +1,22 @@
 """iclscope: theories of in-context learning next to trained transformers.
 
+Train a model on a task and test it:
+
+    >>> import iclscope as icl
+    >>> task = icl.tasks.LinearRegression(d_X=2, length=8)
+    >>> model = icl.models.LinearAttention.for_task(task, seeds=3)
+    >>> trained = icl.train(model, task, learning_rate=0.01, steps=5, batch_size=16)
+    >>> result = icl.evaluate(trained, task.replace(length=20), prompts=64)
+    >>> result.lengths
+    (20,)
+
+- `tasks`, `models`: what prompts are made of, and what reads them; ``help(icl.models.LinearAttention)`` lists settings.
+  `register` makes your own known, `models.from_module` takes a ``torch.nn.Module``.
+- `train`, `evaluate`: the two steps above.
+- `judge`: claims on a table of yours. `reproduce`: a paper's figures and claims, or your own `Paper` of `Experiment`.
+- `sweep`: many settings.
+- `language_models`: the same questions for Hugging Face models. `theory`: what the papers predict.
+
 Subpackages are imported on first use; the one for language models alone is as large as all others together.
 """
 

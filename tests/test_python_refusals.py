@@ -163,7 +163,6 @@ CALLS = {
     "icl.Trial(task=linear, model=wide)": "model: expected a ModelConfig, or settings with its kind, got a Wide; a "
     "trial has its settings: WideConfig(…), its config_type",
     "icl.Trial(task=icl.tasks.LinearRegression)": "task: expected a task, or settings with its kind, got the class",
-    "icl.Trial(task='patterns')": "task: expected a task, or settings with its kind, got 'patterns'",
     "group.rows(arm='trained', error=torch.ones(2, 1))": "shape of error: expected (2,), a value per run, got (2, 1); "
     "choose one number per run, as [:, 0] does",
     "group.rows(arm='trained', error=[1.0])": "number of error: expected 2, a value per run, got 1",

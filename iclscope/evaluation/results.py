@@ -74,11 +74,23 @@ class EvaluationResult:
         """What intervals are over: "seeds", or "prompts" of a single run."""
         return "seeds" if self.runs > 1 else "prompts"
 
-    def mean(self, metric: str) -> Float[Tensor, "run length"]:
-        """Each run's mean of a metric over prompts."""
+    def per_run(self, metric: str | None = None) -> Float[Tensor, "run length"]:
+        """Each run's mean of a metric over prompts, at every context length; the same for every kind of task.
+
+        Args:
+            metric: its name; None: the first.
+
+        Raises:
+            BadRequest: if it was not measured.
+        """
         names = [one.name for one in self.metrics]
-        require_one_of("metric", metric, names)
-        return self._mean(metric)
+        wanted = names[0] if metric is None else metric
+        require_one_of("metric", wanted, names)
+        return self._mean(wanted)
+
+    def mean(self, metric: str) -> Float[Tensor, "run length"]:
+        """The same as `per_run`; where a task is judged by squared errors alone, ``mean`` is not called."""
+        return self.per_run(metric)
 
     def _mean(self, metric: str) -> Float[Tensor, "run length"]:
         return self.values[metric].double().mean(dim=1)
@@ -187,7 +199,7 @@ class SquaredErrorResult(EvaluationResult):
 
     @property
     def mean(self) -> Float[Tensor, "run length"]:  # type: ignore[override]
-        """Each run's mean over prompts."""
+        """Each run's mean over prompts, as `per_run` gives it."""
         return self.errors.double().mean(dim=1)
 
     def __iter__(self) -> Iterator[Any]:

@@ -48,7 +48,12 @@ class Task(KindSettings):
     """A task. The defaults here are those of regression with one query per prompt and the same settings in every run.
 
     A subclass has a field ``kind`` (its name in the registry), fields or properties ``d_X``, ``d_Y`` and ``length``,
-    and `draw`. (They are not defined here, since a field may not take the place of a property.)
+    and `draw`. (They are not defined here, since a field may not take the place of a property.) A field with `Field` of
+    pydantic has a range and a description, which lists and refusals repeat.
+
+    It may set, too: ``changeable``, the settings that may be other ones when a trained model is tested;
+    ``default_training``, how `iclscope.train` trains where nothing else is asked for; ``scale``, E f(x)², by which
+    squared errors are divided; ``metrics`` and `score`, how wrong a prediction is. docs/extending.md writes one.
     """
 
     if TYPE_CHECKING:  # fields of a subclass, or properties of it

@@ -34,21 +34,15 @@ WEIGHTS = "weights"
 
 
 def _task_of(value: Any) -> Any:
-    made = isinstance(value, (Mapping, Task))
-    expect(
-        made,
-        "task",
-        value,
-        "a task, or settings with its kind",
-        f"make one, as {value.__name__}()" if isinstance(value, type) else "",
-    )
+    hint = f"make one, as {value.__name__}()" if isinstance(value, type) else ""
+    expect(not hint, "task", value, "a task, or settings with its kind", hint)
     return task_from_settings(value) if isinstance(value, Mapping) else value
 
 
 def _config_of(value: Any) -> Any:
     config = getattr(value, "config_type", None)
     hint = "" if config is None else f"a trial has its settings: {config.__name__}(…), its config_type"
-    expect(isinstance(value, (Mapping, ModelConfig)), "model", value, "a ModelConfig, or settings with its kind", hint)
+    expect(not hint, "model", value, "a ModelConfig, or settings with its kind", hint)
     return config_from_settings(value) if isinstance(value, Mapping) else value
 
 
