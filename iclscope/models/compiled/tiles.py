@@ -168,6 +168,4 @@ class _Written(Vectors):
             name = f"llvm.x86.avx512bf16.dpbf16ps.{32 * self.lanes}"
             add = self.declared(name, ir.FunctionType(self.vector, [self.vector, both, both]))
             return self.builder.call(add, [c, self.builder.bitcast(a, both), self.builder.bitcast(b, both)])
-        name = f"llvm.fmuladd.{self.named}"
-        kind = ir.FunctionType(self.vector, [self.vector] * 3)
-        return self.builder.call(self.declared(name, kind), [a, b, c])
+        return super().fused(a, b, c)

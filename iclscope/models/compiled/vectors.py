@@ -75,6 +75,16 @@ class Vectors:
         store = self.function(f"llvm.masked.store.{self.named}.p0", None, place.type, masks[j].type)
         self.builder.call(store, [vector, place, ir.IntType(32)(self.size), masks[j]])
 
+    def fused(self, a: Any, b: Any, c: Any) -> Any:
+        """A b + c, rounded once where the processor can."""
+        name = f"llvm.fmuladd.{self.named}"
+        kind = ir.FunctionType(self.vector, [self.vector] * 3)
+        return self.builder.call(self.declared(name, kind), [a, b, c])
+
+    def constant(self, number: float) -> Any:
+        """A vector with one number in all lanes that is known when it is written."""
+        return ir.Constant(self.vector, [number] * self.lanes)
+
     def function(self, name: str, result: Any, place: Any, mask: Any) -> Any:
         """A masked load (with a result) or store."""
         size = ir.IntType(32)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from iclscope.models.compiled.compiling import compiled
-from iclscope.models.compiled.exponential import exponential
 from iclscope.models.compiled.products import multiply, panel_width
+from iclscope.models.compiled.softmax import lanes_of, softmax_columns, softmax_columns_backward
 from iclscope.models.compiled.tiles import size_of
 
 TOGETHER = 32
@@ -31,56 +31,39 @@ def _turn(rows: Any, factor: Any, turned: Any) -> None:
 
 
 @compiled
-def _softmax(scores: Any, largest: Any, total: Any) -> None:
+def _softmax(scores: Any) -> None:
     """Turn one head's scores, [key, part, query of the part], into weights; a query sees no later key."""
-    zero, one = scores.dtype.type(0), scores.dtype.type(1)
+    like = scores.dtype.type(0)
+    padded, size, lanes = scores.shape[1] * TOGETHER, size_of(like), lanes_of(like)
+    start = scores.ctypes.data
     for part in range(scores.shape[1]):
         first = part * TOGETHER
         last = min(scores.shape[0], first + TOGETHER)
-        for i in range(TOGETHER):
-            largest[i] = scores[0, part, i]
-            total[i] = zero
-        for j in range(1, last):
-            for i in range(TOGETHER):
-                score = scores[j, part, i] if j <= first + i else largest[i]
-                largest[i] = score if score > largest[i] else largest[i]
-        for j in range(last):
-            for i in range(TOGETHER):
-                grown = exponential(scores[j, part, i] - largest[i])
-                weight = grown if j <= first + i else zero
-                scores[j, part, i] = weight
-                total[i] += weight
-        for i in range(TOGETHER):
-            total[i] = one / total[i]
-        for j in range(last):
-            for i in range(TOGETHER):
-                scores[j, part, i] *= total[i]
+        for i in range(first, first + TOGETHER, lanes):
+            softmax_columns(start + size * i, padded, last, i, like)
         for j in range(last, scores.shape[0]):
             for i in range(TOGETHER):
-                scores[j, part, i] = zero
+                scores[j, part, i] = like
 
 
 @compiled
-def _softmax_backward(weights: Any, slopes: Any, factor: Any, mean: Any) -> None:
+def _softmax_backward(weights: Any, slopes: Any, factor: Any) -> None:
     """Turn one head's slopes by weight into slopes by score, times a factor."""
-    zero = weights.dtype.type(0)
+    like = weights.dtype.type(0)
+    padded, size, lanes = weights.shape[1] * TOGETHER, size_of(like), lanes_of(like)
+    start, moved = weights.ctypes.data, slopes.ctypes.data
     for part in range(weights.shape[1]):
-        last = min(weights.shape[0], (part + 1) * TOGETHER)
-        for i in range(TOGETHER):
-            mean[i] = zero
-        for j in range(last):
-            for i in range(TOGETHER):
-                mean[i] += weights[j, part, i] * slopes[j, part, i]
-        for j in range(last):
-            for i in range(TOGETHER):
-                slopes[j, part, i] = factor * weights[j, part, i] * (slopes[j, part, i] - mean[i])
+        first = part * TOGETHER
+        last = min(weights.shape[0], first + TOGETHER)
+        for i in range(first, first + TOGETHER, lanes):
+            softmax_columns_backward(start + size * i, moved + size * i, padded, last, factor)
         for j in range(last, weights.shape[0]):
             for i in range(TOGETHER):
-                slopes[j, part, i] = zero
+                slopes[j, part, i] = like
 
 
 @compiled
-def attend(qkv: Any, prompts: Any, tokens: Any, turned: Any, few: Any, weights: Any, mixed: Any) -> None:
+def attend(qkv: Any, prompts: Any, tokens: Any, turned: Any, weights: Any, mixed: Any) -> None:
     """Attention of a block.
 
     Args:
@@ -88,7 +71,6 @@ def attend(qkv: Any, prompts: Any, tokens: Any, turned: Any, few: Any, weights: 
         prompts: how many there are.
         tokens: of each prompt.
         turned: room for one head's queries, [D / heads, tokens padded].
-        few: room for numbers of queries, [2, TOGETHER].
         weights: written: [prompts · heads, key, part, query of the part].
         mixed: written: the heads' mixed values, [prompts · tokens, D].
     """
@@ -105,14 +87,14 @@ def attend(qkv: Any, prompts: Any, tokens: Any, turned: Any, few: Any, weights: 
             own = weights[b * heads + h]
             multiply(tokens, padded, head, key, 3 * width, 1, turned.ctypes.data, padded, wide, 0, own.ctypes.data,
                      padded, like)  # fmt: skip
-            _softmax(own, few[0], few[1])
+            _softmax(own)
             multiply(tokens, head, tokens, own.ctypes.data, 1, padded, key + size * width, 3 * width, wide, 0,
                      out + size * (b * tokens * width + h * head), width, like)  # fmt: skip
 
 
 @compiled
 def attend_backward(
-    d_mixed: Any, qkv: Any, weights: Any, prompts: Any, tokens: Any, turned: Any, few: Any, slopes: Any, d_qkv: Any
+    d_mixed: Any, qkv: Any, weights: Any, prompts: Any, tokens: Any, turned: Any, slopes: Any, d_qkv: Any
 ) -> None:
     """Backward through `attend`.
 
@@ -123,7 +105,6 @@ def attend_backward(
         prompts: how many there are.
         tokens: of each prompt.
         turned: room, as there.
-        few: room, as there.
         slopes: room for one head's gradients, [key, part, query of the part].
         d_qkv: written: gradient of ``qkv``.
     """
@@ -146,6 +127,6 @@ def attend_backward(
             _turn(d_mixed[b * tokens : (b + 1) * tokens, h * head : (h + 1) * head], one, turned)
             multiply(tokens, padded, head, value, row, 1, turned.ctypes.data, padded, wide, 0, s, padded, like)
             multiply(tokens, head, tokens, w, padded, 1, d_own, width, wide, 0, d_value, row, like)
-            _softmax_backward(own, slopes, factor, few[0])
+            _softmax_backward(own, slopes, factor)
             multiply(tokens, head, tokens, s, 1, padded, key, row, wide, 0, d_query, row, like)
             multiply(tokens, head, tokens, s, padded, 1, query, row, wide, 0, d_key, row, like)

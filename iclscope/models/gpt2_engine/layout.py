@@ -140,7 +140,6 @@ class Room(NamedTuple):
     output: Any  # [R]
     rows: Any  # which tokens are read, [R], whole numbers
     turned: Any  # [D / heads, token padded]
-    few: Any  # [2, TOGETHER]
     d_h: Any  # [M, D]
     d_read: Any  # [R, D]
     d_narrow: Any  # [M, D]
@@ -196,7 +195,7 @@ class Memory:
             attention=(slots, prompts * plan.heads, tokens, padded // TOGETHER, TOGETHER),
             mixed=(slots, M, D), mixed_read=(R, D),
             before_mlp=(slots, M, D), derivative=(slots, M, 4 * D), hidden=(slots, M, 4 * D), top=(R, D), output=(R,),
-            rows=(R,), turned=(head, padded), few=(2, TOGETHER), d_h=(back, D), d_read=(min(back, R), D),
+            rows=(R,), turned=(head, padded), d_h=(back, D), d_read=(min(back, R), D),
             d_narrow=(back, D), d_wide=(back, 4 * D), d_qkv=(back, 3 * D),
             slopes=(min(back, tokens), padded // TOGETHER, TOGETHER),
             left=(-(-M // 2) * 4 * D + M if self._pairs else 0,),

@@ -79,7 +79,7 @@ def _forward(plan: Any, weights: Any, packed: Any, room: Any, values: Any, read:
         qkv = room.qkv[slot]
         by_packed(room.before_attention[slot], M, D, 3 * D, packed.layers, plan.places[layer, 0], 0, qkv, room.left)
         add_to_rows(qkv, M, weights[at[_QKV_BIAS] : at[_QKV_BIAS] + 3 * D])
-        attend(qkv, prompts, tokens, room.turned, room.few, room.attention[slot], room.mixed[slot])
+        attend(qkv, prompts, tokens, room.turned, room.attention[slot], room.mixed[slot])
         rows, mixed = M, room.mixed[slot]
         if layer == plan.layers - 1:
             rows, mixed, h = R, room.mixed_read, room.h_read
@@ -182,7 +182,7 @@ def _backward(plan: Any, weights: Any, packed: Any, room: Any, values: Any, coun
                     d_h[room.rows[r], j] += d_read[r, j]
         else:
             by_packed(d_h, M, D, D, packed.layers, plan.places[layer, 5], 0, d_mixed, room.left)
-        attend_backward(d_mixed, room.qkv[layer], room.attention[layer], prompts, tokens, room.turned, room.few,
+        attend_backward(d_mixed, room.qkv[layer], room.attention[layer], prompts, tokens, room.turned,
                         room.slopes, room.d_qkv)  # fmt: skip
         add_sum_of_rows(room.d_qkv, M, slopes[at[_QKV_BIAS] : at[_QKV_BIAS] + 3 * D])
         add_slope(room.before_attention[layer], room.d_qkv, M, D, 3 * D, room.left, room.panels, slopes, at[_QKV])
