@@ -148,10 +148,10 @@ class Trial(Settings):
         check_precision(training.precision, MODELS.get(self.model.kind), self.model.kind)
         for name, task in (("task", self.task), *((f"on.{name}", task) for name, task in on.items())):
             # Or its rows would stand under the name of a trial that is trained otherwise.
-            hint = "a trial is named by its settings; train a class of your own with iclscope.train"
+            hint = "make a class of your own known with iclscope.register, or train it with iclscope.train"
             expect(is_defined_by_settings(task), name, task, "a task that its settings tell", hint)
             self.model.check_task(task)
-        hint = "a trial is named by its settings; train a class of your own with iclscope.train"
+        hint = "make a class of your own known with iclscope.register, or train it with iclscope.train"
         expect(is_model_defined(self.model), "model", self.model, "a model that its settings tell", hint)
         if training.schedule is not None:
             check_schedule(training.schedule, self.task)

@@ -282,7 +282,7 @@ def test_a_trial_is_of_a_class_that_its_settings_tell() -> None:
     class Otherwise(SoftmaxReLUConfig):
         pass
 
-    named = "train a class of your own with iclscope.train"
+    named = "make a class of your own known with iclscope.register, or train it with iclscope.train"
     with pytest.raises(BadRequest, match=rf"^task: expected a task that its settings tell, got a Flipped; .*{named}"):
         Trial(task=Flipped(**SIZES), model=SoftmaxReLUConfig(d_X=5, d_Y=2))
     with pytest.raises(BadRequest, match=rf"^on.far: expected .*, got a Flipped; .*{named}"):
