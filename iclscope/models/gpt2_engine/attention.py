@@ -21,13 +21,11 @@ TOGETHER = 32
 
 @compiled
 def _turn(rows: Any, factor: Any, turned: Any) -> None:
-    """Write the columns of one head as rows, times a factor, padded with zeros."""
+    """Write the columns of one head as rows, times a factor; what lies behind them stays."""
     tokens = rows.shape[0]
     for d in range(turned.shape[0]):
         for i in range(tokens):
             turned[d, i] = rows[i, d] * factor
-        for i in range(tokens, turned.shape[1]):
-            turned[d, i] = 0
 
 
 @compiled

@@ -211,6 +211,7 @@ class Memory:
                 for start, shape in zip(starts[:-1], shapes, strict=True)
             )
         )
+        made.turned.fill(0)  # so are the queries that fill a part up; nothing reads what becomes of them
         words = {"left": made.left.view(np.uint32), "panels": made.panels.view(np.uint32)} if self._pairs else {}
         return made._replace(rows=np.empty(R, np.int64), **words)
 
