@@ -9,7 +9,14 @@ from iclscope.execution.jobs import train_trials
 from iclscope.models import GPT2TransformerConfig
 from iclscope.papers.garg2022 import decision_tree, linear, other_functions, relu_network, sparse_linear
 from iclscope.papers.garg2022.ood import BASELINES as OOD_BASELINES
-from iclscope.papers.garg2022.settings import PROMPTS, PUBLISHED_STEPS, TEST, function_trial, function_trials
+from iclscope.papers.garg2022.settings import (
+    PROMPTS,
+    PUBLISHED_STEPS,
+    QUICK_CURRICULUM,
+    TEST,
+    function_trial,
+    function_trials,
+)
 from iclscope.study.experiment import PRESETS, Preset, experiments_named, experiments_of
 from iclscope.tasks import FunctionClass
 from iclscope.tasks.function_classes import FunctionName
@@ -98,6 +105,8 @@ def test_every_preset_trains_at_the_full_size_for_a_third_of_the_time(name: str)
     for function in CLASSES:
         trial = function_trial(function, Preset.named(name, paper="garg2022"), 0)
         schedule, task = trial.training.schedule, trial.functions
+        assert (schedule is None) == (name == "quick")
+        schedule = QUICK_CURRICULUM if schedule is None else schedule
         assert isinstance(schedule, Curriculum)
         reached = [
             step
@@ -121,12 +130,13 @@ def test_figures_of_linear_functions_share_their_models(name: str) -> None:
     assert len(everything) == 5 * len(preset.seeds)
 
 
-def test_the_curriculum_is_all_that_differs_where_it_is_judged() -> None:
-    preset = Preset.named("quick", paper="garg2022")
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_curriculum_is_all_that_differs_where_it_is_judged(name: str) -> None:
+    preset = Preset.named(name, paper="garg2022")
     (experiment,) = experiments_named("garg2022", ["curriculum"])
     trials = experiment.trials(preset)
-    fast, slow = trials[: len(preset.seeds)], trials[len(preset.seeds) :]
-    for one, other in zip(fast, slow, strict=True):
+    shared, apart = trials[: len(preset.seeds)], trials[len(preset.seeds) :]
+    for one, other in zip(shared, apart, strict=True):
         assert (one.task, one.model, one.evaluation, one.seed) == (
             other.task,
             other.model,
@@ -134,9 +144,22 @@ def test_the_curriculum_is_all_that_differs_where_it_is_judged() -> None:
             other.seed,
         )
         changed = {name for name, value in one.training if value != getattr(other.training, name)}
-        # The one without stops once it is well below the level that both are timed to.
+        # The one that is trained for this alone stops once it is well below the level that both are timed to.
         assert changed == {"schedule", "target_risk"}
-        assert other.training.schedule is None
+        assert one.training.target_risk is None
+        assert other.training.schedule == (QUICK_CURRICULUM if name == "quick" else None)
+
+
+@pytest.mark.parametrize("function", CLASSES)
+def test_the_quick_training_is_by_muon(function: FunctionName) -> None:
+    trial = function_trial(function, Preset.named("quick", paper="garg2022"), 0)
+    model, training = gpt2(trial), trial.training
+    assert (model.layers, model.heads, model.embedding, model.initial, model.final_norm) == (5, 4, 64, "fan_in", False)
+    assert (training.optimizer, training.learning_rate, training.adam_rate) == ("muon", 0.02, 5e-3)
+    assert (training.rate_decay, training.decay_power, training.weight_decay) == (True, 2.0, 0.0)
+    for name in ("lab", "paper"):
+        other = function_trial(function, Preset.named(name, paper="garg2022"), 0)
+        assert (gpt2(other).final_norm, gpt2(other).initial, other.training.optimizer) == (True, "gpt2", "adam")
 
 
 def test_the_published_model_takes_its_first_steps() -> None:

@@ -54,9 +54,11 @@ def test_the_published_runs(figure: str, expected: dict[str, str]) -> None:
 
 def test_what_differs_from_the_published_run_is_there_to_be_read() -> None:
     found = table("garg2022", "sparse-linear", "quick")
-    assert found["η over steps"] == "linear to 0"
+    assert found["η over steps"] == "(1 − t/T)^2"
+    assert (found["optimizer"], found["layer norm before the read-out"]) == ("Muon", "none")
+    assert "curriculum" not in found
     assert found["answers times"].startswith("2.236")
-    assert (found["seeds"], found["trainings"]) == ("3", "3")
+    assert (found["seeds"], found["trainings"]) == ("5", "5")
 
 
 def test_several_models_tasks_and_values_stand_side_by_side() -> None:

@@ -151,7 +151,7 @@ BAD_SWEEPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "unknown setting": (PATTERNS + "base: {task: {alhpa: 0.2}}\n", ("base.task.alhpa = 0.2", "did you mean alpha?")),
     "unknown setting below": (PATTERNS + "base: {task: {shift: {s1: 1}}}\n", ("task.shift.s1 = 1", "did you mean S1?")),
     "unknown schedule": (
-        "paper: garg2022\nbase: {training: {schedule: {evry: 3}}}\n",
+        "paper: garg2022\npreset: lab\nbase: {training: {schedule: {evry: 3}}}\n",
         ("training.schedule.evry = 3", "did you mean every?"),
     ),
     "unknown kind": (PATTERNS + "base: {task: {kind: pattern}}\n", ("task.kind = 'pattern'", "did you mean patterns?")),

@@ -101,7 +101,10 @@ def test_groups_are_spread_over_the_workers(monkeypatch: pytest.MonkeyPatch) -> 
             base={
                 "task": {"d_X": 3, "length": 4},
                 "model": {"d_X": 3, "positions": 10, "layers": 1},
-                "training": {"steps": 60, "schedule": {"dimensions": 1, "length": 2, "every": 10}},
+                "training": {
+                    "steps": 60,
+                    "schedule": {"kind": "curriculum", "dimensions": 1, "length": 2, "every": 10},
+                },
                 "evaluation": {"on": {"own": {}}, "probes": ["squared_error"], "every": 10, "prompts": 64},
             },
             seeds=2,

@@ -12,7 +12,18 @@ from iclscope.claims.claim import Claim, Control, Region
 from iclscope.claims.intervals import Interval, mean_interval
 from iclscope.claims.slopes import first_below
 from iclscope.claims.summaries import summarise
-from iclscope.papers.garg2022.settings import PAPER, TEST, GPT2Group, function_trial
+from iclscope.papers.garg2022.questions import with_questions
+from iclscope.papers.garg2022.rows import bound
+from iclscope.papers.garg2022.settings import (
+    PAPER,
+    PUBLISHED_STEPS,
+    QUICK_CURRICULUM,
+    TEST,
+    GPT2Group,
+    function_trial,
+    function_trials,
+    plan_of,
+)
 from iclscope.plotting.style import curve, legend, reference_line
 from iclscope.study.experiment import Experiment, Preset
 from iclscope.training.trial import Trial
@@ -25,22 +36,27 @@ ALIKE = "in name only"
 
 
 def _trials(preset: Preset) -> list[Trial]:
-    with_curriculum = [function_trial("linear", preset, seed) for seed in preset.seeds]
+    """The models of the other figures, and the same trained the other way: without a curriculum, or with one."""
+    own = function_trials("linear", preset)
+    other = QUICK_CURRICULUM if plan_of("linear", preset).training.schedule is None else None
     # What comes after the level is reached is not looked at, so the second training stops there.
-    without = [function_trial("linear", preset, seed, schedule=None, target_risk=LEVEL * 0.9) for seed in preset.seeds]
-    return with_curriculum + without
+    return own + [
+        function_trial("linear", preset, seed, schedule=other, target_risk=LEVEL * 0.9) for seed in preset.seeds
+    ]
 
 
 def _measure(group: GPT2Group, _preset: Preset) -> pl.DataFrame:
-    name = WITH if group.trials[0].training.schedule is not None else WITHOUT
+    training = group.trials[0].training
+    name = WITH if training.schedule is not None else WITHOUT
     errors = group.trajectory[f"{TEST}/squared_error"]
     rows = group.trajectory_rows(arm=PLAIN, prefix=TEST, quantities={"error": errors[:, :, -1]}).drop("domain")
-    return rows.with_columns(training=pl.lit(name))
+    return rows.with_columns(training=pl.lit(name), short=pl.lit(training.steps < PUBLISHED_STEPS))
 
 
 def _controls(rows: pl.DataFrame) -> pl.DataFrame:
     """The training without, under both names: a curriculum in name only makes nothing faster."""
-    without = rows.filter(pl.col("training") == WITHOUT)
+    # What was done to nobody is no lack of training.
+    without = rows.filter(pl.col("training") == WITHOUT).with_columns(short=pl.lit(False))
     return pl.concat([without.with_columns(arm=pl.lit(ALIKE), training=pl.lit(name)) for name in (WITH, WITHOUT)])
 
 
@@ -61,9 +77,9 @@ def _steps_to_level(run: pl.DataFrame) -> float:
 
 
 def _speed(rows: pl.DataFrame) -> Interval:
-    """Steps with the curriculum over steps without, per seed."""
+    """Steps with the curriculum over steps without, per seed; an upper bound where the problem is a small one."""
     pairs = zip(_steps(rows, WITH), _steps(rows, WITHOUT), strict=True)
-    return mean_interval([a / b for a, b in pairs])
+    return bound(mean_interval([a / b for a, b in pairs]), rows, 0.0)
 
 
 def _with_last_errors(rows: pl.DataFrame) -> pl.DataFrame:
@@ -103,13 +119,14 @@ EXPERIMENT = Experiment(
     title="The curriculum",
     caption=(
         "Error of the models of linear functions after the most in-context examples, at the full dimension, over training: "
-        "with the curriculum (few dimensions and examples first) and without. The training without is stopped once its "
-        "error is well below the level that both are timed to, and counts with its last error from there on. Shaded: 95 % intervals over seeds."
+        "with the curriculum (few dimensions and examples first) and without. The one that no other figure shows is stopped once "
+        "its error is well below the level that both are timed to, and counts with its last error from there on. Shaded: "
+        "95 % intervals over seeds."
     ),
     position=70,
     trials=_trials,
     measure=_measure,
-    claims=(
+    claims=with_questions(
         Claim(
             id="curriculum-faster",
             form="published",
@@ -117,7 +134,8 @@ EXPERIMENT = Experiment(
             source=f"{PAPER}, Section 6 and Appendix A.2",
             quantity="steps to half the error of predicting 0 (after the most examples) with the curriculum over without",
             expected=Region(high=0.9),
-            reason="faster means fewer; a tenth is the least worth a curriculum",
+            reason="faster means fewer; a tenth is the least worth a curriculum; the paper finds more to be gained in more "
+            "dimensions, so that fewer give an upper bound only",
             estimate=_speed,
             control=Control("the training without, under both names", ALIKE),
         ),

@@ -6,6 +6,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from iclscope.claims.claim import Claim, Region
+from iclscope.papers.garg2022.questions import with_questions
 from iclscope.papers.garg2022.rows import GPT2, UNTRAINED_CONTROL, draw_methods, error_rows, mean_error, ratio, setting
 from iclscope.papers.garg2022.settings import PAPER, PROMPTS, GPT2Group, checkpoint_name, function_trials
 from iclscope.plotting.style import legend
@@ -62,7 +63,7 @@ EXPERIMENT = Experiment(
     position=30,
     trials=lambda preset: function_trials("decision_tree", preset),
     measure=_measure,
-    claims=(_claim("greedy", GREEDY, "greedy tree learning"), _claim("xgboost", BOOSTED, "XGBoost")),
+    claims=with_questions(_claim("greedy", GREEDY, "greedy tree learning"), _claim("xgboost", BOOSTED, "XGBoost")),
     draw=_draw,
     finding=_finding,
     size=(7.2, 3.8),

@@ -9,6 +9,7 @@ from iclscope.claims.claim import Claim, Region
 from iclscope.claims.intervals import Interval
 from iclscope.claims.published import Distance, published_curves, value_distance
 from iclscope.papers.garg2022 import theory as garg2022
+from iclscope.papers.garg2022.questions import with_questions
 from iclscope.papers.garg2022.rows import (
     GPT2,
     UNTRAINED_CONTROL,
@@ -80,7 +81,7 @@ EXPERIMENT = Experiment(
     position=10,
     trials=lambda preset: function_trials("linear", preset),
     measure=_measure,
-    claims=(
+    claims=with_questions(
         Claim(
             id="linear-at-d",
             form="published",

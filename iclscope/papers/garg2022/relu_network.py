@@ -6,6 +6,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from iclscope.claims.claim import Claim, Region
+from iclscope.papers.garg2022.questions import with_questions
 from iclscope.papers.garg2022.rows import GPT2, UNTRAINED_CONTROL, draw_methods, error_rows, mean_error, ratio, setting
 from iclscope.papers.garg2022.settings import PAPER, PROMPTS, GPT2Group, checkpoint_name, function_trials
 from iclscope.plotting.style import legend
@@ -62,7 +63,7 @@ EXPERIMENT = Experiment(
     position=40,
     trials=lambda preset: function_trials("relu_network", preset),
     measure=_measure,
-    claims=(
+    claims=with_questions(
         _claim(
             "matches-training",
             NETWORK,

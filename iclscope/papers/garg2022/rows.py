@@ -114,11 +114,17 @@ def _interval(values: Sequence[float], standard_error: float) -> Interval:
     return Interval(over.value, over.value - 1.96 * standard_error, over.value + 1.96 * standard_error, 1)
 
 
-def _bound(estimate: Interval, rows: pl.DataFrame, floor: float) -> Interval:
+def bound(estimate: Interval, rows: pl.DataFrame, floor: float) -> Interval:
     """What a training shorter than the published one can say: the error of a full one is at most this.
 
-    The lower end of the interval goes down to ``floor``, so that a claim of a small error may hold or stay open, but
-    not fail for lack of training.
+    Args:
+        estimate: what was measured.
+        rows: what it was measured on; their column ``short`` says whether training was.
+        floor: the least that any training could reach.
+
+    Returns:
+        The estimate, its lower end at ``floor`` or below where training was short, so that a claim of a small error may
+        hold or stay open, but not fail for lack of training.
     """
     if rows.is_empty() or not bool(rows["short"].any()):
         return estimate
@@ -140,7 +146,7 @@ def mean_error(
     """
     chosen = of_method(rows, method, first, last)
     estimate = _interval(per_seed(chosen, "error"), _prompt_error(chosen))
-    return estimate if floor is None else _bound(estimate, chosen, floor)
+    return estimate if floor is None else bound(estimate, chosen, floor)
 
 
 def difference(rows: pl.DataFrame, other: str, first: int, last: int | None = None) -> Interval:
@@ -148,7 +154,7 @@ def difference(rows: pl.DataFrame, other: str, first: int, last: int | None = No
     own, others = of_method(rows, GPT2, first, last), of_method(rows, other, first, last)
     values = [a - b for a, b in zip(per_seed(own, "error"), per_seed(others, "error"), strict=True)]
     spread = math.hypot(_prompt_error(own), _prompt_error(others))
-    return _bound(_interval(values, spread), own, -math.inf)
+    return bound(_interval(values, spread), own, -math.inf)
 
 
 def ratio(rows: pl.DataFrame, other: str, first: int, last: int | None = None) -> Interval:
@@ -160,7 +166,7 @@ def ratio(rows: pl.DataFrame, other: str, first: int, last: int | None = None) -
     if len(left) == 1:  # one seed has no spread over seeds
         x, y = left[0]
         spread = x / y * math.hypot(_prompt_error(own) / x, _prompt_error(others) / y)
-    return _bound(_interval(values, spread), own, 0.0)
+    return bound(_interval(values, spread), own, 0.0)
 
 
 def draw_methods(ax: Axes, rows: pl.DataFrame, methods: Sequence[str]) -> None:

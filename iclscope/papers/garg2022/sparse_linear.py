@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from iclscope.baselines.regression import LASSO_ALPHAS
 from iclscope.claims.claim import Claim, Region
+from iclscope.papers.garg2022.questions import with_questions
 from iclscope.papers.garg2022.rows import (
     GPT2,
     UNTRAINED_CONTROL,
@@ -70,7 +71,7 @@ EXPERIMENT = Experiment(
     position=20,
     trials=lambda preset: function_trials("sparse_linear", preset),
     measure=_measure,
-    claims=(
+    claims=with_questions(
         Claim(
             id="sparse-beats-least-squares",
             form="published",
