@@ -261,6 +261,7 @@ MEASURES = {
     "risk",
     "deviations",
     "beside_limit",
+    "over_bound",
     "slope",
     "relative",
     "own_score",

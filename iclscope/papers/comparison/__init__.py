@@ -8,7 +8,7 @@ PAPER = Paper(
     "The models of all papers on one task",
     "iclscope, on Li 2024, Garg 2022, von Oswald 2023, Zhang 2024 and Huang 2024",
     "every attention model of the papers trained on linear functions at equal budget",
-    seeds={"quick": 3, "lab": 5, "paper": 5},
+    seeds={"quick": 5, "lab": 5, "paper": 5},
     model="the models of the papers above",
     task="random linear functions",
     abilities=None,

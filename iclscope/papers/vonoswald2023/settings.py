@@ -55,8 +55,8 @@ def training(preset: Preset, layers: int = 1, *, recurrent: bool = False) -> Tra
         )
     # A prompt with large inputs can have a gradient so large that Adam makes no steps for long: with 10, where activations
     # are not cut off as in the public code, runs of five layers are lost.
-    found = {1: (0.03, 500, 256, 0.001), 2: (0.02, 1500, 256, 0.001)}
-    rate, steps, batch, clip = found.get(layers, (0.015, 1000, 128, 0.01))
+    deep = (0.015, 1000, 128, 0.02) if recurrent else (0.02, 1000, 128, 0.005)
+    rate, steps, batch, clip = {1: (0.03, 500, 256, 0.001), 2: (0.02, 1500, 256, 0.001)}.get(layers, deep)
     if preset.name == "lab":
         steps, batch = 4 * steps, 4 * batch
     return Training(**common, learning_rate=rate, rate_decay=True, steps=steps, batch_size=batch, clip_norm=clip)

@@ -18,6 +18,7 @@ from iclscope.papers.zhang2024.gpt2_measures import (
     C1,
     C4,
     C9,
+    MIXED,
     SAME,
     SMALLER,
     SWAPPED,
@@ -65,7 +66,9 @@ def _measure(group: GPT2Group, preset: Preset) -> pl.DataFrame:
         squares = least_squares_errors(prompts, together).mean(dim=1)
         for arm, of_arm in errors.items():
             table = _rows(group, arm, of_arm, linear, squares)
-            tables.append(table.with_columns(test=pl.lit(name), trained_on=pl.lit(kind), N=pl.lit(own.length)))
+            tables.append(
+                table.with_columns(test=pl.lit(name), trained_on=pl.lit(kind), N=pl.lit(own.length, dtype=pl.Int64))
+            )
     short = group.trials[0].training.steps < PUBLISHED_STEPS
     return pl.concat(tables).with_columns(short=pl.lit(short))
 
@@ -116,7 +119,7 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
             ).sort("M")  # fmt: skip
             curve(ax, points["M"], points["error"], points["low"], points["high"], label=test, index=index)
             if test in (IDENTITY, C1):
-                label = "linear attention" if test == IDENTITY else None
+                label = "linear attention, Λ = I, c = 1" if test == IDENTITY else None
                 reference_curve(ax, points["M"], points["linear"], label=label, index=index)
         reference_line(ax, N, vertical=True, label="longest training prompt N")
         reference_line(ax, 1.0)
@@ -245,7 +248,7 @@ EXPERIMENT = Experiment(
             expected=Region(high=0.0),
             reason="less is below 0; errors as shares of predicting 0",
             estimate=rise_at_nine,
-            control=_WITHIN,
+            control=Control("at c = 1 the change from N/2 to N examples, within the training prompts", MIXED),
         ),
     ),
     draw=_draw,

@@ -13,6 +13,7 @@ from iclscope.papers.zhang2024.gpt2_settings import IDENTITY, RANDOM, TESTS
 
 WITHIN, SWAPPED = "within training", "trained on the other"
 SAME, SMALLER = "Λ = I in their place", "c = 4 in the place of 9"
+MIXED = "at c = 1 within training"
 C1, C4, C9 = TESTS[1:]
 
 
@@ -24,12 +25,15 @@ def control_rows(rows: pl.DataFrame) -> pl.DataFrame:
     # The errors after N/2 and N examples as if they were those after N and 2N.
     doubled = pl.when(pl.col("M") == pl.col("N")).then(2 * pl.col("N")).otherwise(pl.col("N"))
     other = pl.col("trained_on").replace({IDENTITY: RANDOM, RANDOM: IDENTITY})
-    plain, c4 = (rows.filter(pl.col("test") == name) for name in (IDENTITY, C4))
+    within = within.with_columns(arm=pl.lit(WITHIN), M=doubled)
+    plain, c4, c9 = (rows.filter(pl.col("test") == name) for name in (IDENTITY, C4, C9))
+    c1_within = within.filter(pl.col("test") == C1)
     return pl.concat(
         [
-            within.with_columns(arm=pl.lit(WITHIN), M=doubled),
+            within,
             rows.with_columns(other, arm=pl.lit(SWAPPED)),
             *(plain.with_columns(arm=pl.lit(SAME), test=pl.lit(name)) for name in (IDENTITY, C4, C9)),
+            *(part.with_columns(arm=pl.lit(MIXED)) for part in (c9, c1_within)),
             *(c4.with_columns(arm=pl.lit(SMALLER), test=pl.lit(name)) for name in (C4, C9)),
         ]
     )

@@ -15,6 +15,7 @@ from iclscope.baselines.regression import least_squares
 from iclscope.core.threads import one_thread_per_operation
 from iclscope.evaluation.risks import EVALUATION_PURPOSE
 from iclscope.models import GPT2Transformer, GPT2TransformerConfig
+from iclscope.models.initial_gpt2 import InitialWeights
 from iclscope.papers.zhang2024 import theory as zhang2024
 from iclscope.study.experiment import Preset
 from iclscope.tasks import LinearRegression
@@ -57,14 +58,23 @@ SIZES = {
 
 
 def training(preset: Preset, length: int) -> Training:
-    """Garg's recipe at ``paper``; else a shorter one."""
+    """Garg's recipe at ``paper``, a shorter one at ``lab``, and Muon at ``quick`` (ours: docs/experiment_log.md)."""
+    if preset.name == "quick":  # of two dimensions a curriculum has none to leave out
+        return Training(
+            optimizer="muon",
+            loss="squared",
+            learning_rate=0.02,
+            adam_rate=3e-3,
+            weight_decay=0.1,
+            rate_decay=True,
+            steps=800,
+            batch_size=64,
+        )
     common: dict[str, Any] = {"optimizer": "adam", "loss": "squared", "batch_size": 64}
     if preset.is_paper:
         # Dimensions and examples grow together until both are there (Garg 2022, Appendix A.2).
         curriculum = Curriculum(every=2000, length_added=max(1, round((length - 10) / 15)))
         return Training(**common, learning_rate=1e-4, steps=PUBLISHED_STEPS, schedule=curriculum)
-    if preset.name == "quick":  # of two dimensions a curriculum has none to leave out
-        return Training(**common, learning_rate=2e-3, rate_decay=True, steps=1000)
     curriculum = Curriculum(dimensions=3, length=6, every=500, length_added=2)
     return Training(**common, learning_rate=5e-4, rate_decay=True, steps=25_000, schedule=curriculum)
 
@@ -78,11 +88,12 @@ def task(d: int, length: int, trained_on: str) -> LinearRegression:
 def trials(preset: Preset) -> list[Trial]:
     """Both trainings at every length and seed."""
     d, lengths, size, _ = SIZES[preset.name]
+    initial: InitialWeights = "fan_in" if preset.name == "quick" else "gpt2"
     return [
         Trial(
             task=task(d, length, trained_on),
             # Positions for twice as many examples; those behind the training prompts are never trained.
-            model=GPT2TransformerConfig.of_size(size, d_X=d, positions=2 * (2 * length + 1)),
+            model=GPT2TransformerConfig.of_size(size, d_X=d, positions=2 * (2 * length + 1), initial=initial),
             training=training(preset, length),
             seed=seed,
         )

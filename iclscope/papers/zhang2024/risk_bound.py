@@ -122,12 +122,12 @@ def _draw(figure: Figure, rows: pl.DataFrame) -> None:
         kind = "limit" if N in rows.filter(pl.col("arm") == FINITE)["N"] else "trained"
         measured_points(left, points, "M", label=f"N = {N}, {kind}", index=index)
     lengths = np.unique(np.geomspace(min(rows["N"]), max(rows["N"]), 60).round()).astype(int)
-    floors, most = (
+    floors, bounds = (
         [one(Lambda, train_length=int(N), test_length=1).bias for N in lengths]
         for one in (zhang2024.risk_terms, zhang2024.risk_bound)
     )
     reference_curve(right, lengths, floors, label="Theorem 4.2")
-    _bound_curve(right, lengths, most, "bound, Corollary 4.3", None)
+    _bound_curve(right, lengths, bounds, "bound, Corollary 4.3", None)
     for index, arm in enumerate(("trained", LIMIT)):
         points = summarise(shown.filter((pl.col("arm") == arm) & pl.col("M").is_null()), "N", "risk")
         if not points.is_empty():
