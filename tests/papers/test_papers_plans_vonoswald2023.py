@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-from iclscope.models import FeatureAttentionConfig, InterleavedAttentionConfig, LinearAttentionConfig
+from iclscope.models import FeatureAttentionConfig, InterleavedAttentionConfig, LinearAttention, LinearAttentionConfig
 from iclscope.papers.vonoswald2023 import deep, distractors, interleaved, sine
 from iclscope.papers.vonoswald2023.settings import linear_trial, optimum
 from iclscope.study.experiment import PRESETS, Preset
@@ -48,6 +49,19 @@ def test_two_to_five_layers_shared_and_not_at_every_preset(name: str) -> None:
     assert found == {(1, False)} | {(layers, recurrent) for layers in (2, 3, 4, 5) for recurrent in (False, True)}
     waves = {trial.task.model_dump()["amplitude_sets_phase"] for trial in sine._trials(Preset.named(name, 2))}
     assert waves == {False, True}
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_activations_are_cut_off_from_four_layers_on(recurrent: bool) -> None:
+    task = LinearRegression(d_X=3, length=5)
+    prompts = task.sampler([0, 1], dtype=torch.float64).prompts(20, purpose="test")
+    for layers in (3, 4):
+        config = LinearAttentionConfig(d_X=3, layers=layers, recurrent=recurrent, output_sign=-1, initial_scale=0.4)
+        model = LinearAttention(configs=[config] * 2, seeds=2, dtype=torch.float64)
+        plain = model.predict(prompts).output.detach()
+        torch.testing.assert_close(deep.predictions(model, prompts, most=1e9).detach(), plain)
+        cut = deep.predictions(model, prompts, most=0.01).detach()
+        assert (float(cut.abs().max()) <= 0.01) is (layers > 3)
 
 
 def test_distractors_are_those_of_the_public_code() -> None:
