@@ -28,8 +28,8 @@ needs_bfloat16 = pytest.mark.skipif(not has_bfloat16(), reason="needs AVX512-BF1
 
 SEEDS = (3, 4)
 SMALL: dict[str, Any] = {"seeds": SEEDS, "layers": 2, "heads": 2, "embedding": 16, "d_X": 3, "positions": 41}
-# A rounded number is within 2⁻⁹ of itself; measured, of each weight's largest gradient: see the test.
-TOLERANCE = 0.05
+# Of the norm of a run's whole gradient. Measured: 0.0006 to 0.0014; one rounded number is within 0.002 of itself.
+TOLERANCE = 0.005
 
 
 def gradients(model: Any, sampler: Any, **settings: Any) -> Any:
@@ -44,7 +44,7 @@ def gradients(model: Any, sampler: Any, **settings: Any) -> Any:
 @pytest.mark.parametrize("loss", list(LOSSES))
 @pytest.mark.parametrize("tokens", ["columns", "alternating"])
 def test_gradients_are_near_autograds(embedding: int, heads: int, loss: str, tokens: Any) -> None:
-    """Odd widths too; the smaller part of what is left of a direction is rounding."""
+    """Odd widths too, and several lengths."""
     task = PatternClassification(M1=3, M2=2, d_X=5, d_Y=2, length=(1, 9))
     model = GPT2Transformer(
         seeds=SEEDS, layers=3, heads=heads, embedding=embedding, d_X=5, d_Y=2, positions=41, tokens=tokens
@@ -54,7 +54,7 @@ def test_gradients_are_near_autograds(embedding: int, heads: int, loss: str, tok
     assert isinstance(rounded, GPT2Gradients)
     losses, slopes = rounded.at(1)
     expected, theirs = gradients(model, sampler, loss=LOSSES[loss], autograd=True).at(1)
-    torch.testing.assert_close(losses, expected, rtol=0.02, atol=0.002)
+    torch.testing.assert_close(losses, expected, rtol=0, atol=5e-4)
     assert not torch.equal(losses, expected)
     for run in range(len(SEEDS)):
         ours, their = (torch.cat([one[run].flatten() for one in each]) for each in (slopes, theirs))
