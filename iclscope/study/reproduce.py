@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
@@ -37,6 +37,7 @@ from iclscope.study.experiment import (
     paper_named,
 )
 from iclscope.study.folder import ResultFolder
+from iclscope.study.next_groups import next_groups
 from iclscope.study.progress import ProgressReport, reported
 from iclscope.study.report import REPORT, write_report
 from iclscope.training.trial import Trial
@@ -222,7 +223,7 @@ def _reproduced(paper: str, plan: Plan, progress: ProgressReport, *, force: bool
         try:
             for number, experiment in enumerate(to_do):
                 wanted = [trials_of[other.name] for other in to_do[number:]]
-                train = _next(groups, wanted, lacking, workers_on(where))
+                train = next_groups(groups, wanted, lacking, workers_on(where))
                 asked = [trial for group in train for trial in group if trial.hash in lacking]
                 left: Sequence[Trial] = ()
                 trials = trials_of[experiment.name]
@@ -296,31 +297,3 @@ def _drawn(
     folder.finish(experiment, trials, rows, figure, seconds + time.monotonic() - started)
     progress.figure_done()
     return rows
-
-
-def _next(
-    groups: Mapping[frozenset[str], list[Trial]], wanted: Sequence[Sequence[Trial]], lacking: Set[str], at_a_time: int
-) -> list[list[Trial]]:
-    """What the first of some figures lacks, and groups of later ones for cores that would be idle.
-
-    On two cores three groups want a fourth. Groups are whole, so who fills a core has the company it would have had.
-
-    Args:
-        groups: all there are, by the hashes of their trials.
-        wanted: the trials of each figure that is still to be made.
-        lacking: the hashes of trials that are not stored.
-        at_a_time: how many groups train at a time.
-    """
-    chosen: list[list[Trial]] = []
-    left = set(lacking)
-    for number, trials in enumerate(wanted):
-        if number and not len(chosen) % at_a_time:
-            break
-        own = {trial.hash for trial in trials} & left
-        for hashes, group in groups.items():
-            if number and not len(chosen) % at_a_time:
-                break
-            if own & left & hashes:
-                chosen.append(group)
-                left -= hashes
-    return chosen

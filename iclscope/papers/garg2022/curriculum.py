@@ -93,9 +93,14 @@ def _with_last_errors(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _draw(figure: Figure, rows: pl.DataFrame) -> None:
     ax = figure.subplots()
-    trained = _with_last_errors(rows.filter(pl.col("arm") == PLAIN))
+    own = rows.filter(pl.col("arm") == PLAIN)
+    trained = _with_last_errors(own)
     for index, training in enumerate((WITH, WITHOUT)):
-        kept = trained.filter((pl.col("training") == training) & pl.col("error").is_not_nan())
+        # Behind the last record all its runs have stopped: a level line there would look like a plateau.
+        last = own.filter((pl.col("training") == training) & pl.col("error").is_not_nan())["step"].max()
+        kept = trained.filter(
+            (pl.col("training") == training) & pl.col("error").is_not_nan() & (pl.col("step") <= pl.lit(last))
+        )
         points = summarise(kept, "step", "error")
         if points.is_empty():
             continue
@@ -120,8 +125,8 @@ EXPERIMENT = Experiment(
     caption=(
         "Error of the models of linear functions after the most in-context examples, at the full dimension, over training: "
         "with the curriculum (few dimensions and examples first) and without. The one that no other figure shows is stopped once "
-        "its error is well below the level that both are timed to, and counts with its last error from there on. Shaded: "
-        "95 % intervals over seeds."
+        "its error is well below the level that both are timed to; its curve ends where its last seed stops, and seeds that "
+        "stopped before count with their last errors. Shaded: 95 % intervals over seeds."
     ),
     position=70,
     trials=_trials,

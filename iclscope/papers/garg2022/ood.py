@@ -242,7 +242,7 @@ EXPERIMENT = Experiment(
     ),
     draw=_draw,
     finding=_finding,
-    size=(9.0, 8.4),
+    size=(10.0, 8.4),
     controls=_controls,
     checkpoint=checkpoint_name,
 )
