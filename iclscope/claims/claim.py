@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 import polars as pl
 
+from iclscope.claims.control import UNTRAINED, UNTRAINED_TEXT, Control
 from iclscope.claims.families import (
     Estimate,
     ForAll,
@@ -17,6 +18,7 @@ from iclscope.claims.families import (
     Setting,
     Verdict,
     deciding,
+    deciding_seeds,
     decisive,
     judge,
     too_few_seeds,
@@ -43,28 +45,12 @@ Form = Literal["exact", "sufficient", "upper bound", "lower bound", "published",
 BOUNDS = ("sufficient", "upper bound", "lower bound")
 """Forms that say nothing of the other side: more than suffices, or less than a bound, is never against them."""
 
-UNTRAINED, UNTRAINED_TEXT = "untrained", "the same models at their initial values"
-"""Arm and description of the most common control."""
-
 _PLACES = re.compile(
     r"\b(theorems?|propositions?|corollary|lemma|conditions?|definition|sections?|appendix|figures?|tables?|abstract|"
     r"set-up|equation)\b",
     re.IGNORECASE,
 )
 _SLOPE = re.compile(r"\b(slopes?|exponents?)\b", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Control:
-    """The same measurement where the claim cannot be true; it must fail.
-
-    Attributes:
-        description: what was done to the model or the data.
-        arm: the rows it is measured on (column ``arm``).
-    """
-
-    description: str
-    arm: str
 
 
 @dataclass(frozen=True)
@@ -259,7 +245,7 @@ class JudgedClaim:
         if self.verdict != "inconclusive" or short:  # what is known to need more of a law is not decided by seeds
             return None
         intervals = [self.estimate] if found is None else [one.interval for one in found.settings]
-        needed = [seeds for one in intervals if (seeds := _deciding_seeds(one, self.claim.expected)) is not None]
+        needed = [seeds for one in intervals if (seeds := deciding_seeds(one, self.claim.expected)) is not None]
         return max(needed) if needed else None
 
     @property
@@ -323,21 +309,6 @@ class JudgedClaim:
                 "verdict": self.control_verdict,
             },
         }
-
-
-def _deciding_seeds(estimate: Interval, expected: Region) -> int | None:
-    """The seeds at which an interval as wide as this one, shrunk about its value, crosses no end of a region."""
-    value, low, high, seeds, _ = estimate
-    if math.isnan(value):
-        return None
-    factors = []
-    for end in expected:
-        if math.isfinite(end) and low <= end <= high:
-            if end == value or not (math.isfinite(low) and math.isfinite(high)):
-                return None
-            factors.append(((high - value if end > value else value - low) / abs(end - value)) ** 2)
-    enough = [ENOUGH_SEEDS] if too_few_seeds(estimate) else []
-    return max([*enough, *(math.ceil(seeds * factor) for factor in factors)], default=None)
 
 
 def finite(value: float) -> float | None:

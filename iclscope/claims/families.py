@@ -162,3 +162,18 @@ def _margin_missed(estimate: Interval, expected: Region) -> float:
     """How far an interval reaches over the nearer end of a region; negative inside; NaN counts as furthest."""
     over = max(estimate.high - expected.high, expected.low - estimate.low)
     return math.inf if math.isnan(over) else over
+
+
+def deciding_seeds(estimate: Interval, expected: Region) -> int | None:
+    """The seeds at which an interval as wide as this one, shrunk about its value, crosses no end of a region."""
+    value, low, high, seeds, _ = estimate
+    if math.isnan(value):
+        return None
+    factors = []
+    for end in expected:
+        if math.isfinite(end) and low <= end <= high:
+            if end == value or not (math.isfinite(low) and math.isfinite(high)):
+                return None
+            factors.append(((high - value if end > value else value - low) / abs(end - value)) ** 2)
+    enough = [ENOUGH_SEEDS] if too_few_seeds(estimate) else []
+    return max([*enough, *(math.ceil(seeds * factor) for factor in factors)], default=None)

@@ -24,7 +24,7 @@ from iclscope.core.lazy_names import lazy_names
 if TYPE_CHECKING:
     from iclscope.language_models.api import attention, compare_selectors, dose, evaluate, measure_pruning, save_pruned
     from iclscope.language_models.in_memory import load, prune, score, select
-    from iclscope.language_models.measurement import MeasurementResult
+    from iclscope.language_models.measurement_result import MeasurementResult
     from iclscope.language_models.models.loading import LanguageModel, load_language_model
     from iclscope.language_models.prompts.format import PromptFormat, PromptGroup
     from iclscope.language_models.prompts.scoring import label_scores
@@ -58,7 +58,7 @@ __all__ = [
 
 _HOMES = {
     "LanguageModel": "models.loading",
-    "MeasurementResult": "measurement",
+    "MeasurementResult": "measurement_result",
     "ModelSource": "settings",
     "PromptFormat": "prompts.format",
     "PromptGroup": "prompts.format",

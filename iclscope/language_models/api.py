@@ -15,7 +15,8 @@ from iclscope.language_models.dilution.measurement import Dose
 from iclscope.language_models.dilution.settings import RANDOM, DoseSettings
 from iclscope.language_models.evaluation.measurement import Evaluation
 from iclscope.language_models.heads.measurement import Attention
-from iclscope.language_models.measurement import MeasurementResult, Progress
+from iclscope.language_models.measurement import Progress
+from iclscope.language_models.measurement_result import MeasurementResult
 from iclscope.language_models.models.loading import LanguageModel
 from iclscope.language_models.prompts.prepared import prepare
 from iclscope.language_models.pruning.measurement import Pruning, save_unmeasured

@@ -11,25 +11,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
-from html import escape
 from typing import Any, ClassVar, Generic, TypeVar
 
 import polars as pl
 
 from iclscope.claims.claim import JudgedClaim
 from iclscope.claims.crossed import at_level
-from iclscope.claims.verdicts import Verdicts
-from iclscope.core.html import html_table
 from iclscope.core.progress import progress_bar
 from iclscope.core.settings import Settings
 from iclscope.language_models.looks import LOOK_LEVEL, Look, looks_note
+from iclscope.language_models.measurement_result import MeasurementResult
 from iclscope.language_models.prompts.prepared import Prepared
 from iclscope.language_models.prompts.scoring import OnProgress
 from iclscope.language_models.prompts.too_long import Fitted
 from iclscope.language_models.report import Interpretation, RowsT, write_report
 from iclscope.language_models.run_folder import RunFolder
 from iclscope.language_models.settings import LOOKS, REFUSE, ByLabels
-from iclscope.study.pages.page import TextTable
 
 Progress = Callable[[int, int], None]
 """Called with the number of prompts read so far, and the total."""
@@ -148,42 +145,6 @@ class Measurement(ABC, Generic[SettingsT, RowsT]):
         if self.folder is None or self.prepared.settings.too_long != REFUSE:
             return list(units)
         return [unit for unit in units if self.folder.finished(unit.name) is None]
-
-
-@dataclass(frozen=True, repr=False)
-class MeasurementResult(Generic[RowsT]):
-    """A finished measurement. What it alone has found, as `extra` names it, is an attribute too.
-
-    Printed, it shows its tables, verdicts and notes.
-
-    Attributes:
-        rows: all rows, a data frame; where there are several kinds of rows, a data frame of each by name.
-        claims: what was judged.
-        tables: the rows in short.
-        notes: what a reader must know.
-        extra: what this measurement alone has found, by name.
-    """
-
-    rows: RowsT
-    claims: Sequence[JudgedClaim]
-    tables: Sequence[TextTable]
-    notes: Sequence[str]
-    extra: Mapping[str, Any]
-
-    def _repr_html_(self) -> str:
-        tables = (html_table(table.rows, head=table.head, title=table.title) for table in self.tables)
-        return "".join(
-            [*tables, Verdicts(self.claims)._repr_html_(), *(f"<p>{escape(note)}</p>" for note in self.notes)]
-        )
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or name not in self.extra:
-            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
-        return self.extra[name]
-
-    def __repr__(self) -> str:
-        verdicts = [str(Verdicts(self.claims))] if self.claims else []
-        return "\n\n".join([*map(str, self.tables), *verdicts, *self.notes])
 
 
 class _Counter:

@@ -12,7 +12,8 @@ from iclscope.core.errors import Verbatim, require
 from iclscope.core.files import user_path
 from iclscope.core.settings import Settings
 from iclscope.execution.run_folder import read_note
-from iclscope.language_models.measurement import Measurement, MeasurementResult, Progress, measure
+from iclscope.language_models.measurement import Measurement, Progress, measure
+from iclscope.language_models.measurement_result import MeasurementResult
 from iclscope.language_models.models.loading import LanguageModel, load_language_model
 from iclscope.language_models.prompts.format import PromptFormat
 from iclscope.language_models.prompts.prepared import Prepared, prepare

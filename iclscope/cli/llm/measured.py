@@ -13,7 +13,8 @@ from rich.text import Text
 
 from iclscope.cli.llm.options import CommonOptions
 from iclscope.core.settings import Settings
-from iclscope.language_models.measurement import Measurement, MeasurementResult, measure
+from iclscope.language_models.measurement import Measurement, measure
+from iclscope.language_models.measurement_result import MeasurementResult
 from iclscope.language_models.requests import planned
 from iclscope.study.pages.claims_table import print_claims
 from iclscope.study.pages.page import TextTable
