@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from iclscope.core.errors import BadRequest
 from iclscope.tasks import PatternClassification, PatternPrompts, PatternSampler
 from iclscope.tasks.patterns import all_tasks, cycle_tasks, unseen_tasks
 
@@ -197,3 +198,15 @@ def test_lengths_are_uniform() -> None:
     for s in range(3):
         of_length = torch.bincount(prompts.query_relevant[0, lengths == 3 + s], minlength=6)
         assert p_value(of_length, [1 / 6] * 6) > SMALLEST_P
+
+
+def test_a_derived_sampler_has_streams_of_its_own() -> None:
+    sampler = PatternClassification().sampler([0, 1])
+    one = sampler.stream_of("flips", purpose="test", step=3).uniform(4)
+    assert torch.equal(one, sampler.stream_of("flips", purpose="test", step=3).uniform(4))
+    assert torch.equal(one[1:], sampler.runs([1]).stream_of("flips", purpose="test", step=3).uniform(4))
+    others = [("flops", "test", 3), ("flips", "training", 3), ("flips", "test", 4)]
+    for what, purpose, step in others:
+        assert not torch.equal(one, sampler.stream_of(what, purpose=purpose, step=step).uniform(4))
+    with pytest.raises(BadRequest, match="what: expected another word"):
+        sampler.stream_of("prompts", purpose="test", step=0)

@@ -260,6 +260,25 @@ class PatternSampler:
         PatternSampler.__init__(chosen, tasks, seeds, dtype=self._dtype, device=self._device)
         return chosen
 
+    @property
+    def tasks(self) -> tuple[PatternClassification, ...]:
+        """One task per run."""
+        return self._task_of_run
+
+    def stream_of(self, what: str, *, purpose: str, step: int) -> RandomStream:
+        """Random numbers of a derived class's own: a function of the seeds, what they are for, purpose and step.
+
+        Args:
+            what: what the numbers are for ("flips"); "prompts" is taken by the prompts themselves.
+            purpose: that of the prompts.
+            step: that of the prompts.
+
+        Raises:
+            BadRequest: if ``what`` is "prompts".
+        """
+        require(what != "prompts", "what", what, "another word: prompts are drawn from that stream")
+        return RandomStream.from_seeds(self._seeds, f"{purpose} {what}", self._device).at(step)
+
     def _stream(self, purpose: str) -> RandomStream:
         """The runs' streams for a purpose; kept, since every step asks for them."""
         if purpose not in self._streams:
