@@ -92,6 +92,8 @@ def _print_index(console: Console, folder: Path | None) -> None:
 def _tell(console: Console, done: Reproduction) -> None:
     """Print the verdicts and where the report is."""
     print_claims(done.claims, console)
+    if done.claims:
+        console.print("In brackets: 95 % intervals. The report says what was measured, and what each verdict means.")
     for name, reason in done.failed.items():
         where = done.folder / "trained" / f"failed-{name}.txt"
         typer.echo(f"failed: {name}: {reason} (where: {where})", err=True)

@@ -45,7 +45,8 @@ def slopes(
     another numeric setting of training: then one line is fitted through all, whatever that setting is.
 
     Each seed's curve is fitted on its own (`slope_of`): values of 0 or less have no logarithm and are left out, and a
-    seed that misses a point, because the run diverged or never met its target, has no slope.
+    seed that misses a point, because the run diverged or never met its target, may have any slope: it has no part in
+    the estimate, and widens the interval.
 
     Args:
         section: what was measured.

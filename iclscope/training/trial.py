@@ -170,7 +170,8 @@ class Trial(Settings):
             training.target_risk is None or wants_risk,
             "target_risk",
             training.target_risk,
-            f"None, or with an evaluation task and the probe {self.task.record!r}",
+            f"None, or with an evaluation task and the probe {self.task.record!r}, as in "
+            f"evaluation: {{on: {{test: {{}}}}, probes: [{self.task.record}]}}",
         )
         return self
 

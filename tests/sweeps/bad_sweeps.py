@@ -154,7 +154,10 @@ BAD_SWEEPS: dict[str, tuple[str, tuple[str, ...]]] = {
         "paper: garg2022\npreset: lab\nbase: {training: {schedule: {evry: 3}}}\n",
         ("training.schedule.evry = 3", "did you mean every?"),
     ),
-    "unknown kind": (PATTERNS + "base: {task: {kind: pattern}}\n", ("task.kind = 'pattern'", "did you mean patterns?")),
+    "unknown kind": (
+        PATTERNS + "base: {task: {kind: pattern}}\n",
+        ("task.kind = 'pattern'", "did you mean patterns?", "icl.register"),
+    ),
     "another kind's setting": (PATTERNS + "base: {model: {layers: 3}}\n", ("model.layers = 3", "width")),
     "no task": (
         "base: {model: {kind: softmax_relu}}\n",
@@ -182,7 +185,7 @@ BAD_SWEEPS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "a target without a record": (
         PATTERNS + "base: {training: {target_risk: 0.1}}\n",
-        ("training.target_risk = 0.1", "None"),
+        ("training.target_risk = 0.1", "None", "evaluation: {on: {test: {}}, probes: [risk]}"),
     ),
     "a bad record": (
         PATTERNS + "base: {evaluation: {on: {unseen: {tasks: unsen}}}}\n",

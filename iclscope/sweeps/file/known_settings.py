@@ -37,6 +37,8 @@ MOST_PROMPTS = 1_000_000
 MOST_STEPS = 10**9
 """The most steps: at a millisecond each they take eleven days."""
 
+_YOUR_OWN = "; a class of your own: install its package, or call icl.sweep after icl.register"
+
 LARGEST_NUMBER = 1e30
 """The largest real number: fourth powers of larger ones, and products of these, may not be finite."""
 
@@ -58,7 +60,8 @@ def config_of(settings: Mapping[str, Any], classes: Sequence[type[Settings]], pl
     kind = settings.get("kind")
     if isinstance(kind, str) and kind in kinds:
         return kinds[kind]
-    raise refusal(joined(place, "kind"), kind, one_of_these(kinds) + advice(kind, kinds))
+    hint = _YOUR_OWN if isinstance(kind, str) else ""
+    raise refusal(joined(place, "kind"), kind, one_of_these(kinds) + advice(kind, kinds) + hint)
 
 
 def kinds_of(classes: Sequence[type[Settings]]) -> dict[str, type[Settings]]:
