@@ -1,8 +1,9 @@
 """Hugging Face language models: does the theory help to prompt and prune them?
 
 - `load` a model; then in memory: `score` answers, `select` demonstrations for queries of yours, `prune` neurons.
-- Measure, with claims and controls: `evaluate`, `compare_selectors`, `dose`, `measure_pruning`, `attention`. These are
-  the commands of ``iclscope llm``; they write a folder only if ``out`` names one.
+- Measure, with claims and controls: `evaluate` (do demonstrations help?), `compare_selectors` (which?), `dose` (how
+  many may be irrelevant?), `measure_pruning` (which neurons may go?), `attention` (where does it look?). These are the
+  commands of ``iclscope llm``; they write a folder only if ``out`` names one.
 - `save_pruned` writes a smaller checkpoint.
 
 Each takes a name, a folder or a loaded model, and texts: a file, a data frame, or ``"words"``, a small task that comes

@@ -290,7 +290,7 @@ class PruneSettings(ByLabels):
     @classmethod
     def _shares(cls, value: tuple[float, ...]) -> tuple[float, ...]:
         for rate in value:
-            require(0 < rate < 1, "--rates", rate, "shares above 0 and below 1: at 1 no neuron is left")
+            require(0 < rate < 1, "--rates", rate, "shares above 0 and below 1, as 0.2; at 1 no neuron is left")
         return tuple(sorted(set(value)))
 
     @field_validator("scores", mode="before")

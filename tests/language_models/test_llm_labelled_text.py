@@ -279,3 +279,9 @@ def test_queries_of_unknown_labels_are_refused(tmp_path: Path, films: Path) -> N
         "expected queries whose labels the pool has",
         folder,
     )
+
+
+def test_two_labels_with_the_same_word_are_refused_by_the_option_that_says_so(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("text\tlabel\nx\tgood\ny\tbad\n", encoding="utf-8")
+    with pytest.raises(BadRequest, match="--label-word: expected different words for different labels"):
+        load_task(tmp_path / "a.tsv", words={"good": "same", "bad": "same"})

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from iclscope.cli.llm import options
-from iclscope.core.errors import refused
+from iclscope.core.errors import refused, require
 from iclscope.language_models.dilution.settings import IRRELEVANT_LABELS, RANDOM, DoseSettings
 from iclscope.language_models.settings import SUM
 
@@ -48,6 +48,8 @@ def dose_command(
 
 def _shares(text: str) -> tuple[float, ...]:
     try:
-        return tuple(float(part) for part in text.split(","))
+        found = tuple(float(part) for part in text.split(","))
     except ValueError:
         raise refused("--alphas", text, "shares from 0 to 1 with commas between, as 0,0.25,1") from None
+    require(len(found) > 1, "--alphas", text, "at least two shares with commas between, as 0.5,1")
+    return found

@@ -104,6 +104,10 @@ def load_task(
     queries = _labelled(asked, asked_by, text, label) if asked else None
     named = _Words(words or {}, {*pool.labels, *(queries.labels if queries else ())})
     task = TextTask(found.name, named.given_to(pool), None if queries is None else named.given_to(queries))
+    told = sorted({*pool.labels})
+    same = f"different words for different labels; {', '.join(told)} would all be asked as one"
+    given = ", ".join(f"{key}={word}" for key, word in (words or {}).items())
+    require(len(task.pool.classes) > 1 or len(told) < 2, "--label-word", given, same)
     _check(task, option, found.shown, None if others is None else others.shown)
     return task
 
