@@ -2,6 +2,7 @@
 
 import { SETTINGS, taskChoices } from "../engine/settings.js";
 import { element, setAttributes } from "./dom.js";
+import { helpOnDemand } from "./panel.js";
 import { numberText } from "./words.js";
 
 const SETTING_GROUPS = ["prompt", "test", "training", "model", "patterns"];
@@ -42,23 +43,10 @@ export function controls(session, words) {
 export function settingControl(session, words, setting) {
   const { name, symbol } = setting;
   const id = `setting-${name}`;
-  const help = element("p", {
-    class: "help",
+  const help = helpOnDemand(words, {
     id: `${id}-help`,
-    hidden: true,
+    name: words.text(`setting.${name}.name`),
     text: words.text(`setting.${name}.help`),
-  });
-  const helpButton = element("button", {
-    type: "button",
-    class: "help-button",
-    text: "?",
-    "aria-label": words.text("setting.help", { name: words.text(`setting.${name}.name`) }),
-    "aria-expanded": "false",
-    "aria-controls": help.id,
-    onclick: () => {
-      help.hidden = !help.hidden;
-      helpButton.setAttribute("aria-expanded", String(!help.hidden));
-    },
   });
   const output = element("output", { class: "setting-value", for: id });
   const input = inputOf(session, words, setting, id);
@@ -81,11 +69,11 @@ export function settingControl(session, words, setting) {
             text: words.text("setting.live"),
             title: words.text("setting.live.help"),
           }),
-      helpButton,
+      help.button,
       isSlider(setting) ? output : null,
     ),
     input.node,
-    help,
+    help.node,
   );
   const draw = () => {
     const value = session.value(name);

@@ -2,7 +2,7 @@
 
 import { theoryLines } from "../theory/lines.js";
 import { element } from "./dom.js";
-import { legend, panel, saveButtons } from "./panel.js";
+import { helpOnDemand, legend, panel, saveButtons } from "./panel.js";
 import { makePlot } from "./plot.js";
 import { makeSeries } from "./series.js";
 import { fixedText, numberText, shareText } from "./words.js";
@@ -14,18 +14,20 @@ const TIME_ENDS = [100, 200, 400, 800, 1500, 3000, 6000, 12000, 24000, 50000, 10
  *
  * @param {object} session
  * @param {object} words
- * @param {{charts?: string[]}} shown - which of risk, error, attention, norm
+ * @param {{charts?: string[], domains?: string[]}} shown - which of risk, error, attention, norm, and lines of which
+ *   domains
  */
-export function curvesPanel(session, words, { charts: shown = CHARTS.map(({ id }) => id) } = {}) {
+export function curvesPanel(session, words, { charts: shown = CHARTS.map(({ id }) => id), domains = ["in", "out"] } = {}) {
   const series = makeSeries();
   let pointed = null; // the step that the reader points at, in one of the charts
   const point = (step) => {
     pointed = step;
     draw();
   };
-  const charts = CHARTS.filter(({ id }) => shown.includes(id)).map((chart) =>
-    curveChart(session, words, chart, series, point),
-  );
+  const charts = CHARTS.filter(({ id }) => shown.includes(id)).map((chart) => {
+    const columns = chart.columns.filter(([, , key]) => !["in", "out"].includes(key) || domains.includes(key));
+    return curveChart(session, words, { ...chart, columns }, series, point);
+  });
   const node = panel(words, "curves", {}, element("div", { class: "charts" }, ...charts.map((chart) => chart.node)));
   let theory = { key: "", lines: null };
   const draw = () => {
@@ -83,6 +85,11 @@ function curveChart(session, words, chart, series, point) {
   const theoryName = element("p", { class: "theory-note quiet small" });
   const room = element("div", { class: "plot-room" });
   const plot = makePlot(room, { height: 168, label: words.text(`curves.${chart.id}.title`), onPoint: point });
+  const help = helpOnDemand(words, {
+    id: `chart-${chart.id}-help`,
+    name: words.text(`curves.${chart.id}.title`),
+    text: words.text(`curves.${chart.id}.help`),
+  });
   const node = element(
     "figure",
     { class: "chart", id: `chart-${chart.id}` },
@@ -90,8 +97,10 @@ function curveChart(session, words, chart, series, point) {
       "figcaption",
       {},
       element("h3", { math: words.text(`curves.${chart.id}.title`) }),
+      help.button,
       saveButtons(words, chart.id, () => plot.svg),
     ),
+    help.node,
     names.node,
     room,
     theoryName,

@@ -46,7 +46,7 @@ export function setAttributes(target, attributes) {
 /** A text in which `_` lowers what follows (`l_tr`, `W_Q`), as nodes; digits of M1, M2 and S1 are lowered too. */
 function mathParts(text) {
   return text
-    .replaceAll("'", "′")
+    .replaceAll(/'(?!\p{L})/gu, "′") // α', and not the query's
     .split(/(?<=[A-Za-z])_([A-Za-z]+)|(?<=[MS])([12])/)
     .filter((part) => part !== undefined && part !== "")
     .map((part, index, all) => {

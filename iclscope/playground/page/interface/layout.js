@@ -56,7 +56,7 @@ export function pageLayout(session, words) {
       "div",
       { class: "layout layout-tour" },
       add(tourCard(session, words)),
-      element("div", { class: "centre" }, bar, ...makePanels(step.panels)),
+      element("div", { class: "centre" }, bar, ...makePanels(step.panels), backToText(words)),
     );
     return { nodes: framed([notice, layout]), parts };
   }
@@ -125,6 +125,17 @@ function introLine(session, words) {
       text: words.text("intro.start"),
     }),
   );
+}
+
+/** Where text and pictures stand one below the other, the way back up to the text. */
+function backToText(words) {
+  return element("button", {
+    type: "button",
+    id: "tour-text",
+    class: "tour-look",
+    text: words.text("tour.text"),
+    onclick: () => document.querySelector(".tour-try")?.scrollIntoView(),
+  });
 }
 
 function noticeLine(session, words) {

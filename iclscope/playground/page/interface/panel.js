@@ -22,6 +22,30 @@ export function panel(words, id, { picture = null, note = true } = {}, ...childr
   );
 }
 
+/**
+ * A "?" and the line of help that it shows and hides.
+ *
+ * @param {object} words
+ * @param {{id: string, name: string, text: string}} help - `name`: of what is explained
+ * @returns {{button: HTMLElement, node: HTMLElement}}
+ */
+export function helpOnDemand(words, { id, name, text }) {
+  const node = element("p", { class: "help", id, hidden: true, text });
+  const button = element("button", {
+    type: "button",
+    class: "help-button",
+    text: "?",
+    "aria-label": words.text("setting.help", { name }),
+    "aria-expanded": "false",
+    "aria-controls": id,
+    onclick: () => {
+      node.hidden = !node.hidden;
+      button.setAttribute("aria-expanded", String(!node.hidden));
+    },
+  });
+  return { button, node };
+}
+
 /** "SVG" and "PNG" of one chart. */
 export function saveButtons(words, name, picture) {
   const button = (kind) =>

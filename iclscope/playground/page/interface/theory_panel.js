@@ -26,6 +26,22 @@ export function theoryPanel(session, words) {
     element("p", { class: "quiet small", text: words.text("theory.claims.lead") }),
     claimed,
     element(
+      "details",
+      { class: "glossary", id: "glossary" },
+      element("summary", { text: words.text("theory.words") }),
+      element(
+        "dl",
+        { class: "small" },
+        ...words
+          .text("theory.words.text")
+          .split("\n")
+          .flatMap((line) => {
+            const [word, meaning] = line.split(" | ");
+            return [element("dt", { math: word }), element("dd", { math: meaning })];
+          }),
+      ),
+    ),
+    element(
       "p",
       { class: "quiet small source" },
       words.text("theory.source"),
@@ -36,6 +52,7 @@ export function theoryPanel(session, words) {
   let drawnFor = null;
   const draw = () => {
     if (!session.frame) return;
+    claimed.classList.toggle("untrained", session.frame.step === 0);
     const settings = { ...session.state.settings, eta: session.value("eta") };
     drawList(asked, conditions(settings, session.frame.step, settings.eta), (one) => conditionTexts(words, one));
     const row = session.rows.findLast((candidate) => candidate.seed === session.frame.seeds[session.state.shown]);
@@ -43,7 +60,7 @@ export function theoryPanel(session, words) {
     const key = row && `${row.step} ${row.seed} ${JSON.stringify(settings)} ${session.frame.step}`;
     if (!row || !pruning || !neurons || key === drawnFor) return;
     drawnFor = key;
-    drawList(claimed, claimsNow(settings, row, pruning, neurons), (one) => claimTexts(words, one));
+    drawList(claimed, claimsNow(settings, row, pruning, neurons), (one) => claimTexts(words, one, row.step));
   };
   return { node, draw };
 }
@@ -102,7 +119,8 @@ function conditionTexts(words, { id, form, formula, value, needed, met }) {
   };
 }
 
-function claimTexts(words, { id, form, value, expected, met, source, applies }) {
+/** Before the first step nothing is wrong yet: what does not hold then is still to come. */
+function claimTexts(words, { id, form, value, expected, met, source, applies }, step) {
   const [low, high] = [expected.low ?? -Infinity, expected.high ?? Infinity];
   const bounds =
     Number.isFinite(low) && Number.isFinite(high)
@@ -113,7 +131,7 @@ function claimTexts(words, { id, form, value, expected, met, source, applies }) 
         ? "least"
         : "most";
   const amount = amountText(id);
-  const said = words.text(`theory.claim.${metName(met)}`);
+  const said = words.text(step === 0 && met === false ? "theory.claim.early" : `theory.claim.${metName(met)}`);
   return {
     name: words.text(`claim.${id}`),
     formula: applies ? sourceText(words, source) : words.text("theory.silent", { source: sourceText(words, source) }),

@@ -36,6 +36,13 @@ export function tourCard(session, words) {
       .text(key("body"))
       .split("\n")
       .map((text) => element("p", { text })),
+    element("button", {
+      type: "button",
+      id: "tour-look",
+      class: "tour-look",
+      text: words.text("tour.look"),
+      onclick: () => document.querySelector(".centre > .panel")?.scrollIntoView(),
+    }),
     element(
       "div",
       { class: "tour-try" },
@@ -77,13 +84,15 @@ export function tourCard(session, words) {
             onclick: () => goToTour(session, 0),
             text: words.text("tour.finish"),
           }),
-      element("button", {
-        type: "button",
-        id: "tour-leave",
-        class: "quiet-button",
-        onclick: () => goToTour(session, 0),
-        text: words.text("tour.leave"),
-      }),
+      number < TOUR_STEPS.length
+        ? element("button", {
+            type: "button",
+            id: "tour-leave",
+            class: "quiet-button",
+            onclick: () => goToTour(session, 0),
+            text: words.text("tour.leave"),
+          })
+        : null,
     ),
   );
   return { node, draw: () => made.forEach((control) => control.draw()) };
