@@ -75,7 +75,7 @@ def summary(records: list[dict[str, Any]], minutes: dict[str, float], language: 
         controls = sum(record["control_verdict"] == "fails" for record in chosen)
         answered = f"{questions.total() - questions['inconclusive']} of {questions.total()}" if questions else "–"
         run = {record["paper"] for record in chosen}
-        took = f"{sum(minutes[paper] for paper in run):.0f}" if run <= minutes.keys() else "–"
+        took = f"{max(1, round(sum(minutes[paper] for paper in run)))}" if run <= minutes.keys() else "–"
         cells = [claims.total(), *(claims[verdict] for verdict in VERDICTS), answered]
         told = f"| {name} | {' | '.join(map(str, cells))} | {controls} of {len(chosen)} | {took} |"
         lines.append(told.replace(" of ", " / ") if language == "zh" else told)
@@ -86,7 +86,7 @@ def page(records: list[dict[str, Any]], minutes: dict[str, float]) -> str:
     """The page with every verdict."""
     parts = [
         "# Verdicts\n",
-        "Written by `docs/verdicts.py` from runs of `iclscope reproduce` at `quick`, paper by paper; do not edit. "
+        "Written by `docs/verdicts.py` from one run of `iclscope reproduce all` at `quick`; do not edit. "
         "Forms and rules: [claims.md](claims.md).\n",
         summary(records, minutes) + "\n",
     ]
