@@ -40,6 +40,7 @@ def test_a_step_shows_only_what_it_speaks_of(context: Any, page_file: Path) -> N
         ]
         assert page.locator(".chart").count() == 2
         assert page.locator(".prompt").count() == 1
+        assert page.locator("#chart-error .legend-value").count() == 1  # shifted patterns come later
         page.click("#tour-leave")
         assert page.locator("#panel-map").count() == 1
 

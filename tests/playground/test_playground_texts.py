@@ -31,6 +31,14 @@ def test_texts_are_whole_in_both_languages() -> None:
         assert english.count("\n") == chinese.count("\n"), key  # as many paragraphs or items
 
 
+def test_every_word_has_a_meaning() -> None:
+    for texts in TEXTS.values():
+        for line in texts["theory.words.text"].split("\n"):
+            word, meaning = line.split(" | ")
+            assert word
+            assert meaning
+
+
 def test_chinese_is_chinese() -> None:
     """A text that was left in English has no Chinese character; symbols and names of formats have none either."""
     left = [

@@ -87,7 +87,7 @@ function curveChart(session, words, chart, series, point) {
   const plot = makePlot(room, { height: 168, label: words.text(`curves.${chart.id}.title`), onPoint: point });
   const help = helpOnDemand(words, {
     id: `chart-${chart.id}-help`,
-    name: words.text(`curves.${chart.id}.title`),
+    name: words.text(`panel.${chart.id}.title`),
     text: words.text(`curves.${chart.id}.help`),
   });
   const node = element(

@@ -52,7 +52,6 @@ export function theoryPanel(session, words) {
   let drawnFor = null;
   const draw = () => {
     if (!session.frame) return;
-    claimed.classList.toggle("untrained", session.frame.step === 0);
     const settings = { ...session.state.settings, eta: session.value("eta") };
     drawList(asked, conditions(settings, session.frame.step, settings.eta), (one) => conditionTexts(words, one));
     const row = session.rows.findLast((candidate) => candidate.seed === session.frame.seeds[session.state.shown]);
@@ -60,7 +59,12 @@ export function theoryPanel(session, words) {
     const key = row && `${row.step} ${row.seed} ${JSON.stringify(settings)} ${session.frame.step}`;
     if (!row || !pruning || !neurons || key === drawnFor) return;
     drawnFor = key;
-    drawList(claimed, claimsNow(settings, row, pruning, neurons), (one) => claimTexts(words, one, row.step));
+    // Before the first step nothing is wrong yet: what does not hold then is still to come.
+    const early = (one) => row.step === 0 && one.met === false;
+    const claims = claimsNow(settings, row, pruning, neurons).map((one) =>
+      early(one) ? { ...one, met: null, early: true } : one,
+    );
+    drawList(claimed, claims, (one) => claimTexts(words, one));
   };
   return { node, draw };
 }
@@ -119,8 +123,7 @@ function conditionTexts(words, { id, form, formula, value, needed, met }) {
   };
 }
 
-/** Before the first step nothing is wrong yet: what does not hold then is still to come. */
-function claimTexts(words, { id, form, value, expected, met, source, applies }, step) {
+function claimTexts(words, { id, form, value, expected, met, early = false, source, applies }) {
   const [low, high] = [expected.low ?? -Infinity, expected.high ?? Infinity];
   const bounds =
     Number.isFinite(low) && Number.isFinite(high)
@@ -131,7 +134,7 @@ function claimTexts(words, { id, form, value, expected, met, source, applies }, 
         ? "least"
         : "most";
   const amount = amountText(id);
-  const said = words.text(step === 0 && met === false ? "theory.claim.early" : `theory.claim.${metName(met)}`);
+  const said = words.text(early ? "theory.claim.early" : `theory.claim.${metName(met)}`);
   return {
     name: words.text(`claim.${id}`),
     formula: applies ? sourceText(words, source) : words.text("theory.silent", { source: sourceText(words, source) }),

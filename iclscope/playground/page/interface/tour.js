@@ -35,7 +35,7 @@ export function tourCard(session, words) {
     ...words
       .text(key("body"))
       .split("\n")
-      .map((text) => element("p", { text })),
+      .map((math) => element("p", { math })),
     element("button", {
       type: "button",
       id: "tour-look",
