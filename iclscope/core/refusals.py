@@ -32,6 +32,13 @@ _IN_A_FILE = (
 _MEMBER = re.compile(r"\.(?:(?:literal|tuple|list|dict|function)[\w-]*\[[^=]*\]|int|float|str|bool)(?=\.|$)")
 
 
+def in_plain_words(expected: str) -> str:
+    """What pydantic expected, without the names of Python's types."""
+    for python, plain in _IN_A_FILE:
+        expected = python.sub(plain, expected)
+    return expected
+
+
 def shown(value: object) -> str:
     """A value as one line of at most `LONGEST_VALUE` characters, with nothing that a terminal would act on."""
     text = repr(shown_address(value) if isinstance(value, str) else value)
@@ -140,6 +147,4 @@ def _short(refused: Refusal) -> Refusal:
     got, expected = refused.got, refused.expected
     if len(got) > LONGEST_VALUE:
         got = f"{got[: LONGEST_VALUE - 1]}…"
-    for python, file in _IN_A_FILE:
-        expected = python.sub(file, expected)
-    return refused._replace(option=_MEMBER.sub("", refused.option), got=got, expected=expected)
+    return refused._replace(option=_MEMBER.sub("", refused.option), got=got, expected=in_plain_words(expected))

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, Validatio
 
 from iclscope.core.errors import BadRequest, refused, require
 from iclscope.core.html import html_settings
-from iclscope.core.refusals import advice, unknown
+from iclscope.core.refusals import advice, in_plain_words, unknown
 from iclscope.core.renamed import adopt_old_overrides, renamed_property
 from iclscope.core.settings_text import with_settings
 
@@ -201,7 +201,7 @@ def expected_by(error: Mapping[str, Any]) -> str:
     found = _EXPECTED.fullmatch(message)
     if found is None:
         return f"another value; {message}"
-    return f"{'a number ' if found[1].startswith(('less', 'greater')) else ''}{found[1]}"
+    return in_plain_words(f"{'a number ' if found[1].startswith(('less', 'greater')) else ''}{found[1]}")
 
 
 def named_settings(settings: Settings) -> dict[str, Any]:

@@ -363,7 +363,7 @@ def test_controls_are_made_from_all_measured_rows(makings: Makings) -> None:
     trials = makings.trials("li2024/attention")
     groups = [*load_groups(trials, makings.store), *load_groups(trials[:1], makings.store)]
     plain = EXPERIMENTS["li2024/attention"]
-    plain = replace(plain, measure=lambda group, _preset: group.rows(arm="trained"), controls=None)
+    plain = replace(plain, measure=lambda group, _preset: group.rows(arm="trained"), controls=None, claims=())
     assert plain.rows(groups, PRESET)["seed"].to_list() == [0, 1, 0]
     both = replace(plain, controls=lambda rows: pl.DataFrame({"arm": ["control"], "count": [len(rows)]}))
     assert both.rows(groups, PRESET)["arm"].to_list() == ["trained"] * 3 + ["control"]

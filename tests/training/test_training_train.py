@@ -94,8 +94,8 @@ def test_every_class_of_functions_can_be_trained_on(function: FunctionName) -> N
 
 def test_the_error_falls_on_functions() -> None:
     task = FunctionClass(d_X=1, length=2, function="linear_classification")
-    model = gpt2(task, 1, embedding=16, layers=2)
-    trained = icl.train(model, task, steps=150, batch_size=32, learning_rate=2e-2).model
+    model = gpt2(task, 1, embedding=16, layers=2, dtype=torch.float64)  # in single precision the last bits decide
+    trained = icl.train(model, task, steps=300, batch_size=32, learning_rate=5e-3).model
     before, after = (icl.evaluate(m, task, prompts=300).mean[0] for m in (model, trained))
     assert bool((before[1:] > 0.9).all())
     assert bool((after[1:] < 0.85).all())

@@ -15,7 +15,7 @@ from iclscope.core.arguments import seeds_from
 from iclscope.core.errors import require, require_finite
 from iclscope.core.random_streams import RandomStream
 from iclscope.tasks.patterns import task_sets
-from iclscope.tasks.patterns.basis import PatternBasis, pattern_basis
+from iclscope.tasks.patterns.basis import PatternBasis
 from iclscope.tasks.patterns.prompts import PatternPrompts
 from iclscope.tasks.patterns.sampling import (
     PromptSource,
@@ -27,7 +27,7 @@ from iclscope.tasks.patterns.sampling import (
     queries,
 )
 from iclscope.tasks.patterns.scores import CLASSIFICATION_ERROR, HINGE_RISK, pattern_scores
-from iclscope.tasks.patterns.shift import PatternShift, shifted_basis
+from iclscope.tasks.patterns.shift import PatternShift, bases_of
 from iclscope.tasks.prompts import PromptSize, TrainingPrompts
 from iclscope.tasks.task import Metric, Task
 
@@ -217,7 +217,7 @@ class PatternSampler:
         require(len(tasks) == len(seeds) > 0, "number of tasks", len(tasks), f"one per seed, {len(seeds)}")
         require(len({task.shape for task in tasks}) == 1, "tasks", len(tasks), "tasks of equal shapes and lengths")
         self._task_of_run = tuple(tasks)
-        self._task = task = tasks[0]
+        self._task = tasks[0]
         self._seeds = seeds_from(seeds)
         self._dtype = dtype
         self._device = torch.device(device)
@@ -226,25 +226,8 @@ class PatternSampler:
         def per_run(values: Sequence[float]) -> torch.Tensor:
             return torch.tensor(values, dtype=torch.float64, device=self._device)
 
-        patterns = RandomStream.from_seeds(seeds, "patterns", device)
-        in_domain = pattern_basis(
-            patterns,
-            M1=task.M1,
-            M2=task.M2,
-            d_X=task.d_X,
-            d_Y=task.d_Y,
-            beta=per_run([task.beta for task in tasks]),
-            q_norm=per_run([task.q_norm for task in tasks]),
-        )
-        basis = in_domain
-        if task.shift is not None:
-            rows = [task.shift.rows(task.M1) for task in tasks if task.shift is not None]
-            coefficients = torch.tensor(rows, dtype=torch.float64, device=self._device)
-            M2 = task.M2 if task.shift.M2 is None else task.shift.M2
-            basis = shifted_basis(in_domain, coefficients, task.shift.irrelevant, M2, patterns.at(2))
-        self.in_domain = in_domain
-        self.basis = basis
-        self._dictionary = basis.dictionary().to(dtype)
+        self.in_domain, self.basis = bases_of(tasks, RandomStream.from_seeds(seeds, "patterns", device), self._device)
+        self._dictionary = self.basis.dictionary().to(dtype)
         self._alpha = per_run([task.alpha for task in tasks])
         self._K = per_run([_kappa_range(task) for task in tasks])
         task_sets_per_run = [task.task_set() for task in tasks]

@@ -7,7 +7,8 @@ span{ν}. Everything here may also break these conditions, to see what happens t
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -17,7 +18,10 @@ from torch import Tensor
 from iclscope.core.errors import require, require_finite
 from iclscope.core.random_streams import RandomStream
 from iclscope.core.settings import Settings
-from iclscope.tasks.patterns.basis import PatternBasis, orthonormal_rows
+from iclscope.tasks.patterns.basis import PatternBasis, orthonormal_rows, pattern_basis
+
+if TYPE_CHECKING:
+    from iclscope.tasks.patterns.classification import PatternClassification
 
 LARGEST_S1 = math.sqrt(2)
 _TOLERANCE = 1e-6
@@ -212,3 +216,34 @@ def shifted_basis(
         rotation = orthonormal_rows(stream, M2, complement.shape[1])
         shifted = rotation.to(complement) @ complement * beta
     return PatternBasis(coefficients.to(basis.relevant) @ basis.relevant, shifted, basis.label)
+
+
+def bases_of(
+    tasks: Sequence[PatternClassification], patterns: RandomStream, device: torch.device
+) -> tuple[PatternBasis, PatternBasis]:
+    """In-domain patterns of every run, and those that its prompts are made of: out-of-domain ones if it is shifted.
+
+    Args:
+        tasks: one per run, of equal ``shape``.
+        patterns: the runs' streams for patterns.
+        device: where patterns are made.
+    """
+
+    def per_run(values: Sequence[Any]) -> torch.Tensor:
+        return torch.tensor(values, dtype=torch.float64, device=device)
+
+    task = tasks[0]
+    in_domain = pattern_basis(
+        patterns,
+        M1=task.M1,
+        M2=task.M2,
+        d_X=task.d_X,
+        d_Y=task.d_Y,
+        beta=per_run([task.beta for task in tasks]),
+        q_norm=per_run([task.q_norm for task in tasks]),
+    )
+    if task.shift is None:
+        return in_domain, in_domain
+    coefficients = per_run([task.shift.rows(task.M1) for task in tasks if task.shift is not None])
+    M2 = task.M2 if task.shift.M2 is None else task.shift.M2
+    return in_domain, shifted_basis(in_domain, coefficients, task.shift.irrelevant, M2, patterns.at(2))
