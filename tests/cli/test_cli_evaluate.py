@@ -410,7 +410,7 @@ BAD = {
     "linear --d-X 7": ["--d-X", "7", "5"],
     "linear --length 11": ["length", "11", "at most 10"],
     "linear --length -1": ["length", "-1"],
-    "linear --length x": ["--length", "integer"],
+    "linear --length x": ["--length", "a whole number"],
     "linear --function nosuch": ["function", "nosuch", "linear", "sparse_linear", "decision_tree", "relu_network"],
     "linear --inputs nosuch": ["inputs", "nosuch", "gaussian", "skewed", "half_subspace", "orthants", "repeated_query"],
     "linear --baseline nosuch": ["--baseline", "nosuch", *REGRESSION_BASELINES],

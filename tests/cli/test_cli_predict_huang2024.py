@@ -54,7 +54,7 @@ def test_extreme_settings_do_not_end_in_a_traceback(capsys: pytest.CaptureFixtur
     ("options", "words"),
     [
         ("--K 1", ("K", "1", "2")),
-        ("--K 2.5", ("--K", "integer")),
+        ("--K 2.5", ("--K", "a whole number")),
         ("--eta 0", ("eta", "0", "positive")),
         ("--eta nan", ("eta", "nan", "finite")),
         ("--epsilon 1", ("epsilon", "1", "(0, 1)")),
