@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -84,7 +85,7 @@ def of_functions() -> Mapping[str, JudgedClaim]:
             claims = [claim for claim in experiment.claims if claim.control.arm == UNTRAINED]
             trials = experiment.trials(preset) if claims else []
             groups = [TrainedGroup((one,), untrained_models([one]), [], {}, [-1], [-1]) for one in trials]
-            rows = experiment.rows(groups, preset) if claims else pl.DataFrame()
+            rows = replace(experiment, claims=tuple(claims)).rows(groups, preset) if claims else pl.DataFrame()
             found |= {claim.id: claim.judged("garg2022", experiment.name, rows) for claim in claims}
     return found
 
