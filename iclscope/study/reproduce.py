@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -37,7 +36,6 @@ from iclscope.study.experiment import (
     paper_named,
 )
 from iclscope.study.folder import ResultFolder
-from iclscope.study.next_groups import next_groups
 from iclscope.study.progress import ProgressReport, reported
 from iclscope.study.report import REPORT, write_report
 from iclscope.training.trial import Trial
@@ -201,63 +199,42 @@ def _reproduced(paper: str, plan: Plan, progress: ProgressReport, *, force: bool
         unmade = [one.name for one in chosen if one.name in said.missing]
         return Reproduction(folder.path, folder.path / REPORT, said.claims, unmade, {**failed, **said.failed})
 
-    def fail(name: str, error: Exception) -> None:
-        """Note why a figure is not there; it is told at the end."""
-        failed[name] = reason_of(error)
-        folder.write_traceback(name, "".join(traceback.format_exception(error)))
-        progress.figure_done()
-
-    drawn: dict[str, Future[pl.DataFrame]] = {}
-
-    def wait_for_drawings() -> None:
-        for name, drawing in drawn.items():
+    try:
+        for number, experiment in enumerate(to_do):
+            wanted = [trials_of[other.name] for other in to_do[number:]]
+            train = _next(groups, wanted, lacking, workers_on(where))
+            asked = [trial for group in train for trial in group if trial.hash in lacking]
+            left: Sequence[Trial] = ()
             try:
-                finished[name] = drawing.result()
+                finished[experiment.name] = _make(experiment, trials_of[experiment.name], train, asked, plan, progress)
             except FATAL:
                 raise
-            except Exception as error:  # noqa: BLE001 (it is the figure's own)
-                fail(name, error)
-
-    # One core draws a figure while all train the next. One at a time: Matplotlib is not made for several threads.
-    with ThreadPoolExecutor(1, "drawing") as pen:
-        try:
-            for number, experiment in enumerate(to_do):
-                wanted = [trials_of[other.name] for other in to_do[number:]]
-                train = next_groups(groups, wanted, lacking, workers_on(where))
-                asked = [trial for group in train for trial in group if trial.hash in lacking]
-                left: Sequence[Trial] = ()
-                trials = trials_of[experiment.name]
-                try:
-                    rows, seconds = _measured(experiment, trials, train, asked, plan, progress)
-                    drawn[experiment.name] = pen.submit(_drawn, experiment, trials, rows, seconds, folder, progress)
-                except FATAL:
-                    raise
-                except Exception as error:  # noqa: BLE001 (it is the figure's own, or that of its task)
-                    fail(experiment.name, error)
-                    left = folder.store.missing(asked)
-                lacking -= {trial.hash for trial in asked} - {trial.hash for trial in left}
-            wait_for_drawings()
-        except KeyboardInterrupt:
-            wait_for_drawings()
-            raise InterruptedReproduction(report()) from None
+            except Exception as error:  # noqa: BLE001 (told at the end; it is the figure's own, or that of its task)
+                failed[experiment.name] = reason_of(error)
+                folder.write_traceback(experiment.name, "".join(traceback.format_exception(error)))
+                progress.figure_done()
+                left = folder.store.missing(asked)
+            lacking -= {trial.hash for trial in asked} - {trial.hash for trial in left}
+    except KeyboardInterrupt:
+        raise InterruptedReproduction(report()) from None
     done = report()
     if done.failed:
         raise IncompleteReproduction(done)
     return done
 
 
-def _measured(
+def _make(
     experiment: Experiment,
     trials: Sequence[Trial],
     groups: Sequence[Sequence[Trial]],
     missing: Sequence[Trial],
     plan: Plan,
     progress: ProgressReport,
-) -> tuple[pl.DataFrame, float]:
-    """Train some groups, of which some trials are missing and a figure needs some, and measure it.
+) -> pl.DataFrame:
+    """Train some groups, of which some trials are missing and a figure needs some; measure and draw it.
 
     Returns:
-        The figure's rows, and how many seconds they took.
+        The figure's rows.
     """
     started = time.monotonic()
     folder, device = plan.folder, plan.device
@@ -279,21 +256,37 @@ def _measured(
     progress.stage(experiment.name, "measuring")
     with one_thread_per_operation():
         rows = experiment.rows(load_groups(trials, folder.store, device), plan.preset, workers_on(device))
-    return rows, time.monotonic() - started
-
-
-def _drawn(
-    experiment: Experiment,
-    trials: Sequence[Trial],
-    rows: pl.DataFrame,
-    seconds: float,
-    folder: ResultFolder,
-    progress: ProgressReport,
-) -> pl.DataFrame:
-    """Draw a figure and note that it is finished; ``seconds`` went before. Returns its rows."""
-    started = time.monotonic()
+    progress.stage(experiment.name, "drawing")
     figure = new_figure(*experiment.size)
     experiment.draw(figure, rows)
-    folder.finish(experiment, trials, rows, figure, seconds + time.monotonic() - started)
+    folder.finish(experiment, trials, rows, figure, time.monotonic() - started)
     progress.figure_done()
     return rows
+
+
+def _next(
+    groups: Mapping[frozenset[str], list[Trial]], wanted: Sequence[Sequence[Trial]], lacking: Set[str], at_a_time: int
+) -> list[list[Trial]]:
+    """What the first of some figures lacks, and groups of later ones for cores that would be idle.
+
+    On two cores three groups want a fourth. Groups are whole, so who fills a core has the company it would have had.
+
+    Args:
+        groups: all there are, by the hashes of their trials.
+        wanted: the trials of each figure that is still to be made.
+        lacking: the hashes of trials that are not stored.
+        at_a_time: how many groups train at a time.
+    """
+    chosen: list[list[Trial]] = []
+    left = set(lacking)
+    for number, trials in enumerate(wanted):
+        if number and not len(chosen) % at_a_time:
+            break
+        own = {trial.hash for trial in trials} & left
+        for hashes, group in groups.items():
+            if number and not len(chosen) % at_a_time:
+                break
+            if own & left & hashes:
+                chosen.append(group)
+                left -= hashes
+    return chosen

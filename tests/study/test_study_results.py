@@ -244,7 +244,7 @@ def test_progress_adds_up(tmp_path: Path) -> None:
     assert sum(number for what, number in told if what == "steps") == 20
     assert sum(number for what, number in told if what == "done") == 2
     stages = [what for kind, what in told if kind == "stage"]
-    assert stages == [(name, doing) for name in ("first", "second") for doing in ("training", "measuring")]
+    assert stages == [(name, doing) for name in ("first", "second") for doing in ("training", "measuring", "drawing")]
     told.clear()
     reproduce("li2024", out=tmp_path, seeds=2, progress=Listener())
     assert told == [("expect", (0, 0))]
