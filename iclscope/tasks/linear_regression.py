@@ -147,9 +147,13 @@ class LinearRegression(RegressionTask):
         Raises:
             BadRequest: naming what does not fit.
         """
-        has_own_axes = self.inputs == "gaussian" and isinstance(self.covariance, str)
         allowed = f"at least d_X = {self.d_X}, or with gaussian inputs whose covariance is no given matrix"
-        require(dimensions >= self.d_X or has_own_axes, "dimensions of a curriculum", dimensions, allowed)
+        require(dimensions >= self._fewest_dimensions, "dimensions of a curriculum", dimensions, allowed)
+
+    @property
+    def _fewest_dimensions(self) -> int:
+        """Zeros in place of coordinates leave gaussian inputs what they are, unless a matrix mixes these."""
+        return 1 if self.inputs == "gaussian" and isinstance(self.covariance, str) else self.d_X
 
     def draw(self, stream_of: StreamOf, batch: int, size: PromptSize | None, dtype: torch.dtype) -> FunctionPrompts:
         """Inputs, weights and noise; with fewer dimensions than the task's own the inputs' last coordinates are 0.
@@ -159,9 +163,8 @@ class LinearRegression(RegressionTask):
         """
         length = self.length if size is None else size.length
         active = self.d_X if size is None or size.dimensions is None else size.dimensions
-        own_axes = self.inputs == "gaussian" and isinstance(self.covariance, str)
-        least = 1 if own_axes else self.d_X
-        allowed = f"{least} to d_X" if own_axes else "d_X"
+        least = self._fewest_dimensions
+        allowed = f"{least} to d_X" if least < self.d_X else "d_X"
         require(least <= active <= self.d_X, "dimensions of a schedule", active, f"{allowed} = {self.d_X}")
         allowed = f"at least noise_answers = {self.noise_answers}"
         require(length >= self.noise_answers, "length of a schedule", length, allowed)

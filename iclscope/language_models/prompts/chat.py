@@ -31,15 +31,14 @@ def chat_format(language_model: LanguageModel, form: PromptFormat) -> ChatFormat
     """
     name, tokenizer = language_model.name, language_model.tokenizer
     require(bool(tokenizer.chat_template), "--chat", name, "a model whose tokenizer has a chat template")
-    turns = [part for pair in zip(_TEXTS, _ANSWERS, strict=False) for part in pair] + [_TEXTS[-1]]
+    turns = (*_TEXTS, *_ANSWERS)
     written = _rendered(language_model, form, _TEXTS, _ANSWERS)
     pieces = re.split("|".join(map(re.escape, turns)), written)
     require(len(pieces) == len(turns) + 1, "--chat", name, "a model whose template writes each turn once, and as it is")
     opening, answered, between, again, behind, last = pieces
     require((answered, between, answered) == (again, behind, last), "--chat", name, _SAME)
-    before, _, after = form.query.partition("{text}")
     found = ChatFormat(
-        query=f"{before}{{text}}{after}{_marked(language_model, answered, braces=True)}",
+        query=form.query + _marked(language_model, answered, braces=True),
         label="{label}",
         between=_marked(language_model, between),
         instruction=_marked(language_model, opening),

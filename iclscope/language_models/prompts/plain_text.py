@@ -86,10 +86,7 @@ class TextReader:
             BadRequest: if a text can only be read as a control token, or needs a token that the model has no embedding
                 of.
         """
-        parts = [text.split(CONTROL) for text in texts]
-        if not any(self._means_control(one) for one in parts):
-            return self._read_plain(texts, places)
-        parts = [one if self._means_control(one) else [text] for one, text in zip(parts, texts, strict=True)]
+        parts = [self._parts(text) for text in texts]
         plain = iter(self._read_plain([part for one in parts for part in one[::2]], places))
         return [self._with_control(one, plain, places) for one in parts]
 
@@ -97,9 +94,10 @@ class TextReader:
     def _numbers(self) -> dict[str, int]:
         return {name: number for number, name in self.control.items()}
 
-    def _means_control(self, parts: Sequence[str]) -> bool:
-        """Whether every second part names a control token, as in a chat's format."""
-        return len(parts) > 1 and len(parts) % 2 == 1 and all(name in self._numbers for name in parts[1::2])
+    def _parts(self, text: str) -> list[str]:
+        """Text and names of control tokens in turn, as a chat's format has them; the text alone if it is otherwise."""
+        parts = text.split(CONTROL)
+        return parts if len(parts) % 2 and all(name in self._numbers for name in parts[1::2]) else [text]
 
     def _with_control(self, parts: Sequence[str], plain: Iterator[TokenizedText], places: bool) -> TokenizedText:
         ids: list[int] = []

@@ -88,15 +88,17 @@ def beside_linear_attention(rows: pl.DataFrame) -> ForAll:
 
 def beside_other_test(rows: pl.DataFrame, names: tuple[str, ...], other: str, on: str) -> ForAll:
     """Errors on some tests over those on another, of one training."""
-    joined = after(rows, on=on).join(after(rows, test=other, on=on), on=["seed", "N"], suffix="_other")
-    joined = joined.filter(pl.col("test").is_in(names))
-    return mean_at_every(joined.with_columns(ratio=pl.col("error") / pl.col("error_other")), ("test", "N"), "ratio")
+    return _ratio(after(rows, on=on), after(rows, test=other, on=on), ("seed", "N"), names)
 
 
 def random_over_fixed(rows: pl.DataFrame) -> ForAll:
     """Errors of models trained on random covariances over those of models trained on Λ = I, at c = 4 and 9."""
-    joined = after(rows, on=RANDOM).join(after(rows, on=IDENTITY), on=["seed", "N", "test"], suffix="_other")
-    joined = joined.filter(pl.col("test").is_in([C4, C9]))
+    return _ratio(after(rows, on=RANDOM), after(rows, on=IDENTITY), ("seed", "N", "test"), (C4, C9))
+
+
+def _ratio(rows: pl.DataFrame, others: pl.DataFrame, paired: tuple[str, ...], names: tuple[str, ...]) -> ForAll:
+    """Errors over those of others, paired by some columns, on some tests."""
+    joined = rows.join(others, on=paired, suffix="_other").filter(pl.col("test").is_in(names))
     return mean_at_every(joined.with_columns(ratio=pl.col("error") / pl.col("error_other")), ("test", "N"), "ratio")
 
 
